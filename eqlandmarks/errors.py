@@ -1,0 +1,9 @@
+"""Errors that a user can cause, and that deserve one clear line."""
+
+
+class UserError(ValueError):
+  """Something in the user's flags, files or data is not as it must be.
+
+  The message is one line: which file, field or flag, what was found, and what
+  was expected. `main.py` prints it without a traceback and exits with 2.
+  """

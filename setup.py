@@ -1,0 +1,58 @@
+"""Packaging of eqlandmarks."""
+
+import pathlib
+import re
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+_VERSION = re.search(
+    r"__version__ = '(.+)'", (_HERE / 'eqlandmarks/__init__.py').read_text()
+).group(1)
+
+setuptools.setup(
+    name='eqlandmarks',
+    version=_VERSION,
+    description='Unsupervised landmark discovery in JAX.',
+    long_description=(_HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE'],
+    packages=setuptools.find_packages(include=['eqlandmarks*', 'configs']),
+    python_requires='>=3.11,<3.14',
+    install_requires=[
+        'absl-py>=2.1',
+        'array_record>=0.8',
+        'dm_pix>=0.4.3,<0.5',
+        'flax>=0.12,<0.13',
+        'grain>=0.2.16,<0.3',
+        # tensorflow-datasets imports it without declaring it.
+        'importlib_resources>=6',
+        'jax>=0.10,<0.13',
+        'jaxlib>=0.10,<0.13',
+        'matplotlib>=3.9,<4',
+        'ml-collections>=1.0,<2',
+        'numpy>=2.0,<3',
+        'optax>=0.2.6,<0.3',
+        # Its v1 API still moves from one minor version to the next.
+        'orbax-checkpoint>=0.12,<0.13',
+        'pillow>=11,<14',
+        'scikit-learn>=1.5,<2',
+        'tabulate>=0.9,<1',
+        'tensorflow-datasets>=4.9.9,<5',
+        'tqdm>=4.66,<5',
+    ],
+    extras_require={
+        'tensorboard': ['tensorboardX>=2.6.2,<3'],
+        'test': [
+            'hypothesis>=6,<7',
+            'nbclient>=0.10,<1',
+            'nbformat>=5.10,<6',
+            'ipykernel>=6,<8',
+            'pytest>=8,<10',
+            'pytest-xdist>=3.6,<4',
+            'ruff>=0.12,<1',
+            'tensorboardX>=2.6.2,<3',
+        ],
+    },
+)
