@@ -1,0 +1,94 @@
+"""From heatmaps to points: spatial softmax, soft-argmax, covariance.
+
+Heatmaps are `[..., H, W, K]`, one channel per landmark; points follow the
+convention of `eqlandmarks.geometry`: (row, column) in pixels, the centre of the
+top-left pixel at (0.5, 0.5). All results are float32, whatever the dtype of the
+logits: a softmax over thousands of pixels has no digits to spare in bfloat16.
+"""
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ['expectation', 'soft_argmax', 'spatial_softmax', 'spread']
+
+
+def spatial_softmax(logits: jax.Array) -> jax.Array:
+  """Softmax over all pixels of each heatmap.
+
+  Args:
+    logits: `[..., H, W, K]`.
+
+  Returns:
+    Float32 `[..., H, W, K]`; each channel sums to 1 over its H x W pixels.
+
+  Raises:
+    ValueError: fewer than three axes.
+  """
+  _check_rank(logits)
+  return jax.nn.softmax(logits.astype(jnp.float32), axis=(-3, -2))
+
+
+def expectation(probabilities: jax.Array) -> jax.Array:
+  """The mean position of each heatmap, read as a measure on the pixels.
+
+  Args:
+    probabilities: `[..., H, W, K]`, as from `spatial_softmax`.
+
+  Returns:
+    `[..., K, 2]`, (row, column) in pixels.
+  """
+  _check_rank(probabilities)
+  height, width = probabilities.shape[-3:-1]
+  # Separable: the marginals are all that a mean needs.
+  rows = jnp.sum(probabilities, axis=-2)
+  columns = jnp.sum(probabilities, axis=-3)
+  row = jnp.einsum('...hk,h->...k', rows, _centres(height))
+  column = jnp.einsum('...wk,w->...k', columns, _centres(width))
+  return jnp.stack([row, column], axis=-1)
+
+
+def soft_argmax(logits: jax.Array) -> jax.Array:
+  """Spatial soft-argmax, the landmarks y_k = sigma_arg(h_k) of the paper.
+
+  See "Gradient descent optimization of smoothed information retrieval metrics"
+  by Chapelle and Wu, 2010.
+
+  Args:
+    logits: `[..., H, W, K]`.
+
+  Returns:
+    Float32 `[..., K, 2]`, (row, column) in pixels. A flat heatmap gives the
+    centre of the image, a very peaked one the centre of its highest pixel.
+  """
+  return expectation(spatial_softmax(logits))
+
+
+def spread(probabilities: jax.Array) -> jax.Array:
+  """Trace of the covariance of each heatmap, the paper's Tr(Cov[.]).
+
+  Args:
+    probabilities: `[..., H, W, K]`, as from `spatial_softmax`.
+
+  Returns:
+    `[..., K]`, in squared pixels.
+  """
+  _check_rank(probabilities)
+  height, width = probabilities.shape[-3:-1]
+  mean = expectation(probabilities)
+  # Centred before squaring: E[x^2] - E[x]^2 loses digits at 128 pixels.
+  rows = (_centres(height)[:, None] - mean[..., None, :, 0]) ** 2
+  columns = (_centres(width)[:, None] - mean[..., None, :, 1]) ** 2
+  return jnp.sum(jnp.sum(probabilities, -2) * rows, -2) + jnp.sum(
+      jnp.sum(probabilities, -3) * columns, -2
+  )
+
+
+def _centres(length: int) -> jax.Array:
+  return jnp.arange(length, dtype=jnp.float32) + 0.5
+
+
+def _check_rank(heatmaps: jax.Array) -> None:
+  if heatmaps.ndim < 3:
+    raise ValueError(
+        f'heatmaps must be [..., H, W, K], got shape {heatmaps.shape}.'
+    )
