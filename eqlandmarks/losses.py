@@ -1,0 +1,196 @@
+"""The paper's losses, as pure functions of arrays.
+
+"Pretrained equivariant features improve unsupervised landmark discovery" by
+Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). Equation
+numbers are the paper's. Points are (row, column) in pixels (see
+`eqlandmarks.geometry`), heatmaps `[..., H, W, K]`. Nothing here knows of nets,
+configs or data; everything works under jit, vmap, grad and pmap, and computes
+in float32.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
+
+
+def contrastive(
+    features: jax.Array,
+    warped_features: jax.Array,
+    *,
+    temperature: float = 0.1,
+    valid: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> jax.Array:
+  """Contrastive loss of corresponding pixel features, equation (7).
+
+  Row n of both arrays is the same place of an object, seen in an image and in
+  its warped copy; all other rows, of all images, are negatives. The two terms
+  log p and log p' are summed, as printed, not averaged.
+
+  Args:
+    features: `[N, D]`, f at the sampled locations.
+    warped_features: `[N, D]`, f' at the images of these locations.
+    temperature: tau.
+    valid: `[N]` boolean; a pair that is not valid (its point left the image,
+      say) is neither anchor nor negative. All pairs are valid by default.
+    axis_name: name of a mapped axis. The negatives are then gathered from all
+      its devices, and the result is this device's share: the loss is the
+      `psum` of the results, its gradient the `psum` of the gradients.
+
+  Returns:
+    Scalar: minus the mean over the valid pairs of log p + log p'; 0 where no
+    pair is valid.
+
+  Raises:
+    ValueError: shapes that do not match.
+  """
+  if features.ndim != 2 or features.shape != warped_features.shape:
+    raise ValueError(
+        'contrastive needs two arrays [N, D] of one shape, got '
+        f'{features.shape} and {warped_features.shape}.'
+    )
+  count = features.shape[0]
+  if valid is None:
+    valid = jnp.ones(count, bool)
+  if valid.shape != (count,):
+    raise ValueError(f'valid must have shape {(count,)}, got {valid.shape}.')
+  anchors = _unit(jnp.stack([features, warped_features]))  # [2, N, D]
+  others, usable, first = anchors, valid, 0
+  if axis_name is not None:
+    others = jax.lax.all_gather(anchors, axis_name, axis=1, tiled=True)
+    usable = jax.lax.all_gather(valid, axis_name, tiled=True)
+    first = jax.lax.axis_index(axis_name) * count
+  log_p = _log_probability(anchors, others, usable, first, temperature)
+  total = jnp.sum(jnp.where(valid, log_p.sum(0), 0.0))
+  return -total / jnp.maximum(jnp.sum(usable), 1)
+
+
+def _log_probability(
+    anchors: jax.Array,
+    others: jax.Array,
+    usable: jax.Array,
+    first: jax.Array | int,
+    temperature: float,
+) -> jax.Array:
+  """Log p and log p' of (7), `[2, N]`.
+
+  Args:
+    anchors: `[2, N, D]`, unit features of the images and of their warps.
+    others: `[2, M, D]`, the same of all devices; M >= N.
+    usable: `[M]`, which of them may be compared with.
+    first: position of the first anchor in `others`.
+    temperature: tau.
+  """
+  count = anchors.shape[1]
+  logits = jnp.einsum('and,bmd->anbm', anchors, others) / temperature
+  itself = jnp.arange(others.shape[1]) == (first + jnp.arange(count))[:, None]
+  same_view = jnp.eye(2, dtype=bool)[:, None, :, None]
+  left_out = (itself[:, None] & same_view) | ~usable
+  # Finite, since -inf - -inf is NaN in the gradient of an invalid row.
+  logits = jnp.where(left_out, -1e9, logits)
+  positive = jnp.sum(anchors[0] * anchors[1], axis=-1) / temperature
+  return positive - jax.nn.logsumexp(logits, axis=(2, 3))
+
+
+def equivariance(
+    points_of_warped: jax.Array,
+    warped_points: jax.Array,
+    *,
+    valid: jax.Array | None = None,
+) -> jax.Array:
+  """Equivariance loss, equation (2).
+
+  Args:
+    points_of_warped: `[..., K, 2]`, y[g(x)], found in the warped image.
+    warped_points: `[..., K, 2]`, g[y(x)], found in the image, then warped.
+    valid: `[..., K]` boolean; landmarks that count, all by default.
+
+  Returns:
+    `[...]`: mean over the valid landmarks of the squared distance, in squared
+    pixels; 0 where none is valid.
+
+  Raises:
+    ValueError: shapes that do not match.
+  """
+  if (
+      points_of_warped.shape != warped_points.shape
+      or points_of_warped.shape[-1:] != (2,)
+  ):
+    raise ValueError(
+        'equivariance needs two arrays [..., K, 2] of one shape, got '
+        f'{points_of_warped.shape} and {warped_points.shape}.'
+    )
+  difference = (points_of_warped - warped_points).astype(jnp.float32)
+  if valid is None:
+    return jnp.mean(jnp.sum(difference**2, axis=-1), axis=-1)
+  # Masked before squaring: an invalid point may be huge or not a number.
+  difference = jnp.where(valid[..., None], difference, 0.0)
+  total = jnp.sum(difference**2, axis=(-2, -1))
+  return total / jnp.maximum(jnp.sum(valid, axis=-1), 1)
+
+
+def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
+  """Diversity loss, equation (3), on patches.
+
+  The probabilities are summed over non-overlapping patches first, so that two
+  landmarks repel each other over the patch's size, and the loss stays in
+  [0, K - 1]: 0 for landmarks that share no patch, K - 1 for equal heatmaps.
+
+  Args:
+    probabilities: `[..., H, W, K]`, each channel summing to 1.
+    patch: side of a patch, in pixels. An edge that does not fill a patch makes
+      a smaller one.
+
+  Returns:
+    `[...]`.
+
+  Raises:
+    ValueError: fewer than three axes, or a patch below one pixel.
+  """
+  if probabilities.ndim < 3:
+    raise ValueError(
+        f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
+    )
+  if patch < 1:
+    raise ValueError(f'patch must be at least 1 pixel, got {patch}.')
+  pooled = _sum_patches(probabilities.astype(jnp.float32), patch)
+  shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
+  return jnp.sum(shared, axis=(-2, -1))
+
+
+def variance(spreads: jax.Array) -> jax.Array:
+  """Variance loss: the mean spread of the heatmaps (Section 4 of the paper).
+
+  Args:
+    spreads: `[..., K]`, Tr(Cov) of each heatmap, from `heatmaps.spread`.
+
+  Returns:
+    `[...]`, in squared pixels.
+  """
+  return jnp.mean(spreads.astype(jnp.float32), axis=-1)
+
+
+def _unit(vectors: jax.Array) -> jax.Array:
+  """Vectors of length 1; a zero vector stays zero, with a zero gradient."""
+  vectors = vectors.astype(jnp.float32)
+  # Scaled first, so that neither huge nor tiny vectors leave float32's range.
+  largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
+  scaled = vectors / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
+  square = jnp.sum(scaled**2, axis=-1, keepdims=True)
+  return scaled * jnp.where(
+      square > 0, jax.lax.rsqrt(jnp.where(square > 0, square, 1.0)), 0.0
+  )
+
+
+def _sum_patches(maps: jax.Array, patch: int) -> jax.Array:
+  """`[..., ceil(H/patch), ceil(W/patch), K]`: sums over patches."""
+  *batch, height, width, channels = maps.shape
+  rows, columns = math.ceil(height / patch), math.ceil(width / patch)
+  pad = [(0, 0)] * len(batch)
+  pad += [(0, rows * patch - height), (0, columns * patch - width), (0, 0)]
+  maps = jnp.pad(maps, pad)
+  maps = maps.reshape(*batch, rows, patch, columns, patch, channels)
+  return maps.sum(axis=(-4, -2))
