@@ -1,0 +1,236 @@
+"""The two nets: feature extractor F and landmark net T.
+
+Both are Flax Linen modules from `[..., H, W, channels]` batches. Parameters are
+float32; `dtype` is what the convolutions compute in. The paper leaves widths,
+normalisation and up-sampling open; the choices are written at each field.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+__all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
+
+# The intermediate outputs whose equivariance the paper compares: layer 1 is F's
+# output, layers 2 to 4 lie between it and the heatmaps.
+LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
+
+# 'group' statistics are an image's own, so results do not depend on how a batch
+# is spread over devices; 'batch' statistics are averaged over `axis_name`.
+NORMS = ('group', 'batch', 'none')
+
+
+class Hourglass(nn.Module):
+  """Feature extractor F: `[B, H, W, 3]` images to `[B, H, W, D]` features.
+
+  One encoder block (two convolutions, then a max-pool) per width, each halving
+  the size; a symmetric decoder that joins the encoder's outputs by addition; a
+  1 x 1 convolution to D channels. Addition costs two thirds of what
+  concatenation does. Sizes that do not halve evenly work: the decoder repeats
+  the edge to reach the size of its skip.
+
+  Attributes:
+    features: D, the channels of the output.
+    widths: channels of the encoder blocks, from fine to coarse.
+    norm: one of `NORMS`, after each convolution of a block.
+    dtype: what the convolutions compute in.
+    axis_name: mapped axis over which batch statistics are averaged.
+  """
+
+  features: int = 64
+  widths: Sequence[int] = (32, 64, 128, 256)
+  norm: str = 'group'
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+    """Returns features `[B, H, W, D]`."""
+    return self.project(self.trunk(images, train=train))
+
+  @nn.compact
+  def trunk(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+    """All but the last convolution: `[B, H, W, widths[0]]`."""
+    block = functools.partial(
+        _ConvBlock, norm=_norm(self, train), dtype=self.dtype
+    )
+    conv = functools.partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
+    x = images.astype(self.dtype)
+    skips = []
+    for level, width in enumerate(self.widths):
+      x = block(width, name=f'encoder{level + 1}')(x)
+      skips.append(x)
+      x = _max_pool(x)
+    for level in reversed(range(len(self.widths))):
+      width, skip = self.widths[level], skips[level]
+      if x.shape[-1] != width:
+        # Before up-sampling, where it costs a quarter.
+        x = conv(width, name=f'narrow{level + 1}')(x)
+      x = _upsample(x, skip.shape[-3:-1]) + skip
+      x = block(width, name=f'decoder{level + 1}')(x)
+    return x
+
+  @nn.compact
+  def project(self, x: jax.Array) -> jax.Array:
+    """The last convolution, `[..., widths[0]]` to `[..., D]`.
+
+    It acts on each pixel by itself, and hence commutes with bilinear sampling:
+    where features are needed at a few points only, it may come after.
+    """
+    return nn.Dense(self.features, dtype=self.dtype, name='features')(x)
+
+
+class LandmarkNet(nn.Module):
+  """Landmark net T: `[B, H, W, D]` features to `[B, H, W, K]` heatmaps.
+
+  Fully convolutional at full resolution: a 1 x 1 convolution to `width`
+  channels (layer 2), two stages of residual blocks (layers 3 and 4), and a
+  1 x 1 convolution to K channels.
+
+  Attributes:
+    num_landmarks: K.
+    width: channels of layers 2 to 4.
+    blocks: residual blocks in each of the two stages.
+    dilation: spacing of the residual blocks' taps, which widens what T sees.
+    heatmap_scale: factor on the logits. The softmax of freshly initialised
+      logits is all but flat, and puts every landmark at the image's centre; a
+      factor of about 10 starts them spread.
+    norm: one of `NORMS`.
+    dtype: what the convolutions compute in.
+    axis_name: mapped axis over which batch statistics are averaged.
+  """
+
+  num_landmarks: int
+  width: int = 64
+  blocks: int = 1
+  dilation: int = 1
+  heatmap_scale: float = 10.0
+  norm: str = 'group'
+  dtype: Any = jnp.float32
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+      self, features: jax.Array, *, train: bool = False
+  ) -> dict[str, jax.Array]:
+    """Returns `layer1` to `layer4` and the float32 logits `heatmaps`."""
+    norm = _norm(self, train)
+    x = features.astype(self.dtype)
+    x = nn.Conv(self.width, (1, 1), dtype=self.dtype, name='enter')(x)
+    x = nn.relu(norm(name='enter_norm')(x))
+    layers = {'layer1': features, 'layer2': x}
+    for stage in ('layer3', 'layer4'):
+      for index in range(self.blocks):
+        x = _ResidualBlock(
+            norm=norm,
+            dilation=self.dilation,
+            dtype=self.dtype,
+            name=f'{stage}_{index}',
+        )(x)
+      layers[stage] = x
+    logits = nn.Conv(
+        self.num_landmarks, (1, 1), dtype=self.dtype, name='heatmaps'
+    )(x)
+    heatmaps = self.heatmap_scale * logits.astype(jnp.float32)
+    return {**layers, 'heatmaps': heatmaps}
+
+
+class _ConvBlock(nn.Module):
+  """Two 3 x 3 convolutions, each with normalisation and ReLU."""
+
+  width: int
+  norm: Callable[..., nn.Module]
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    for index in (1, 2):
+      x = nn.Conv(
+          self.width, (3, 3), dtype=self.dtype, name=f'conv{index}'
+      )(x)
+      x = nn.relu(self.norm(name=f'norm{index}')(x))
+    return x
+
+
+class _ResidualBlock(nn.Module):
+  """x + convolutions(x), with ReLU after the sum."""
+
+  norm: Callable[..., nn.Module]
+  dilation: int
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    conv = functools.partial(
+        nn.Conv,
+        x.shape[-1],
+        (3, 3),
+        kernel_dilation=self.dilation,
+        dtype=self.dtype,
+    )
+    y = nn.relu(self.norm(name='norm1')(conv(name='conv1')(x)))
+    y = self.norm(name='norm2')(conv(name='conv2')(y))
+    return nn.relu(x + y)
+
+
+class _NoNorm(nn.Module):
+  """Stands where a normalisation would."""
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    return x
+
+
+class _GroupNorm(nn.Module):
+  """Group normalisation with as many groups as divide the channels, up to 8."""
+
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    groups = max(g for g in range(1, 9) if x.shape[-1] % g == 0)
+    return nn.GroupNorm(num_groups=groups, dtype=self.dtype)(x)
+
+
+def _norm(module: Any, train: bool) -> Callable[..., nn.Module]:
+  """The normalisation layer that a net's fields ask for."""
+  if module.norm == 'group':
+    return functools.partial(_GroupNorm, dtype=module.dtype)
+  if module.norm == 'batch':
+    return functools.partial(
+        nn.BatchNorm,
+        use_running_average=not train,
+        momentum=0.9,
+        dtype=module.dtype,
+        axis_name=module.axis_name if train else None,
+    )
+  if module.norm == 'none':
+    return _NoNorm
+  raise ValueError(f'norm is {module.norm!r}, expected one of {NORMS}.')
+
+
+def _max_pool(x: jax.Array) -> jax.Array:
+  """2 x 2 max-pool, as the maximum of four strided slices.
+
+  XLA's window reduction and its gradient are several times slower on a CPU.
+  """
+  height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
+  x = x[..., :height, :width, :]
+  return jnp.maximum(
+      jnp.maximum(x[..., ::2, ::2, :], x[..., 1::2, ::2, :]),
+      jnp.maximum(x[..., ::2, 1::2, :], x[..., 1::2, 1::2, :]),
+  )
+
+
+def _upsample(x: jax.Array, shape: tuple[int, int]) -> jax.Array:
+  """Each pixel twice along both axes, the edge repeated up to `shape`."""
+  *batch, height, width, channels = x.shape
+  x = jnp.broadcast_to(
+      x[..., :, None, :, None, :], (*batch, height, 2, width, 2, channels)
+  ).reshape(*batch, 2 * height, 2 * width, channels)
+  pad = [(0, 0)] * len(batch)
+  pad += [(0, shape[0] - 2 * height), (0, shape[1] - 2 * width), (0, 0)]
+  return jnp.pad(x, pad, mode='edge') if shape != x.shape[-3:-1] else x

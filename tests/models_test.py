@@ -1,0 +1,129 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from eqlandmarks import models
+
+
+def _count(variables):
+  return sum(leaf.size for leaf in jax.tree.leaves(variables['params']))
+
+
+def _conv(kernel, inputs, outputs):
+  return kernel * kernel * inputs * outputs + outputs
+
+
+def test_parameter_count_of_the_hourglass_by_hand():
+  net = models.Hourglass(features=7, widths=(2, 3, 4, 5), norm='none')
+  variables = net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+  encoder = (
+      _conv(3, 3, 2) + _conv(3, 2, 2) + _conv(3, 2, 3) + _conv(3, 3, 3)
+      + _conv(3, 3, 4) + _conv(3, 4, 4) + _conv(3, 4, 5) + _conv(3, 5, 5)
+  )
+  decoder = (
+      _conv(3, 5, 5) + _conv(3, 5, 5) + _conv(3, 4, 4) + _conv(3, 4, 4)
+      + _conv(3, 3, 3) + _conv(3, 3, 3) + _conv(3, 2, 2) + _conv(3, 2, 2)
+  )
+  # The level below is narrowed before it is added; the coarsest is as wide.
+  decoder += _conv(1, 5, 4) + _conv(1, 4, 3) + _conv(1, 3, 2)
+  assert _count(variables) == encoder + decoder + _conv(1, 2, 7)
+
+
+def test_parameter_counts_of_the_configs_nets():
+  hourglass = models.Hourglass()
+  f = jax.eval_shape(
+      hourglass.init, jax.random.key(0), jnp.zeros((1, 128, 128, 3))
+  )
+  landmarks = models.LandmarkNet(50)
+  t = jax.eval_shape(
+      landmarks.init, jax.random.key(0), jnp.zeros((1, 128, 128, 64))
+  )
+  assert _count(f) == 2_789_120
+  assert _count(t) == 155_762
+
+
+@pytest.mark.parametrize('size', [32, 33, 50, 100, 128])
+def test_any_size_comes_out_as_it_went_in(size):
+  net = models.Hourglass(features=4, widths=(2, 2, 2, 2))
+  images = jnp.zeros((2, size, size + 3, 3))
+  output, _ = net.init_with_output(jax.random.key(0), images)
+  assert output.shape == (2, size, size + 3, 4)
+
+
+def test_landmark_net_names_its_layers():
+  net = models.LandmarkNet(5, width=6, blocks=2)
+  features = jnp.ones((2, 16, 16, 3))
+  outputs, _ = net.init_with_output(jax.random.key(0), features)
+  assert set(outputs) == {*models.LAYERS, 'heatmaps'}
+  np.testing.assert_array_equal(outputs['layer1'], features)
+  for layer in models.LAYERS[1:]:
+    assert outputs[layer].shape == (2, 16, 16, 6)
+  assert outputs['heatmaps'].shape == (2, 16, 16, 5)
+
+
+def test_heatmap_scale_multiplies_the_logits():
+  features = jax.random.normal(jax.random.key(1), (1, 8, 8, 3))
+  one = models.LandmarkNet(2, width=4, heatmap_scale=1.0)
+  ten = models.LandmarkNet(2, width=4, heatmap_scale=10.0)
+  variables = one.init(jax.random.key(0), features)
+  np.testing.assert_allclose(
+      10.0 * one.apply(variables, features)['heatmaps'],
+      ten.apply(variables, features)['heatmaps'],
+      rtol=1e-5,
+  )
+
+
+def test_pool_and_upsample_by_hand():
+  x = jnp.arange(20.0).reshape(1, 4, 5, 1)
+  pooled = models._max_pool(x)
+  np.testing.assert_array_equal(pooled[0, :, :, 0], [[6, 8], [16, 18]])
+  grown = models._upsample(pooled, (4, 5))
+  np.testing.assert_array_equal(
+      grown[0, :, :, 0],
+      [[6, 6, 8, 8, 8], [6, 6, 8, 8, 8], [16, 16, 18, 18, 18],
+       [16, 16, 18, 18, 18]],
+  )
+
+
+@pytest.mark.parametrize('norm', ['group', 'none'])
+def test_an_images_features_do_not_depend_on_its_batch(norm):
+  net = models.Hourglass(features=4, widths=(4, 4, 4, 4), norm=norm)
+  images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
+  variables = net.init(jax.random.key(1), images)
+  together = net.apply(variables, images)
+  alone = net.apply(variables, images[1:2])
+  np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+
+
+def test_batch_norm_learns_statistics_and_freezes_them():
+  net = models.Hourglass(features=4, widths=(4, 4, 4, 4), norm='batch')
+  images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
+  variables = net.init(jax.random.key(1), images)
+  _, changed = net.apply(
+      variables, images, train=True, mutable=['batch_stats']
+  )
+  before = jax.tree.leaves(variables['batch_stats'])
+  after = jax.tree.leaves(changed['batch_stats'])
+  assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
+  frozen = net.apply(variables, images[:1])
+  together = net.apply(variables, images)
+  np.testing.assert_allclose(together[:1], frozen, atol=1e-5)
+
+
+def test_bfloat16_computes_close_to_float32():
+  images = jax.random.uniform(jax.random.key(0), (1, 32, 32, 3))
+  exact = models.Hourglass(features=4, widths=(4, 4, 4, 4))
+  variables = exact.init(jax.random.key(1), images)
+  half = models.Hourglass(
+      features=4, widths=(4, 4, 4, 4), dtype=jnp.bfloat16
+  ).apply(variables, images)
+  assert half.dtype == jnp.bfloat16
+  assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(variables))
+  np.testing.assert_allclose(half, exact.apply(variables, images), atol=0.15)
+
+
+def test_unknown_norm_is_named():
+  net = models.Hourglass(norm='layer')
+  with pytest.raises(ValueError, match="norm is 'layer'"):
+    net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
