@@ -1,0 +1,1 @@
+"""Datasets as tfds builders, and one loader for all."""

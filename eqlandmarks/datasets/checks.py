@@ -1,0 +1,106 @@
+"""Checks the labels against the fields and the images that were found."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from eqlandmarks.datasets import images, labels
+from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.errors import UserError
+
+
+def matched_labels(
+    fields: Fields, kept: list[str]
+) -> tuple[labels.Labels, dict[str, labels.Row]]:
+  """The labels, and their rows by the images' own paths."""
+  files = labels.label_files(fields.labels, fields.root, fields.exclude)
+  marks = labels.read_labels(fields.labels, fields.root, files)
+  own_path = {images.canonical(path): path for path in kept}
+  rows, missing = {}, []
+  for path, row in marks.rows.items():
+    if path in own_path:
+      rows[own_path[path]] = row
+    elif not images.matches(path, fields.exclude):
+      missing.append(f"'{path}' ({row.where})")
+  if missing:
+    raise UserError(
+        f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '
+        f'images that were not found, the first is {missing[0]}, expected '
+        f'paths of images below {fields.root}'
+    )
+  return marks, rows
+
+
+def check_names(fields: Fields, names: tuple[str, ...]) -> None:
+  """Refuses eyes and groups that name what is not annotated."""
+  expected = f'expected names out of {", ".join(names) or "(no labels given)"}'
+  if fields.eyes and not len(fields.eyes) == len(set(fields.eyes)) == 2:
+    raise UserError(
+        f"config.dataset.eyes: found '{','.join(fields.eyes)}', expected two "
+        'different points, or none'
+    )
+  lists = {'eyes': fields.eyes}
+  lists |= {f'groups.{group}': fields.groups[group] for group in fields.groups}
+  for field, members in lists.items():
+    for name in members:
+      if name not in names:
+        raise UserError(
+            f"config.dataset.{field}: found point '{name}', {expected}"
+        )
+    if not members and field != 'eyes':
+      raise UserError(f'config.dataset.{field}: found no point, {expected}')
+
+
+def without_bad(
+    root: pathlib.Path, kept: list[str], notes: list[str]
+) -> list[str]:
+  """Leaves out the images that do not decode."""
+  bad = images.bad_images(root, kept)
+  if bad:
+    notes.append(
+        f'skip_bad: {len(bad)} images that do not decode are left out, the '
+        f'first is {bad[0]}'
+    )
+  return [path for path in kept if path not in set(bad)]
+
+
+def inside(
+    fields: Fields,
+    names: tuple[str, ...],
+    rows: dict[str, labels.Row],
+    notes: list[str],
+) -> dict[str, labels.Row]:
+  """Checks that the points lie on their images; drops them if that is asked."""
+  checked, dropped = {}, []
+  for path, row in rows.items():
+    if row.labelled:
+      height, width = images.displayed_size(fields.root / path)
+      # Pixel centres are whole numbers, so pixels end at the halves.
+      limit = np.array([width, height]) - 0.5
+      out = ((row.points < -0.5) | (row.points > limit)).any(-1)
+      for j in np.flatnonzero(out):
+        text = _outside_text(path, row, names[j], row.points[j], limit)
+        if fields.outside == 'error':
+          raise UserError(text)
+        dropped.append(f"'{names[j]}' ({row.where})")
+      points = np.where(out[:, None], np.nan, row.points)
+      row = dataclasses.replace(row, points=points)
+    checked[path] = row
+  if dropped:
+    notes.append(
+        f'outside: {len(dropped)} points outside their image count as missing, '
+        f'the first is {dropped[0]}'
+    )
+  return checked
+
+
+def _outside_text(
+    path: str, row: labels.Row, name: str, point: np.ndarray, limit: np.ndarray
+) -> str:
+  return (
+      f"{row.where}: found point '{name}' at x={point[0]:g}, y={point[1]:g} "
+      f'outside {path}, expected -0.5 <= x <= {limit[0]:g} and -0.5 <= y <= '
+      f"{limit[1]:g}; config.dataset.outside='missing' counts such points as "
+      'missing'
+  )

@@ -1,0 +1,97 @@
+"""What every dataset of eqlandmarks looks like once it is prepared.
+
+Each dataset is a tfds builder, written as array_record without TensorFlow. Its
+examples have the features of `example_features`, and its metadata is a
+`Description`, so that the loader, the training and the evaluation need not know
+which dataset they read.
+
+**Convention.** `points` are (row, column) in pixels of the stored square image,
+on [0, size] x [0, size]: the centre of the top-left pixel is (0.5, 0.5). A
+point that nobody annotated is NaN.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+_Item = TypeVar('_Item')
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+  """What a reader must know of a dataset beside its examples.
+
+  Attributes:
+    point_names: the annotated points, in the order of `points`; may be empty.
+    groups: group name -> names of the points whose scores are averaged under
+      it, for example `{'wrists': ['right_wrist', 'left_wrist']}`.
+    eyes: the two point names whose distance normalises the inter-ocular error,
+      or `()`.
+    stage_split: the tfds split expression that feeds both training stages.
+    fit_split: the split on which the regressor is fitted, or ''.
+    test_split: the split on which everything is scored, or ''.
+    notes: lines that the program shows once (counts of left-out files, say).
+  """
+
+  point_names: tuple[str, ...]
+  groups: dict[str, list[str]]
+  eyes: tuple[str, ...]
+  stage_split: str
+  fit_split: str
+  test_split: str
+  notes: tuple[str, ...] = ()
+
+  def to_metadata(self) -> tfds.core.MetadataDict:
+    """The form that tfds stores beside the records."""
+    return tfds.core.MetadataDict(dataclasses.asdict(self))
+
+  @classmethod
+  def from_metadata(cls, metadata: dict[str, Any]) -> 'Description':
+    """Reads back what `to_metadata` wrote."""
+    fields = dict(metadata)
+    for name in ('point_names', 'eyes', 'notes'):
+      fields[name] = tuple(fields[name])
+    return cls(**fields)
+
+
+def example_features(
+    size: int, num_points: int
+) -> tfds.features.FeaturesDict:
+  """The features of one example.
+
+  Args:
+    size: side of the stored square images, in pixels.
+    num_points: number of annotated points J. With none, one row of NaN is
+      stored, since array_record holds no empty tensor; the reader drops it.
+  """
+  return tfds.features.FeaturesDict({
+      'image': tfds.features.Image(
+          shape=(size, size, 3), encoding_format='png'
+      ),
+      # (row, column) in pixels of the stored image, centre of the top-left
+      # pixel at (0.5, 0.5), NaN where missing.
+      'points': tfds.features.Tensor(
+          shape=(max(num_points, 1), 2), dtype=np.float32
+      ),
+      # (height, width) of the user's own image, in pixels.
+      'original_size': tfds.features.Tensor(shape=(2,), dtype=np.int32),
+      # The file's path below the dataset's root, or the example's number.
+      'id': tfds.features.Text(),
+  })
+
+
+def with_progress(items: Sequence[_Item], split: str) -> Iterator[_Item]:
+  """Yields what a split is prepared from, under a bar on standard error."""
+  # The context ends the bar's line before an error is reported.
+  with tqdm.tqdm(
+      items,
+      desc=f'prepare {split}',
+      unit=' images',
+      total=len(items),
+      mininterval=0.5,
+  ) as bar:
+    yield from bar

@@ -1,0 +1,184 @@
+"""Who is train, unlabelled or test in a folder of images.
+
+Everything that can be wrong with the listing and the labels is found here,
+before anything is written.
+"""
+
+import dataclasses
+import posixpath
+
+import numpy as np
+
+from eqlandmarks.datasets import checks, deeplabcut, images, labels
+from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What to write.
+
+  Attributes:
+    splits: split -> paths below the root in natural order; none is empty.
+    points: path of a labelled image -> [J, 2] (x, y), as in `labels.Row`.
+    description: what is stored beside the records.
+  """
+
+  splits: dict[str, list[str]]
+  points: dict[str, np.ndarray]
+  description: Description
+
+
+def make_plan(fields: Fields, found: list[str]) -> Plan:
+  """Decides what becomes of each of the images found below the root."""
+  notes: list[str] = []
+  kept = [p for p in found if not images.matches(p, fields.exclude)]
+  if fields.exclude:
+    notes.append(f'exclude: {len(found) - len(kept)} images are left out')
+  marks, rows = checks.matched_labels(fields, kept)
+  checks.check_names(fields, marks.names)
+  if fields.labels == labels.DEEPLABCUT:
+    kept = deeplabcut.without_check_pictures(kept, rows, notes)
+  if fields.skip_bad:
+    kept = checks.without_bad(fields.root, kept, notes)
+  if len(kept) < 2:
+    raise UserError(
+        f'config.dataset.root: found {len(kept)} images below {fields.root}, '
+        'expected at least 2'
+    )
+  rows = {path: rows[path] for path in kept if path in rows}
+  rows = checks.inside(fields, marks.names, rows, notes)
+  splits = _assign(fields, marks.has_split, kept, rows, notes)
+  _check_splits(fields, marks.has_split, splits, rows)
+  points = {p: rows[p].points for s in ('train', 'test') for p in splits[s]}
+  splits = {split: paths for split, paths in splits.items() if paths}
+  return Plan(splits, points, _describe(fields, marks.names, splits, notes))
+
+
+def _describe(
+    fields: Fields,
+    names: tuple[str, ...],
+    splits: dict[str, list[str]],
+    notes: list[str],
+) -> Description:
+  return Description(
+      point_names=names,
+      groups=fields.groups,
+      eyes=fields.eyes,
+      stage_split='+'.join(s for s in ('train', 'unlabelled') if s in splits),
+      fit_split='train' if 'train' in splits else '',
+      test_split='test' if 'test' in splits else '',
+      notes=tuple(notes),
+  )
+
+
+def _assign(
+    fields: Fields,
+    has_split: bool,
+    kept: list[str],
+    rows: dict[str, labels.Row],
+    notes: list[str],
+) -> dict[str, list[str]]:
+  """Sorts the images into splits, in natural order; the rest is left out."""
+  labelled = [p for p in kept if p in rows and rows[p].labelled]
+  if has_split:
+    fate = {p: _column_fate(p, rows.get(p), fields.test) for p in kept}
+    how = 'by the split column' + (' and dataset.test' if fields.test else '')
+  elif fields.test:
+    fate = {p: _pattern_fate(p, p in labelled, fields.test) for p in kept}
+    how = 'by dataset.test'
+  else:
+    held_out, how = _hold_out(labelled, fields.test_share)
+    fate = dict.fromkeys(kept, 'unlabelled')
+    fate |= dict.fromkeys(labelled, 'train') | dict.fromkeys(held_out, 'test')
+  splits = {
+      split: [path for path in kept if fate[path] == split]
+      for split in ('train', 'unlabelled', 'test')
+  }
+  if labelled:
+    count = len(splits['test'])
+    notes.append(f'test: {count} of {len(labelled)} labelled images, {how}')
+  for reason in sorted(set(fate.values()) - set(splits)):
+    paths = [path for path in kept if fate[path] == reason]
+    notes.append(
+        f'labels: left out {len(paths)} {reason}, the first is {paths[0]}'
+    )
+  return splits
+
+
+def _column_fate(
+    path: str, row: labels.Row | None, patterns: tuple[str, ...]
+) -> str:
+  """The split of an image by the table's column, or why it is left out."""
+  if row is None or (row.split != 'test' and not row.labelled):
+    return 'unlabelled'
+  if row.split == 'train':
+    return 'train'
+  if row.split != 'test':
+    return 'labelled images whose split is neither train nor test'
+  if not row.labelled:
+    return 'images of split test without coordinates'
+  if patterns and not images.matches(path, patterns):
+    return 'images of split test that dataset.test does not match'
+  return 'test'
+
+
+def _pattern_fate(path: str, labelled: bool, patterns: tuple[str, ...]) -> str:
+  """The split of an image by the patterns, or why it is left out."""
+  if not images.matches(path, patterns):
+    return 'train' if labelled else 'unlabelled'
+  # What the user calls test must not feed the training, labelled or not.
+  return 'test' if labelled else 'images without labels in dataset.test'
+
+
+def _hold_out(labelled: list[str], share: float) -> tuple[list[str], str]:
+  """The last images, and how they were chosen.
+
+  Neighbouring frames of a video are near copies, so a shuffled choice would
+  put copies of the training images into the test.
+  """
+  goal = max(1, round(share * len(labelled))) if share else 0
+  goal = min(goal, max(len(labelled) - 1, 0))
+  folders: dict[str, list[str]] = {}
+  for path in labelled:
+    folders.setdefault(posixpath.dirname(path), []).append(path)
+  if len(folders) < 3 or not goal:
+    return labelled[len(labelled) - goal:], 'the last in natural order'
+  names, test = list(folders), []
+  while len(names) > 1 and len(test) < goal:
+    test += folders[names.pop()]
+  count = len(folders) - len(names)
+  return test, f'the last {count} of {len(folders)} folders'
+
+
+def _check_splits(
+    fields: Fields,
+    has_split: bool,
+    splits: dict[str, list[str]],
+    rows: dict[str, labels.Row],
+) -> None:
+  """Refuses labels that leave nothing to fit or nothing to score on."""
+  if not fields.labels:
+    return
+  count = sum(row.labelled for row in rows.values())
+  found = f'{count} labelled images, of which {len(splits["train"])} are train'
+  if not splits['train']:
+    raise UserError(
+        f"config.dataset.labels='{fields.labels}': found {found}, expected at "
+        'least one to fit on'
+    )
+  if splits['test'] or not (fields.test_share or fields.test):
+    return
+  if fields.test:
+    patterns = ','.join(fields.test)
+    wanted = f"config.dataset.test='{patterns}' to match at least one"
+  elif has_split:
+    wanted = 'at least one row of split test with coordinates'
+  else:
+    wanted = 'at least two'
+  raise UserError(
+      f"config.dataset.labels='{fields.labels}': found {found} and none is "
+      f'test, expected {wanted}; config.dataset.test_share=0 without '
+      'config.dataset.test does without a test split'
+  )

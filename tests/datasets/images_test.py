@@ -1,0 +1,220 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eqlandmarks.datasets import images
+from eqlandmarks.errors import UserError
+
+ORIENTATION = 0x0112
+
+
+def decoded(path):
+  return np.asarray(images.decode(path))
+
+
+def save(path, array, mode=None, **options):
+  image = Image.fromarray(np.asarray(array))
+  (image.convert(mode) if mode else image).save(path, **options)
+  return path
+
+
+def test_finds_images_in_natural_order(tmp_path):
+  names = [
+      'img10.png', 'img2.PNG', 'a b/ä 1.JPeG', 'a/x.tiff', 'a/y.webp', 'z.pgm',
+      'z.ppm', 'z.gif', 'z.bmp', 'z.jpg', 'z.tif',
+  ]  # fmt: skip
+  left_out = ['.hidden.png', '.git/x.png', 'notes.txt', 'png', 'a/b.csv']
+  for name in names + left_out:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+  assert images.find_images(tmp_path) == [
+      'a/x.tiff', 'a/y.webp', 'a b/ä 1.JPeG', 'img2.PNG', 'img10.png', 'z.bmp',
+      'z.gif', 'z.jpg', 'z.pgm', 'z.ppm', 'z.tif',
+  ]  # fmt: skip
+
+
+def test_links_do_not_hang_and_list_nothing_twice(tmp_path):
+  root, other = tmp_path / 'root', tmp_path / 'other'
+  (root / 'real').mkdir(parents=True)
+  other.mkdir()
+  (root / 'real' / 'x.png').touch()
+  (other / 'y.png').touch()
+  (root / 'real' / 'up').symlink_to(root)
+  (root / 'above').symlink_to(tmp_path)
+  (root / 'again').symlink_to(root / 'real')
+  (root / 'self').symlink_to(root / 'self')
+  (root / 'other').symlink_to(other)
+  (root / 'broken.png').symlink_to(root / 'absent.png')
+  assert images.find_images(root) == ['broken.png', 'other/y.png', 'real/x.png']
+
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp', 'tif', 'gif', 'pgm', 'webp'])
+def test_grey_becomes_three_equal_channels(tmp_path, suffix):
+  grey = np.array([[0, 50], [100, 255]], np.uint8)
+  options = {'lossless': True} if suffix == 'webp' else {}
+  path = save(tmp_path / f'x.{suffix}', grey, **options)
+  np.testing.assert_array_equal(decoded(path), np.stack([grey] * 3, -1))
+
+
+def test_rgba_lies_over_white(tmp_path):
+  rgba = [[[200, 0, 0, 255], [200, 0, 0, 0], [0, 0, 0, 51]]]
+  path = save(tmp_path / 'x.png', np.array(rgba, np.uint8))
+  expected = [[[200, 0, 0], [255] * 3, [204] * 3]]
+  np.testing.assert_array_equal(decoded(path), expected)
+
+
+def test_grey_with_alpha(tmp_path):
+  image = Image.fromarray(np.array([[9, 9]], np.uint8)).convert('LA')
+  image.putalpha(Image.fromarray(np.array([[255, 0]], np.uint8)))
+  image.save(tmp_path / 'x.png')
+  np.testing.assert_array_equal(
+      decoded(tmp_path / 'x.png'), [[[9] * 3, [255] * 3]]
+  )
+
+
+def test_palette_and_its_transparent_colour(tmp_path):
+  image = Image.new('P', (3, 1))
+  image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+  image.putdata([0, 1, 2])
+  image.save(tmp_path / 'plain.png')
+  image.save(tmp_path / 'seen.png', transparency=1)
+  colours = [[[10, 20, 30], [40, 50, 60], [70, 80, 90]]]
+  np.testing.assert_array_equal(decoded(tmp_path / 'plain.png'), colours)
+  colours[0][1] = [255, 255, 255]
+  np.testing.assert_array_equal(decoded(tmp_path / 'seen.png'), colours)
+
+
+def test_one_bit(tmp_path):
+  path = save(tmp_path / 'x.png', [[True, False]])
+  np.testing.assert_array_equal(decoded(path), [[[255] * 3, [0] * 3]])
+
+
+def test_cmyk(tmp_path):
+  Image.new('CMYK', (4, 4), (0, 255, 255, 0)).save(tmp_path / 'x.tif')
+  assert decoded(tmp_path / 'x.tif')[0, 0].tolist() == [255, 0, 0]
+
+
+def test_first_frame_of_gif(tmp_path):
+  frames = [Image.new('L', (4, 4), grey) for grey in (30, 200)]
+  frames[0].save(tmp_path / 'x.gif', save_all=True, append_images=frames[1:])
+  assert decoded(tmp_path / 'x.gif')[0, 0].tolist() == [30] * 3
+
+
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        ([0, 257, 32896, 65535], [0, 1, 128, 255]),  # 16 bits
+        ([0, 819, 4095], [0, 51, 255]),  # 12 bits in a 16-bit file
+        ([0, 7, 255], [0, 7, 255]),  # 8 bits in a 16-bit file
+        ([0, 4096], [0, 16]),  # one too many for 12 bits
+        ([0, 0], [0, 0]),
+    ],
+)
+def test_16_bits(tmp_path, suffix, values, expected):
+  path = save(tmp_path / f'x.{suffix}', np.array([values], np.uint16))
+  assert decoded(path)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ('values', 'dtype', 'expected'),
+    [
+        ([0, 0.2, 1], np.float32, [0, 51, 255]),
+        ([0, 51, 255], np.float32, [0, 51, 255]),
+        ([np.nan, 0.2, 1], np.float32, [0, 51, 255]),
+        ([-1, 0, 1], np.float32, [0, 128, 255]),  # stretched
+        ([-5, -5], np.float32, [0, 0]),
+        ([0, 100_000, 500_000], np.int32, [0, 51, 255]),  # stretched
+    ],
+)
+def test_32_bit_tiff(tmp_path, values, dtype, expected):
+  path = save(tmp_path / 'x.tif', np.array([values], dtype))
+  assert decoded(path)[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'webp', 'tif'])
+@pytest.mark.parametrize(
+    ('orientation', 'corner', 'size'),
+    [
+        (1, (0, 0), (16, 32)),
+        (3, (-1, -1), (16, 32)),
+        (6, (0, -1), (32, 16)),  # stored top-left is displayed top-right
+        (8, (-1, 0), (32, 16)),
+    ],
+)
+def test_exif_orientation(tmp_path, suffix, orientation, corner, size):
+  stored = np.zeros((16, 32), np.uint8)
+  stored[:8, :8] = 255
+  exif = Image.Exif()
+  exif[ORIENTATION] = orientation
+  path = save(tmp_path / f'x.{suffix}', stored, exif=exif)
+  shown = decoded(path)[..., 0]
+  assert shown.shape == size == images.displayed_size(path)
+  assert shown[corner] > 200
+  assert (shown > 128).sum() == 64
+
+
+def test_resize_squashes_and_averages(tmp_path):
+  stripes = np.zeros((64, 128), np.uint8)
+  stripes[:, ::2] = 200
+  path = save(tmp_path / 'x.png', stripes)
+  encoded, original_size = images.load_resized(path, 32)
+  small = Image.open(io.BytesIO(encoded))
+  assert (small.size, small.mode, small.format) == ((32, 32), 'RGB', 'PNG')
+  assert original_size == (64, 128)
+  # Without anti-aliasing the stripes would come out as 0 or 200.
+  assert np.abs(np.asarray(small).astype(int)[:, 2:-2] - 100).max() <= 2
+
+
+def test_small_images_are_fine(tmp_path):
+  path = save(tmp_path / 'x.png', np.full((1, 3), 7, np.uint8))
+  encoded, original_size = images.load_resized(path, 8)
+  assert original_size == (1, 3)
+  assert np.asarray(Image.open(io.BytesIO(encoded))).max() == 7
+
+
+def bad_file(path, kind):
+  image = Image.fromarray(np.arange(9216, dtype=np.uint16).reshape(96, 96))
+  buffer = io.BytesIO()
+  image.save(buffer, 'PNG')
+  content = {
+      'empty': b'',
+      'text': b'no image at all',
+      'truncated': buffer.getvalue()[:-3000],
+      'postscript': b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n',
+  }
+  path.write_bytes(content[kind])
+
+
+@pytest.mark.parametrize('kind', ['empty', 'text', 'truncated', 'postscript'])
+def test_bad_files_are_named_in_one_line(tmp_path, kind):
+  bad_file(tmp_path / 'bad.png', kind)
+  with pytest.raises(UserError) as error:
+    images.decode(tmp_path / 'bad.png')
+  message = str(error.value)
+  assert message.startswith(f'{tmp_path}/bad.png: does not decode')
+  assert 'skip_bad' in message and '\n' not in message
+
+
+def test_too_many_pixels(tmp_path, monkeypatch):
+  path = save(tmp_path / 'x.png', np.zeros((40, 40), np.uint8))
+  monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+  for read in (images.decode, images.displayed_size):
+    with pytest.raises(UserError, match=r'x\.png.*1600.*exceeds limit'):
+      read(path)
+
+
+def test_bad_images_lists_them(tmp_path):
+  save(tmp_path / 'good.png', np.zeros((4, 4), np.uint8))
+  bad_file(tmp_path / 'bad.png', 'empty')
+  (tmp_path / 'broken.png').symlink_to(tmp_path / 'absent.png')
+  found = images.find_images(tmp_path)
+  assert images.bad_images(tmp_path, found) == ['bad.png', 'broken.png']
+
+
+def test_names_that_are_not_utf8(tmp_path):
+  open(bytes(tmp_path) + b'/\xff.png', 'wb').close()
+  with pytest.raises(UserError, match='not UTF-8'):
+    images.find_images(tmp_path)
