@@ -1,0 +1,102 @@
+"""Training metrics: a CSV file, TensorBoard events, and a progress bar."""
+
+import csv
+import pathlib
+
+import tqdm
+from absl import logging
+
+try:
+  import tensorboardX
+except ImportError:  # the extra `tensorboard` is not installed
+  tensorboardX = None
+
+
+class MetricWriter:
+  """Writes one row per logged step, to metrics.csv and TensorBoard.
+
+  A stage that resumes from step N drops the rows after N first, so that the
+  file of an interrupted run equals that of an undisturbed one.
+  """
+
+  def __init__(self, folder: pathlib.Path, *, start_step: int):
+    folder.mkdir(parents=True, exist_ok=True)
+    self._path = folder / 'metrics.csv'
+    kept = [row for row in read_metrics(folder) if row['step'] <= start_step]
+    self._columns = list(kept[0]) if kept else None
+    self._file = self._path.open('w', newline='')
+    if kept:
+      self._write_header()
+      for row in kept:
+        self._write_row(row)
+    self._events = None
+    if tensorboardX is None:
+      logging.info('No TensorBoard events: tensorboardX is not installed.')
+    else:
+      self._events = tensorboardX.SummaryWriter(
+          str(folder / 'events'), purge_step=start_step + 1
+      )
+
+  def write(self, row: dict[str, float]) -> None:
+    """Writes a row; `step` is one of its columns, the others are metrics."""
+    if self._columns is None:
+      self._columns = list(row)
+      self._write_header()
+    self._write_row(row)
+    self._file.flush()
+    if self._events is not None:
+      for name, value in row.items():
+        if name != 'step':
+          self._events.add_scalar(name, value, int(row['step']))
+
+  def close(self) -> None:
+    """Closes the files."""
+    self._file.close()
+    if self._events is not None:
+      self._events.close()
+
+  def _write_header(self) -> None:
+    csv.writer(self._file).writerow(self._columns)
+
+  def _write_row(self, row: dict[str, float]) -> None:
+    values = [row[name] for name in self._columns]
+    # repr keeps all digits, so that a row survives being read and rewritten.
+    csv.writer(self._file).writerow(
+        [int(v) if n == 'step' else repr(float(v))
+         for n, v in zip(self._columns, values, strict=True)]
+    )
+
+
+def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
+  """The rows of a stage's metrics.csv; [] where there is none.
+
+  A last line that a kill cut short is left out.
+  """
+  path = folder / 'metrics.csv'
+  if not path.exists():
+    return []
+  rows = []
+  with path.open(newline='') as file:
+    for row in csv.DictReader(file):
+      if None in row.values() or None in row or not all(row.values()):
+        continue
+      rows.append({name: float(value) for name, value in row.items()})
+  return rows
+
+
+def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
+  """A bar in images, with rate and time left.
+
+  Args:
+    title: what is being done.
+    total: images of the whole stage.
+    start: images already done before a resume.
+  """
+  return tqdm.tqdm(
+      desc=title,
+      total=total,
+      initial=start,
+      unit=' images',
+      mininterval=0.5,
+      dynamic_ncols=True,
+  )

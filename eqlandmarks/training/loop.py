@@ -1,0 +1,138 @@
+"""The one training loop, for every stage."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import tqdm
+
+from eqlandmarks import errors
+from eqlandmarks.training import checkpoints, logs
+from eqlandmarks.training import step as step_lib
+
+# Metrics are fetched, checked and logged every so many steps. Checkpoints fall
+# on such steps too, so that a resumed run logs the very same rows.
+LOG_EVERY = 10
+
+
+def train(
+    title: str,
+    *,
+    step: Callable[..., tuple[step_lib.TrainState, dict[str, jax.Array]]],
+    state: step_lib.TrainState,
+    batches: Callable[[int], Iterator[np.ndarray]],
+    key: jax.Array,
+    num_steps: int,
+    folder: checkpoints.StageFolder,
+    checkpoint: Any,
+    devices: list[jax.Device],
+) -> step_lib.TrainState:
+  """Runs a stage to its end, from its newest checkpoint if it has one.
+
+  Args:
+    title: the stage's name, for the progress bar.
+    step: a mapped step, see `step.parallelize`.
+    state: the fresh state; it is used up.
+    batches: from a step's number to the uint8 batches `[B, H, W, 3]` from that
+      step on.
+    key: the stage's PRNG key.
+    num_steps: updates of the whole stage.
+    folder: where checkpoints and metrics go.
+    checkpoint: fields `every_seconds` and `keep`.
+    devices: the devices that `step` is mapped over.
+
+  Returns:
+    The final state, also saved.
+
+  Raises:
+    UserError: the loss or a gradient is not finite.
+  """
+  with folder.checkpointer(keep=checkpoint.keep) as checkpointer:
+    state, start = checkpoints.restore(checkpointer, state)
+    state = step_lib.replicate(state, devices)
+    key = step_lib.replicate(key, devices)
+    run = _Run(title, folder, start, num_steps)
+    with run:
+      last_save = time.monotonic()
+      for number, images in zip(
+          range(start, num_steps), batches(start), strict=False
+      ):
+        sharded = images.reshape(len(devices), -1, *images.shape[1:])
+        state, metrics = step(state, sharded, key)
+        run.record(number + 1, metrics, len(images))
+        late = time.monotonic() - last_save > checkpoint.every_seconds
+        if run.logged and (late or number + 1 == num_steps):
+          checkpointer.save(number + 1, state)
+          last_save = time.monotonic()
+  return state
+
+
+class _Run:
+  """Metrics and progress of one call of `train`."""
+
+  def __init__(
+      self,
+      title: str,
+      folder: checkpoints.StageFolder,
+      start: int,
+      num_steps: int,
+  ):
+    self._title = title
+    self._writer = logs.MetricWriter(folder.path, start_step=start)
+    self._pending: list[tuple[int, dict[str, jax.Array]]] = []
+    self._start, self._num_steps = start, num_steps
+    self._bar: tqdm.tqdm | None = None
+
+  def __enter__(self) -> '_Run':
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    self._writer.close()
+    if self._bar is not None:
+      self._bar.close()
+
+  def record(
+      self, done: int, metrics: dict[str, jax.Array], batch_size: int
+  ) -> None:
+    """Takes the metrics of the update that made `done` of them."""
+    if self._bar is None:
+      self._bar = logs.progress_bar(
+          self._title,
+          total=self._num_steps * batch_size,
+          start=self._start * batch_size,
+      )
+    self._pending.append((done, metrics))
+    if done % LOG_EVERY == 0 or done == self._num_steps:
+      self._flush()
+    self._bar.update(batch_size)
+
+  @property
+  def logged(self) -> bool:
+    """Whether all metrics so far are logged, and hence were finite."""
+    return not self._pending
+
+  def _flush(self) -> None:
+    """Fetches what is pending, and logs the mean of it."""
+    rows = jax.device_get([metrics for _, metrics in self._pending])
+    for (done, _), row in zip(self._pending, rows, strict=True):
+      _check_finite(self._title, done, row)
+    mean = {
+        name: float(np.mean([row[name] for row in rows])) for name in rows[0]
+    }
+    done = self._pending[-1][0]
+    self._pending = []
+    self._writer.write({'step': done, **mean})
+    self._bar.set_postfix_str(f"loss {mean['loss']:.4g}")
+
+
+def _check_finite(title: str, done: int, row: dict[str, Any]) -> None:
+  for name, value in row.items():
+    if not math.isfinite(value):
+      raise errors.UserError(
+          f'{title}: {name} is {float(value)} at step {done}; expected a '
+          'finite number. A lower learning_rate may help; the last checkpoint '
+          'is from before.'
+      )

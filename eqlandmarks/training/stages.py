@@ -1,0 +1,175 @@
+"""The stages: pretrain, discover (F frozen or not), end-to-end."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from eqlandmarks import errors
+from eqlandmarks.datasets import loader
+from eqlandmarks.training import (
+  checkpoints,
+  loop,
+  objectives,
+)
+from eqlandmarks.training import (
+  nets as nets_lib,
+)
+from eqlandmarks.training import (
+  step as step_lib,
+)
+
+# Streams of randomness, folded into the run's seed. Each method draws its own
+# initial T and warps; the order of the images is the stage's alone.
+_STREAMS = {'pretrain': 1, 'discover': 2, 'end_to_end': 3}
+
+
+def pretrain(
+    config: Any, images: np.ndarray, folder: checkpoints.StageFolder
+) -> None:
+  """Stage 1: trains F by the contrastive loss.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    images: uint8 `[N, S, S, 3]`, the training images.
+    folder: where the stage is kept; it is resumed where it holds a part.
+  """
+  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  objective = functools.partial(
+      objectives.pretrain,
+      nets=nets,
+      stage=config.pretrain,
+      axis_name=step_lib.AXIS,
+  )
+  variables = {
+      nets_lib.FEATURES: nets.init(_key(config, 'pretrain'))[nets_lib.FEATURES]
+  }
+  _run_stage(
+      'pretrain',
+      config,
+      stage=config.pretrain,
+      num_epochs=config.pretrain.num_epochs,
+      objective=objective,
+      variables=variables,
+      trained=(nets_lib.FEATURES,),
+      images=images,
+      folder=folder,
+  )
+
+
+def discover(
+    config: Any,
+    images: np.ndarray,
+    folder: checkpoints.StageFolder,
+    *,
+    features: nets_lib.Variables | None,
+) -> None:
+  """Stage 2, or the end-to-end baseline, by the same objective.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    images: uint8 `[N, S, S, 3]`, the training images.
+    folder: where the stage is kept; it is resumed where it holds a part.
+    features: stage 1's variables of F; None trains F from scratch with T,
+      which is end-to-end.
+
+  Raises:
+    UserError: stage 1's F is of another shape than the config's.
+  """
+  name = 'discover' if features is not None else 'end_to_end'
+  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  variables = nets.init(_key(config, name))
+  train_features = True
+  if features is not None:
+    _check_same_shapes(variables[nets_lib.FEATURES], features)
+    variables[nets_lib.FEATURES] = features
+    train_features = config.discover.train_features
+  trained = [nets_lib.LANDMARKS]
+  if train_features:
+    trained.append(nets_lib.FEATURES)
+  objective = functools.partial(
+      objectives.discover,
+      nets=nets,
+      stage=config.discover,
+      train_features=train_features,
+      axis_name=step_lib.AXIS,
+  )
+  _run_stage(
+      name,
+      config,
+      stage=config.discover,
+      num_epochs=config[name].num_epochs,
+      objective=objective,
+      variables=variables,
+      trained=tuple(trained),
+      images=images,
+      folder=folder,
+  )
+
+
+def _run_stage(
+    name: str,
+    config: Any,
+    *,
+    stage: Any,
+    num_epochs: int,
+    objective: Any,
+    variables: dict[str, nets_lib.Variables],
+    trained: tuple[str, ...],
+    images: np.ndarray,
+    folder: checkpoints.StageFolder,
+) -> None:
+  """Trains, saves, and marks the folder as done."""
+  devices = jax.local_devices()
+  if config.batch_size % len(devices):
+    raise errors.UserError(
+        f'batch_size is {config.batch_size}, expected a multiple of the '
+        f'{len(devices)} devices.'
+    )
+  per_epoch = loader.steps_per_epoch(len(images), config.batch_size)
+  optimizer = step_lib.make_optimizer(stage, per_epoch)
+  step = step_lib.make_step(objective, optimizer)
+  state = loop.train(
+      name,
+      step=step_lib.parallelize(step, devices),
+      state=step_lib.create_state(variables, trained, optimizer),
+      batches=functools.partial(_batches, images, config, name),
+      key=jax.random.fold_in(_key(config, name), 1),
+      num_steps=num_epochs * per_epoch,
+      folder=folder,
+      checkpoint=config.checkpoint,
+      devices=devices,
+  )
+  folder.finish({
+      'steps': int(state.step),
+      'images': len(images),
+      'sha256': checkpoints.parameter_digest(
+          {net: v['params'] for net, v in state.variables().items()}
+      ),
+  })
+
+
+def _batches(images: np.ndarray, config: Any, name: str, start: int) -> Any:
+  return loader.batches(
+      images,
+      batch_size=config.batch_size,
+      seed=config.seed * len(_STREAMS) + _STREAMS[name],
+      start=start,
+  )
+
+
+def _key(config: Any, name: str) -> jax.Array:
+  return jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
+
+
+def _check_same_shapes(expected: Any, found: Any) -> None:
+  shapes = [
+      jax.tree_util.tree_map(lambda leaf: leaf.shape, tree)
+      for tree in (expected, found)
+  ]
+  if shapes[0] != shapes[1]:
+    raise errors.UserError(
+        "pretrained: stage 1's feature extractor has other shapes than "
+        'config.model (widths, features, norm) describes.'
+    )

@@ -1,0 +1,155 @@
+"""The step: one device and eight, compiled once, frozen means frozen."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from configs import signer
+from eqlandmarks.training import nets as nets_lib
+from eqlandmarks.training import objectives
+from eqlandmarks.training import step as step_lib
+
+
+def _config(norm='group'):
+  config = signer.get_config('tiny')
+  config.model.norm = norm
+  return config
+
+
+def _build(config, name):
+  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  variables = nets.init(jax.random.key(0))
+  kwargs = {'nets': nets, 'axis_name': step_lib.AXIS}
+  if name == 'pretrain':
+    objective = functools.partial(
+        objectives.pretrain, stage=config.pretrain, **kwargs
+    )
+    trained = ['features']
+    variables = {'features': variables['features']}
+  else:
+    objective = functools.partial(
+        objectives.discover,
+        stage=config.discover,
+        train_features=name == 'end_to_end',
+        **kwargs,
+    )
+    trained = ['landmarks'] + ['features'] * (name == 'end_to_end')
+  optimizer = step_lib.make_optimizer(config.pretrain, 10)
+  state = step_lib.create_state(variables, trained, optimizer)
+  return step_lib.make_step(objective, optimizer), state
+
+
+def _images(count=8):
+  shape = (count, 32, 32, 3)
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def _run(step, state, num_devices, num_steps=2):
+  devices = jax.devices()[:num_devices]
+  mapped = step_lib.parallelize(step, devices)
+  state = step_lib.replicate(state, devices)
+  key = step_lib.replicate(jax.random.key(1), devices)
+  images = _images()
+  images = images.reshape(num_devices, -1, *images.shape[1:])
+  for _ in range(num_steps):
+    state, metrics = mapped(state, images, key)
+  return jax.device_get((state.params, metrics)), state
+
+
+@pytest.mark.parametrize(
+    ('name', 'norm'),
+    [('pretrain', 'group'), ('discover', 'group'), ('end_to_end', 'batch')],
+)
+def test_eight_devices_make_the_update_of_one(name, norm):
+  step, state = _build(_config(norm), name)
+  (one, one_metrics), _ = _run(step, state, 1)
+  (many, many_metrics), _ = _run(step, state, 8)
+  # Adam divides by the root of the squared gradient, and blows up rounding
+  # where a gradient is all but zero: hence the absolute part.
+  jax.tree.map(
+      functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=2e-5),
+      one,
+      many,
+  )
+  for metric in one_metrics:
+    np.testing.assert_allclose(
+        one_metrics[metric], many_metrics[metric], rtol=1e-3
+    )
+
+
+def test_a_step_is_traced_once_and_the_state_is_not_stacked():
+  step, state = _build(_config(), 'pretrain')
+  traces = []
+
+  def counted(*args):
+    traces.append(1)
+    return step(*args)
+
+  _, final = _run(counted, state, 8, num_steps=4)
+  assert len(traces) == 1
+  shapes = lambda tree: [leaf.shape for leaf in jax.tree.leaves(tree)]
+  assert shapes(final.params) == shapes(state.params)
+  assert int(final.step) == 4
+
+
+def test_frozen_features_stay_and_landmarks_move():
+  step, state = _build(_config(), 'discover')
+  before = jax.device_get(state)
+  (params, _), final = _run(step, state, 1)
+  assert set(params) == {'landmarks'}
+  jax.tree.map(
+      np.testing.assert_array_equal, before.frozen, jax.device_get(final.frozen)
+  )
+  moved = jax.tree.map(
+      lambda a, b: np.abs(a - b).max(), before.params, params
+  )
+  assert max(jax.tree.leaves(moved)) > 0.0
+
+
+def test_pretraining_lowers_its_loss():
+  config = _config()
+  config.pretrain.learning_rate = 3e-3
+  step, state = _build(config, 'pretrain')
+  (_, first), _ = _run(step, state, 1, num_steps=1)
+  (_, last), _ = _run(step, state, 1, num_steps=40)
+  assert last['loss'] < first['loss'] - 1.0
+
+
+def test_l2_alone_shrinks_parameters():
+  stage = ConfigDict({'learning_rate': 1e-2, 'decay': 0.9, 'l2': 5e-4})
+  optimizer = step_lib.make_optimizer(stage, 5)
+  params = {'w': jnp.array([2.0, -3.0])}
+  updates, _ = optimizer.update(
+      {'w': jnp.zeros(2)}, optimizer.init(params), params
+  )
+  assert np.all(np.sign(updates['w']) == -np.sign(params['w']))
+
+
+def test_learning_rate_falls_once_per_epoch():
+  stage = ConfigDict({'learning_rate': 1.0, 'decay': 0.5, 'l2': 0.0})
+  optimizer = step_lib.make_optimizer(stage, 3)
+  params = {'w': jnp.zeros(())}
+  state, sizes = optimizer.init(params), []
+  for _ in range(9):
+    # A constant gradient: Adam's update is the learning rate itself.
+    updates, state = optimizer.update({'w': jnp.ones(())}, state, params)
+    sizes.append(-float(updates['w']))
+  np.testing.assert_allclose(
+      sizes, [1.0] * 3 + [0.5] * 3 + [0.25] * 3, rtol=1e-4
+  )
+
+
+def test_views_by_identity_warp_are_equal():
+  config = _config()
+  warp = config.discover.warp
+  warp.rotation = warp.elastic = 0.0
+  keys = jax.random.split(jax.random.key(0), 8)
+  x, warped, _ = objectives.make_views(
+      jnp.asarray(_images()), keys, warp=warp,
+      appearance_change=config.discover.appearance,
+  )
+  np.testing.assert_allclose(x, warped, atol=1e-4)
