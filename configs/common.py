@@ -1,0 +1,223 @@
+"""Every field of every config, with the paper's values.
+
+"Pretrained equivariant features improve unsupervised landmark discovery" by
+Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). A comment
+says "open" where the paper gives no value, and the value is ours.
+
+The configs beside this file change a few of these fields. Any field can be set
+on the command line: --config.pretrain.num_epochs=5.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+  """The paper's settings at 128 x 128, without a dataset."""
+  config = ConfigDict()
+  # All randomness of a run: initial parameters, order of the images, warps.
+  config.seed = 0
+  # Side of the square images that the nets see, in pixels, at least 32.
+  config.image_size = 128
+  # K, the number of landmarks to discover.
+  config.num_landmarks = 50
+  # Images per step, over all devices together. Open.
+  config.batch_size = 16
+  # What the convolutions compute in: float32 or bfloat16. Parameters, losses
+  # and soft-argmax are float32 always.
+  config.dtype = 'float32'
+  # Workdir of another run whose stage 1 is used instead of training one's own.
+  config.pretrained = ''
+
+  config.dataset = _dataset()
+  config.model = _model()
+  config.pretrain = _pretrain()
+  config.discover = _discover()
+  # The paper's baseline: stage 2's losses alone, F and T from scratch. All but
+  # the number of epochs is read from `discover`.
+  config.end_to_end = ConfigDict({'num_epochs': 20})
+  config.regression = _regression()
+  config.evaluation = _evaluation()
+  # How often the state of a running stage is saved, so that it can go on.
+  config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
+  return config
+
+
+def _dataset() -> ConfigDict:
+  dataset = ConfigDict()
+  # signer (built in) or folder (your images).
+  dataset.name = 'signer'
+  # Where prepared datasets are kept; '' is WORKDIR/data.
+  dataset.cache = ''
+  # For signer: images of each split, and the seed they are drawn from.
+  dataset.num_train = 1000
+  dataset.num_validation = 500
+  dataset.num_test = 500
+  dataset.seed = 0
+  # For folder: the folder of images, searched with all its subfolders.
+  dataset.root = ''
+  # '' (none), the path of a table (path,split,NAME_x,NAME_y,...), or
+  # deeplabcut.
+  dataset.labels = ''
+  # The two annotated points whose distance normalises the error: 'left,right'.
+  dataset.eyes = ''
+  # Points scored together: 'ears=left_ear+right_ear,eyes=left_eye+right_eye'.
+  dataset.groups = ''
+  # Which labelled images are the test images: comma-separated patterns of
+  # paths below the root. '' leaves it to the labels' own split, or else to ...
+  dataset.test = ''
+  # ... the last labelled images (whole folders where there are several), of
+  # this share.
+  dataset.test_share = 1 / 3
+  # Images that are left out of everything: comma-separated patterns.
+  dataset.exclude = ''
+  # Leave out images that do not decode, instead of stopping.
+  dataset.skip_bad = False
+  # A labelled point outside its image: error (stop) or missing (leave it out).
+  dataset.outside = 'error'
+  return dataset
+
+
+def _model() -> ConfigDict:
+  model = ConfigDict()
+  # Channels of F's four encoder blocks, mirrored by the decoder. Open.
+  model.widths = (32, 64, 128, 256)
+  # D, the channels of F's output.
+  model.features = 64
+  # Normalisation after convolutions: group, batch or none. Open.
+  model.norm = 'group'
+  # T's channels, residual blocks in each of its two stages, and the spacing of
+  # their taps. Open.
+  model.landmark_width = 64
+  model.landmark_blocks = 1
+  model.landmark_dilation = 1
+  # Factor on the heatmaps' logits. Open; 10 starts the landmarks spread out
+  # instead of all at the centre.
+  model.heatmap_scale = 10.0
+  return model
+
+
+def _optimizer(stage: ConfigDict) -> None:
+  # Adam's learning rate, and the factor on it after every epoch.
+  stage.learning_rate = 3e-4
+  stage.decay = 0.9
+  # L2 regularisation, added to the gradient (coupled, as the paper's words).
+  stage.l2 = 5e-4
+
+
+def _warp(**strengths: float) -> ConfigDict:
+  """Strengths of the random warps, see eqlandmarks.warps.random_warp. Open."""
+  warp = ConfigDict()
+  # Largest rotation, in degrees.
+  warp.rotation = 0.0
+  # Largest zoom and stretch: factors from 1 / (1 + this) to 1 + this.
+  warp.zoom = 0.0
+  warp.aspect = 0.0
+  # Largest shift, as a share of the side.
+  warp.translation = 0.0
+  # Standard deviation of the elastic field's control values, same unit, and
+  # its control points a side.
+  warp.elastic = 0.0
+  warp.grid = 5
+  # What lies beyond the image's edge: reflect, edge or zeros.
+  warp.border = 'reflect'
+  warp.update(strengths)
+  return warp
+
+
+def _appearance(**strengths: float) -> ConfigDict:
+  """Strengths of eqlandmarks.appearance.random_appearance. Open."""
+  appearance = ConfigDict()
+  appearance.brightness = 0.0
+  appearance.contrast = 0.0
+  appearance.saturation = 0.0
+  appearance.hue = 0.0
+  appearance.noise = 0.0
+  appearance.update(strengths)
+  return appearance
+
+
+def _pretrain() -> ConfigDict:
+  """Stage 1: F alone, by the contrastive loss."""
+  stage = ConfigDict()
+  stage.num_epochs = 20
+  _optimizer(stage)
+  # Points per image whose features are compared. Open.
+  stage.num_locations = 128
+  # Which points are negatives: those of the whole batch (the paper), or only
+  # those of the same image (ours).
+  stage.negatives = 'batch'
+  # tau of the contrastive loss.
+  stage.temperature = 0.1
+  # Affine, crop and zoom, elastic.
+  stage.warp = _warp(
+      rotation=20.0, zoom=0.2, aspect=0.1, translation=0.1, elastic=0.04
+  )
+  # Intensity, contrast and noise; colour is ours.
+  stage.appearance = _appearance(
+      brightness=0.25, contrast=0.3, saturation=0.3, hue=0.05, noise=0.05
+  )
+  return stage
+
+
+def _discover() -> ConfigDict:
+  """Stage 2: T on F's features, by equivariance, diversity and variance."""
+  stage = ConfigDict()
+  stage.num_epochs = 20
+  # Let F go on learning from stage 1's weights, instead of freezing it.
+  stage.train_features = False
+  _optimizer(stage)
+  # Weights of the three losses. The paper prints none, and no unit: here the
+  # points are in pixels, so equivariance and variance are per squared pixel.
+  stage.weights = ConfigDict(
+      {'equivariance': 1.0, 'diversity': 1.0, 'variance': 1.0}
+  )
+  # Side of the patches of the diversity loss, in pixels.
+  stage.patch = 8
+  # Rotation and elastic only.
+  stage.warp = _warp(rotation=20.0, elastic=0.04)
+  # None in the paper.
+  stage.appearance = _appearance()
+  return stage
+
+
+def _regression() -> ConfigDict:
+  """Ridge regression from landmarks to annotations."""
+  regression = ConfigDict()
+  regression.alpha = 0.1
+  # Without an intercept, the result depends on the origin of the coordinates:
+  # corner (top left) or centre of the image.
+  regression.fit_intercept = False
+  regression.origin = 'corner'
+  # px: pixels of a 128-pixel image; unit: the image's side is 1.
+  regression.unit = 'px'
+  return regression
+
+
+def _evaluation() -> ConfigDict:
+  evaluation = ConfigDict()
+  # Distances at which the equivariance accuracy Acc(d) is given, and the one
+  # of the share of points found; in pixels of a 128-pixel image.
+  evaluation.distances = (2.0, 5.0, 10.0, 20.0)
+  evaluation.pck = 6.0
+  # Warps of Acc(d), drawn once per image from a fixed seed.
+  evaluation.warp = _warp(rotation=20.0, elastic=0.04)
+  # Images per step of the evaluation.
+  evaluation.batch_size = 50
+  # Test images on the picture sheets.
+  evaluation.sheet_images = 24
+  return evaluation
+
+
+def small(config: ConfigDict) -> None:
+  """Settings for 64 x 64 images on a few CPU cores, found by trial."""
+  config.image_size = 64
+  config.num_landmarks = 30
+  config.batch_size = 8
+  config.model.widths = (16, 32, 64, 64)
+  config.model.landmark_width = 24
+  config.pretrain.num_locations = 64
+  for stage in (config.pretrain, config.discover):
+    stage.learning_rate = 1e-3
+  config.discover.patch = 4
+  config.discover.weights.diversity = 5.0
+  config.discover.weights.variance = 0.05

@@ -1,0 +1,28 @@
+r"""Any folder of images, with or without labels, at 64 x 64.
+
+    python main.py --config=configs/folder.py --workdir=runs/mine \
+        --config.dataset.root=IMAGES
+
+With labels, add --config.dataset.labels=TABLE.csv, or
+--config.dataset.labels=deeplabcut: see docs/own_images.md. Variant:
+`folder.py:paper`, the paper's settings at 128 x 128, for a GPU.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(variant: str = '') -> ConfigDict:
+  """The config of a variant: '' or 'paper'."""
+  config = common.get_config()
+  config.dataset.name = 'folder'
+  if variant == 'paper':
+    return config
+  if variant:
+    raise ValueError(f"variant is {variant!r}, expected '' or 'paper'.")
+  common.small(config)
+  config.pretrain.num_epochs = 10
+  config.discover.num_epochs = 8
+  config.end_to_end.num_epochs = 18
+  return config

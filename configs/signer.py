@@ -1,0 +1,42 @@
+"""The main job: seven body joints on the built-in dataset, at 64 x 64.
+
+    python main.py --config=configs/signer.py --workdir=runs/signer
+
+Variants: `signer.py:tiny`, a whole run in under a minute, to see that all
+works; `signer.py:paper`, the paper's settings at 128 x 128, for a GPU.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+
+
+def get_config(variant: str = '') -> ConfigDict:
+  """The config of a variant: '', 'tiny' or 'paper'."""
+  config = common.get_config()
+  if variant == 'paper':
+    return config
+  common.small(config)
+  config.pretrain.num_epochs = 8
+  config.discover.num_epochs = 6
+  config.end_to_end.num_epochs = 14
+  if variant == 'tiny':
+    _tiny(config)
+  elif variant:
+    raise ValueError(f"variant is {variant!r}, expected '', 'tiny' or 'paper'.")
+  return config
+
+
+def _tiny(config: ConfigDict) -> None:
+  config.image_size = 32
+  config.num_landmarks = 10
+  config.dataset.num_train = 64
+  config.dataset.num_validation = 32
+  config.dataset.num_test = 32
+  config.model.widths = (8, 8, 16, 16)
+  config.model.features = 16
+  config.model.landmark_width = 8
+  config.pretrain.num_epochs = 2
+  config.pretrain.num_locations = 16
+  config.discover.num_epochs = 2
+  config.end_to_end.num_epochs = 2

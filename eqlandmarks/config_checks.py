@@ -1,0 +1,138 @@
+"""What a config's values must be, said in one line where they are not."""
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+from eqlandmarks import errors, geometry, models, regression
+
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _number(check: Callable[[Any], bool], expected: str) -> _Rule:
+  return (lambda v: isinstance(v, numbers.Real) and check(v), expected)
+
+
+def _integer(least: int) -> _Rule:
+  return (
+      lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
+      f'a whole number of at least {least}',
+  )
+
+
+def _one_of(*choices: str) -> _Rule:
+  return (lambda v: v in choices, 'one of ' + ', '.join(choices))
+
+
+_POSITIVE = _number(lambda v: v > 0, 'a number above 0')
+_NOT_NEGATIVE = _number(lambda v: v >= 0, 'a number of at least 0')
+_SHARE = _number(lambda v: 0 <= v <= 1, 'a number from 0 to 1')
+_WIDTHS = (
+    lambda v: len(v) == 4 and all(isinstance(w, int) and w >= 1 for w in v),
+    'four whole numbers, the channels of the encoder blocks',
+)
+_DISTANCES = (
+    lambda v: len(v) > 0 and all(d >= 0 for d in v),
+    'distances of at least 0, in pixels of a 128-pixel image',
+)
+
+_WARP = {
+    'rotation': _NOT_NEGATIVE,
+    'zoom': _NOT_NEGATIVE,
+    'aspect': _NOT_NEGATIVE,
+    'translation': _NOT_NEGATIVE,
+    'elastic': _number(
+        lambda v: 0 <= v <= 0.1,
+        'a number from 0 to 0.1; beyond, warps may fold the image',
+    ),
+    'grid': _integer(4),
+    'border': _one_of(*geometry.BORDERS),
+}
+_APPEARANCE = {
+    'brightness': _SHARE,
+    'contrast': _SHARE,
+    'saturation': _SHARE,
+    'hue': _SHARE,
+    'noise': _SHARE,
+}
+_STAGE = {
+    'num_epochs': _integer(1),
+    'learning_rate': _POSITIVE,
+    'decay': _number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
+    'l2': _NOT_NEGATIVE,
+    'warp': _WARP,
+    'appearance': _APPEARANCE,
+}
+_RULES = {
+    'seed': _integer(0),
+    'image_size': _integer(32),
+    'num_landmarks': _integer(1),
+    'batch_size': _integer(1),
+    'dtype': _one_of('float32', 'bfloat16'),
+    'dataset': {
+        'name': _one_of('signer', 'folder'),
+        'outside': _one_of('error', 'missing'),
+        'test_share': _number(lambda v: 0 <= v < 1, 'a share below 1'),
+    },
+    'model': {
+        'widths': _WIDTHS,
+        'features': _integer(1),
+        'norm': _one_of(*models.NORMS),
+        'landmark_width': _integer(1),
+        'landmark_blocks': _integer(1),
+        'landmark_dilation': _integer(1),
+        'heatmap_scale': _POSITIVE,
+    },
+    'pretrain': {
+        **_STAGE,
+        'num_locations': _integer(2),
+        'negatives': _one_of('batch', 'image'),
+        'temperature': _POSITIVE,
+    },
+    'discover': {
+        **_STAGE,
+        'patch': _integer(1),
+        'weights': {
+            'equivariance': _NOT_NEGATIVE,
+            'diversity': _NOT_NEGATIVE,
+            'variance': _NOT_NEGATIVE,
+        },
+    },
+    'end_to_end': {'num_epochs': _integer(1)},
+    'regression': {
+        'alpha': _NOT_NEGATIVE,
+        'origin': _one_of(*regression.ORIGINS),
+        'unit': _one_of(*regression.UNITS),
+    },
+    'evaluation': {
+        'distances': _DISTANCES,
+        'pck': _POSITIVE,
+        'warp': _WARP,
+        'batch_size': _integer(1),
+        'sheet_images': _integer(1),
+    },
+    'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
+}
+
+
+def check(config: Any) -> None:
+  """Checks the values of a config's fields.
+
+  Raises:
+    UserError: naming the first field that is wrong, its value, and what was
+      expected.
+  """
+  _check(config, _RULES, '')
+
+
+def _check(config: Any, rules: dict[str, Any], prefix: str) -> None:
+  for name, rule in rules.items():
+    value = config[name]
+    if isinstance(rule, dict):
+      _check(value, rule, f'{prefix}{name}.')
+      continue
+    valid, expected = rule
+    if not valid(value):
+      raise errors.UserError(
+          f'config.{prefix}{name} is {value!r}, expected {expected}.'
+      )

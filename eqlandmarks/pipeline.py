@@ -1,0 +1,217 @@
+"""What each --mode does: stages, evaluation and report, in a workdir."""
+
+import dataclasses
+import shutil
+import sys
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from eqlandmarks import config_checks, errors, evaluation
+from eqlandmarks.datasets import examples, loader, registry
+from eqlandmarks.report import figures, tables
+from eqlandmarks.training import checkpoints, stages
+from eqlandmarks.training import nets as nets_lib
+from eqlandmarks.workdir import Workdir
+
+MODES = ('train', 'pretrain', 'discover', 'end_to_end', 'evaluate', 'report')
+METHODS = ('two_stage', 'unfrozen', 'end_to_end')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run:
+  """A config, its workdir, and its prepared dataset."""
+
+  config: Any
+  workdir: Workdir
+  builder: tfds.core.DatasetBuilder
+  description: examples.Description
+
+  def stage_images(self) -> Any:
+    return loader.load(self.builder, self.description.stage_split).images
+
+
+def run(config: Any, workdir: str, mode: str) -> None:
+  """Does what a mode says.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    workdir: the run's folder, made if needed.
+    mode: one of `MODES`.
+
+  Raises:
+    UserError: something in the config, the data or the workdir is wrong. What
+      is found before the first step leaves nothing behind.
+  """
+  this = _open(config, Workdir(workdir), mode)
+  method = 'unfrozen' if config.discover.train_features else 'two_stage'
+  if mode in ('train', 'pretrain'):
+    _pretrain(this)
+  if mode in ('train', 'discover'):
+    _discover(this, method)
+    _evaluate(this, method)
+  if mode == 'end_to_end':
+    _end_to_end(this)
+    _evaluate(this, mode)
+  if mode == 'evaluate':
+    for done in _finished_methods(this.workdir):
+      _evaluate(this, done)
+  if mode != 'pretrain':
+    _report(this)
+
+
+def _open(config: Any, workdir: Workdir, mode: str) -> _Run:
+  """Checks everything that can be checked, then prepares the dataset."""
+  config_checks.check(config)
+  workdir.check(config)
+  if mode in ('evaluate', 'report'):
+    _finished_methods(workdir)
+  if mode == 'discover' or config.pretrained:
+    _first_stage(config, workdir)
+  is_new = not workdir.path.exists()
+  try:
+    builder = _prepare(config, workdir)
+    description = loader.describe(builder)
+    loader.steps_per_epoch(
+        _count(builder, description.stage_split), config.batch_size
+    )
+    workdir.claim(config)
+  except BaseException:
+    if is_new:
+      shutil.rmtree(workdir.path, ignore_errors=True)
+    raise
+  for note in description.notes:
+    _say(f'  {note}')
+  return _Run(config, workdir, builder, description)
+
+
+def _prepare(config: Any, workdir: Workdir) -> tfds.core.DatasetBuilder:
+  """Prepares the dataset, unless it is prepared already."""
+  # The builders show bars of their own, one per split.
+  tfds.disable_progress_bar()
+  builder = registry.make_builder(
+      config.dataset,
+      image_size=config.image_size,
+      data_dir=config.dataset.cache or str(workdir.data),
+  )
+  builder.download_and_prepare()
+  counts = ', '.join(
+      f'{name} {split.num_examples}'
+      for name, split in builder.info.splits.items()
+  )
+  _say(f'dataset {config.dataset.name}: {counts} images')
+  return builder
+
+
+def _count(builder: tfds.core.DatasetBuilder, split: str) -> int:
+  names = split.split('+')
+  return sum(builder.info.splits[name].num_examples for name in names)
+
+
+def _first_stage(config: Any, workdir: Workdir) -> checkpoints.StageFolder:
+  """The finished stage 1 that stage 2 stands on."""
+  source = Workdir(config.pretrained or workdir.path)
+  folder = source.stage('pretrain')
+  if not folder.is_done:
+    field = 'config.pretrained' if config.pretrained else 'workdir'
+    raise errors.UserError(
+        f'{field} {source.path} holds no finished stage 1, expected the '
+        'workdir of a run with --mode=pretrain or --mode=train.'
+    )
+  return folder
+
+
+def _pretrain(this: _Run) -> None:
+  folder = this.workdir.stage('pretrain')
+  if this.config.pretrained:
+    _say(f'stage 1 is taken from {this.config.pretrained}')
+  elif folder.is_done:
+    _say('stage 1 (pretrain) is done already')
+  else:
+    stages.pretrain(this.config, this.stage_images(), folder)
+
+
+def _discover(this: _Run, method: str) -> None:
+  folder = this.workdir.stage(method)
+  if folder.is_done:
+    _say(f'stage 2 ({method}) is done already')
+    return
+  first = _first_stage(this.config, this.workdir)
+  features = first.load_variables()[nets_lib.FEATURES]
+  stages.discover(
+      this.config, this.stage_images(), folder, features=features
+  )
+
+
+def _end_to_end(this: _Run) -> None:
+  folder = this.workdir.stage('end_to_end')
+  if folder.is_done:
+    _say('end-to-end is done already')
+    return
+  stages.discover(this.config, this.stage_images(), folder, features=None)
+
+
+def _finished_methods(workdir: Workdir) -> list[str]:
+  done = [name for name in METHODS if workdir.stage(name).is_done]
+  if not done:
+    raise errors.UserError(
+        f'workdir {workdir.path} holds no finished method, expected one from '
+        '--mode=train or --mode=end_to_end.'
+    )
+  return done
+
+
+def _evaluate(this: _Run, method: str) -> None:
+  variables = this.workdir.stage(method).load_variables()
+  model = evaluation.Model(this.config, variables)
+  outcome = evaluation.evaluate(
+      method,
+      model,
+      this.config,
+      fit_split=_load(this, this.description.fit_split),
+      test_split=_load(this, _shown_split(this.description)),
+      description=this.description,
+  )
+  this.workdir.add_outcome(method, outcome)
+
+
+def _report(this: _Run) -> None:
+  """Draws the figures of all methods, and prints the tables."""
+  methods = _finished_methods(this.workdir)
+  split = _load(this, _shown_split(this.description))
+  for method in methods:
+    outcome = this.workdir.outcome(method)
+    if outcome is None:  # interrupted between training and evaluation
+      _evaluate(this, method)
+      outcome = this.workdir.outcome(method)
+    figures.draw_sheets(
+        this.workdir.figures / method,
+        images=split.images,
+        outcome=outcome,
+        point_names=this.description.point_names,
+        count=this.config.evaluation.sheet_images,
+    )
+  curves = ['pretrain', *methods]
+  figures.draw_loss_curves(
+      this.workdir.figures / 'losses.png',
+      {name: this.workdir.path / name for name in curves},
+  )
+  records = this.workdir.results()
+  if records:
+    print(tables.results_table(records), flush=True)
+  else:
+    _say('no labels, so no figures: look at the pictures')
+  _say(f'pictures are in {this.workdir.figures}')
+
+
+def _shown_split(description: examples.Description) -> str:
+  """The split that is scored and drawn; without labels, what was trained on."""
+  return description.test_split or description.stage_split
+
+
+def _load(this: _Run, split: str) -> loader.Split | None:
+  return loader.load(this.builder, split) if split else None
+
+
+def _say(line: str) -> None:
+  print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,195 @@
+"""A run's folder: its config, results, and what made it.
+
+config.json    the config; a run with another config is refused
+run.json       versions, devices, seed, git commit, parameter digests
+results.json   every figure, as records with their protocol
+METHOD/        a stage's checkpoints, metrics and outcome
+figures/       pictures
+data/          the prepared dataset, unless dataset.cache says otherwise
+"""
+
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+import numpy as np
+
+from eqlandmarks import errors, evaluation
+from eqlandmarks.training import checkpoints
+
+# Fields that may differ from run to run in one workdir: they change what is
+# measured or drawn, or which of the workdir's methods is trained, but not what
+# is there already.
+_FREE = (
+    'regression.',
+    'evaluation.',
+    'checkpoint.',
+    'dataset.cache',
+    'discover.train_features',
+)
+_PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
+             'orbax-checkpoint', 'numpy', 'scikit-learn')
+
+
+class Workdir:
+  """A run's folder.
+
+  Attributes:
+    path: the folder.
+  """
+
+  def __init__(self, path: str | os.PathLike[str]):
+    self.path = pathlib.Path(path)
+
+  @property
+  def figures(self) -> pathlib.Path:
+    """Where pictures go."""
+    return self.path / 'figures'
+
+  @property
+  def data(self) -> pathlib.Path:
+    """Where the prepared dataset goes by default."""
+    return self.path / 'data'
+
+  def stage(self, name: str) -> checkpoints.StageFolder:
+    """The folder of 'pretrain' or of a method."""
+    return checkpoints.StageFolder(self.path / name)
+
+  def check(self, config: Any) -> None:
+    """Sees that the folder can hold a run of this config; writes nothing.
+
+    Raises:
+      UserError: it is a file, or holds a run of another config.
+    """
+    if self.path.exists() and not self.path.is_dir():
+      raise errors.UserError(
+          f'workdir {self.path} is a file, expected a folder.'
+      )
+    known = self._read('config.json')
+    if known is None:
+      return
+    found, wanted = _flatten(known), _flatten(_plain(config))
+    differing = [
+        f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
+        for name in sorted(found.keys() | wanted.keys())
+        if found.get(name) != wanted.get(name)
+        and not name.startswith(_FREE)
+    ]
+    if differing:
+      raise errors.UserError(
+          f'workdir {self.path} belongs to another config; fields that '
+          f"differ: {', '.join(differing)}. Expected the same fields, or "
+          'another --workdir.'
+      )
+
+  def claim(self, config: Any) -> None:
+    """Writes config.json and run.json."""
+    self.write('config.json', _plain(config))
+    run = self._read('run.json') or {'methods': {}}
+    self.write('run.json', {**run, **_provenance(config)})
+
+  def add_outcome(self, method: str, outcome: evaluation.Outcome) -> None:
+    """Puts a method's figures in the place of those it had."""
+    replaced = {method, 'mean_shape'}
+    others = [r for r in self.results() if r['method'] not in replaced]
+    records = sorted(others + outcome.records, key=lambda r: r['method'])
+    run = self._read('run.json') or {'methods': {}}
+    run['methods'][method] = self.stage(method).summary()
+    self.write('run.json', run)
+    arrays = {
+        'ids': np.array(outcome.ids),
+        'landmarks': outcome.landmarks,
+        'spreads': outcome.spreads,
+        'predicted': outcome.predicted,
+        'points': outcome.points,
+    }
+    with (self.path / method / 'outcome.npz.partial').open('wb') as file:
+      np.savez_compressed(file, **arrays)
+    (self.path / method / 'outcome.npz.partial').rename(
+        self.path / method / 'outcome.npz'
+    )
+    self.write('results.json', records)
+
+  def outcome(self, method: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a method's `Outcome`; None where it has none."""
+    path = self.path / method / 'outcome.npz'
+    if not path.exists():
+      return None
+    with np.load(path) as arrays:
+      return dict(arrays)
+
+  def results(self) -> list[dict[str, Any]]:
+    """The records of results.json."""
+    return self._read('results.json') or []
+
+  def write(self, name: str, content: Any) -> None:
+    """Writes a JSON file atomically."""
+    self.path.mkdir(parents=True, exist_ok=True)
+    partial = self.path / (name + '.partial')
+    partial.write_text(json.dumps(content, indent=2) + '\n')
+    partial.rename(self.path / name)
+
+  def _read(self, name: str) -> Any:
+    path = self.path / name
+    if not path.exists():
+      return None
+    try:
+      return json.loads(path.read_text())
+    except ValueError as error:
+      raise errors.UserError(
+          f'{path} is not JSON ({error}); expected what a run wrote there.'
+      ) from error
+
+
+def _provenance(config: Any) -> dict[str, Any]:
+  versions = {name: _version(name) for name in _PACKAGES}
+  return {
+      'config': _plain(config),
+      'versions': {'python': platform.python_version(), **versions},
+      'devices': [str(device) for device in jax.devices()],
+      'seed': config.seed,
+      'git_commit': _git_commit(),
+  }
+
+
+def _version(package: str) -> str | None:
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    return None
+
+
+def _git_commit() -> str | None:
+  """The commit of the checkout that this file belongs to, if any."""
+  try:
+    answer = subprocess.run(
+        ['git', 'rev-parse', 'HEAD'],
+        cwd=pathlib.Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+  except (OSError, subprocess.SubprocessError):
+    return None
+  return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _plain(config: Any) -> dict[str, Any]:
+  """The config as JSON gives it back."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def _flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  flat = {}
+  for name, value in tree.items():
+    if isinstance(value, dict):
+      flat |= _flatten(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = value
+  return flat

@@ -1,0 +1,63 @@
+"""Discovers landmarks: python main.py --config=configs/signer.py --workdir=DIR.
+
+Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
+(one line on standard error says what).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from eqlandmarks import errors, pipeline
+
+_CONFIG = config_flags.DEFINE_config_file(
+    'config', None, 'A file of configs/, with a variant after a colon.'
+)
+_WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
+_MODE = flags.DEFINE_enum('mode', 'train', pipeline.MODES, 'What to do.')
+_VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+  """Parses the flags; what is wrong with them is said in one line."""
+  try:
+    left = flags.FLAGS(argv)
+    for name in ('config', 'workdir'):
+      if flags.FLAGS[name].value is None:
+        raise errors.UserError(f'--{name} is missing, expected a value.')
+    if len(left) > 1:
+      raise errors.UserError(
+          f'{left[1]!r} is not a flag, expected --FLAG=VALUE.'
+      )
+  except Exception as error:  # configs are code: they may raise anything
+    if '--verbose' in argv:
+      raise
+    _fail(error)
+  return left
+
+
+def main(_: Sequence[str]) -> None:
+  """Runs a mode."""
+  logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
+  try:
+    pipeline.run(_CONFIG.value, _WORKDIR.value, _MODE.value)
+  except (errors.UserError, OSError) as error:
+    if _VERBOSE.value:
+      raise
+    _fail(error)
+
+
+def _fail(error: Exception) -> None:
+  """Says what is wrong in one line, and exits with 2."""
+  line = ' '.join(str(error).split()) or type(error).__name__
+  print(f'error: {line}', file=sys.stderr, flush=True)
+  sys.exit(2)
+
+
+if __name__ == '__main__':
+  # Messages of the runtime about absent accelerators tell a user nothing.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  app.run(main, flags_parser=_parse)

@@ -1,0 +1,64 @@
+"""Configs: every field is read, commented, and checked."""
+
+import pathlib
+import re
+
+import pytest
+from ml_collections import ConfigDict
+
+from configs import common, folder, signer
+from eqlandmarks import config_checks
+
+ALL = [
+    signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
+    folder.get_config(), folder.get_config('paper'),
+]
+
+
+def _leaves(config, prefix=''):
+  for name, value in config.items():
+    if isinstance(value, ConfigDict):
+      yield from _leaves(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name
+
+
+
+
+@pytest.mark.parametrize('config', ALL)
+def test_configs_pass_their_own_checks(config):
+  config_checks.check(config)
+
+
+def test_variants_have_the_same_fields():
+  fields = set(_leaves(common.get_config()))
+  for config in ALL:
+    assert set(_leaves(config)) == fields
+
+
+def test_unknown_variants_are_named():
+  for module in (signer, folder):
+    with pytest.raises(ValueError, match="variant is 'huge'"):
+      module.get_config('huge')
+
+
+def test_the_papers_values():
+  config = signer.get_config('paper')
+  for stage in (config.pretrain, config.discover):
+    assert stage.num_epochs == 20
+    assert stage.learning_rate == 3e-4
+    assert stage.decay == 0.9
+    assert stage.l2 == 5e-4
+  assert config.pretrain.temperature == 0.1
+  assert config.model.features == 64
+  assert config.discover.patch == 8
+  assert config.image_size == 128
+  assert config.regression.alpha == 0.1
+  assert not config.regression.fit_intercept
+  assert not config.discover.train_features
+
+
+def test_every_field_has_a_comment_or_a_named_parent():
+  source = pathlib.Path(common.__file__).read_text()
+  for field in _leaves(common.get_config()):
+    assert re.search(rf"\b{field.split('.')[-1]}\b", source), field

@@ -1,0 +1,56 @@
+"""The command line: what a user can get wrong is said in one line."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+TINY = '--config=configs/signer.py:tiny'
+
+
+def _main(*arguments):
+  return subprocess.run(
+      [sys.executable, 'main.py', *arguments],
+      cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+  )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        ([], '--config is missing'),
+        ([TINY], '--workdir is missing'),
+        ([TINY, '--workdir=W', '--mode=fly'], 'fly'),
+        ([TINY, '--workdir=W', '--confg.seed=1'], 'confg'),
+        ([TINY, '--workdir=W', '--config.sed=1'], 'sed'),
+        ([TINY, '--workdir=W', '--config.model.width=1'], 'width'),
+        ([TINY, '--workdir=W', '--config.seed=one'], 'one'),
+        ([TINY, '--workdir=W', 'train'], "'train' is not a flag"),
+        (['--config=configs/signer.py:huge', '--workdir=W'], 'huge'),
+        (['--config=configs/nothing.py', '--workdir=W'], 'nothing.py'),
+        ([TINY, '--workdir=W', '--config.num_landmarks=0'],
+         'config.num_landmarks is 0'),
+        ([TINY, '--workdir=main.py'], 'main.py is a file'),
+        (['--config=configs/folder.py', '--workdir=W'], 'config.dataset.root'),
+        (['--config=configs/folder.py', '--workdir=W',
+          '--config.dataset.root=/no/such/folder'], '/no/such/folder'),
+    ],
+)
+def test_wrong_command_lines(arguments, said, tmp_path):
+  arguments = [a.replace('=W', f'={tmp_path}/w') for a in arguments]
+  done = _main(*arguments)
+  assert done.returncode == 2, done.stderr
+  lines = done.stderr.strip().splitlines()
+  assert len(lines) == 1, done.stderr
+  assert lines[0].startswith('error: ')
+  assert said in lines[0]
+  assert not (tmp_path / 'w').exists()
+
+
+def test_verbose_shows_the_traceback(tmp_path):
+  done = _main(
+      TINY, f'--workdir={tmp_path}/w', '--config.image_size=8', '--verbose'
+  )
+  assert 'Traceback' in done.stderr

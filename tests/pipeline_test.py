@@ -1,0 +1,303 @@
+"""Whole runs at a tiny size, as a user starts them."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+from configs import folder, signer
+from eqlandmarks import config_checks, errors, pipeline
+from eqlandmarks.training import checkpoints, loop
+
+METHODS = ('two_stage', 'end_to_end', 'mean_shape')
+
+
+def _config():
+  config = signer.get_config('tiny')
+  config.batch_size = 8
+  config.dataset.num_train = 24
+  config.dataset.num_validation = 12
+  config.dataset.num_test = 12
+  config.pretrain.num_epochs = 2
+  config.discover.num_epochs = 1
+  config.end_to_end.num_epochs = 1
+  config.evaluation.batch_size = 8
+  return config
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A workdir after --mode=train and --mode=end_to_end."""
+  workdir = tmp_path_factory.mktemp('run') / 'signer'
+  pipeline.run(_config(), str(workdir), 'train')
+  pipeline.run(_config(), str(workdir), 'end_to_end')
+  return workdir
+
+
+def _digest(workdir, method='two_stage'):
+  run = json.loads((workdir / 'run.json').read_text())
+  return run['methods'][method]['sha256']
+
+
+def test_everything_promised_is_there(finished):
+  for name in (
+      'config.json', 'run.json', 'results.json', 'pretrain/metrics.csv',
+      'two_stage/metrics.csv', 'figures/losses.png',
+      'figures/two_stage/landmarks.png', 'figures/two_stage/predictions.png',
+      'figures/end_to_end/landmarks.png',
+  ):
+    assert (finished / name).stat().st_size > 0, name
+  assert list((finished / 'pretrain/events').glob('events.*'))
+
+
+def test_records_have_the_documented_form(finished):
+  records = json.loads((finished / 'results.json').read_text())
+  for record in records:
+    assert set(record) == {
+        'dataset', 'split', 'method', 'metric', 'at', 'point', 'layer',
+        'value', 'std', 'count', 'protocol',
+    }
+    assert record['method'] in METHODS
+  pck = {
+      (r['method'], r['point']): r for r in records if r['metric'] == 'pck'
+  }
+  assert pck['two_stage', 'all']['count'] == 12 * 7
+  wrists = [pck['two_stage', f'{side}_wrist']['value'] for side in
+            ('left', 'right')]
+  np.testing.assert_allclose(
+      pck['two_stage', 'wrists']['value'], np.mean(wrists), rtol=1e-6
+  )
+  acc = {
+      (r['method'], r['layer'], r['at'])
+      for r in records if r['metric'] == 'acc'
+  }
+  assert ('end_to_end', 4, 20.0) in acc
+  assert len(acc) == 2 * 4 * 4
+
+
+def test_a_second_call_trains_nothing(finished, monkeypatch):
+  before = (finished / 'results.json').read_bytes()
+  monkeypatch.setattr(loop, 'train', None)  # any training would fail
+  pipeline.run(_config(), str(finished), 'train')
+  assert (finished / 'results.json').read_bytes() == before
+
+
+def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
+  workdir = tmp_path / 'again'
+  shutil.copytree(finished / 'data', workdir / 'data')
+  config = _config()
+  config.checkpoint.every_seconds = 0.0
+  monkeypatch.setattr(loop, 'LOG_EVERY', 1)
+  real = checkpoints.StageFolder.finish
+  saves = []
+
+  def interrupt(title, done):
+    saves.append((title, done))
+    if saves.count((title, done)) == 1 and done == 2:
+      raise KeyboardInterrupt
+
+  record = loop._Run.record
+
+  def recording(self, done, metrics, batch_size):
+    interrupt(self._title, done)
+    record(self, done, metrics, batch_size)
+
+  monkeypatch.setattr(loop._Run, 'record', recording)
+  for _ in range(2):
+    with pytest.raises(KeyboardInterrupt):
+      pipeline.run(config, str(workdir), 'train')
+  pipeline.run(config, str(workdir), 'train')
+  assert real is checkpoints.StageFolder.finish
+  assert _digest(workdir) == _digest(finished)
+  # Each stage was cut once, and went on from where it had been saved.
+  assert saves.count(('pretrain', 1)) == 1
+  assert saves.count(('discover', 1)) == 1
+  same = [
+      r for r in json.loads((finished / 'results.json').read_text())
+      if r['method'] != 'end_to_end'
+  ]
+  found = json.loads((workdir / 'results.json').read_text())
+  assert found == same
+
+
+def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
+  config = _config()
+  config.discover.train_features = True
+  pipeline.run(config, str(finished), 'discover')
+  stage = lambda name: checkpoints.StageFolder(finished / name).load_variables()
+  first, frozen, unfrozen = map(stage, ('pretrain', 'two_stage', 'unfrozen'))
+  kernel = lambda v: v['features']['params']['encoder1']['conv1']['kernel']
+  np.testing.assert_array_equal(kernel(first), kernel(frozen))
+  assert not np.array_equal(kernel(first), kernel(unfrozen))
+  assert np.abs(kernel(first) - kernel(unfrozen)).max() < 0.1
+
+
+def test_stage_one_of_another_workdir(finished, tmp_path):
+  config = _config()
+  config.pretrained = str(finished)
+  pipeline.run(config, str(tmp_path / 'b'), 'train')
+  assert not (tmp_path / 'b/pretrain').exists()
+  assert _digest(tmp_path / 'b') == _digest(finished)
+  config.model.widths = (8, 8, 16, 8)
+  with pytest.raises(errors.UserError, match='pretrained'):
+    pipeline.run(config, str(tmp_path / 'c'), 'discover')
+
+
+def test_another_config_is_refused_and_the_fields_are_named(finished):
+  config = _config()
+  config.model.features = 8
+  config.discover.warp.rotation = 5.0
+  with pytest.raises(errors.UserError) as caught:
+    pipeline.run(config, str(finished), 'train')
+  said = str(caught.value)
+  assert 'model.features (16 there, 8 asked)' in said
+  assert 'discover.warp.rotation (20.0 there, 5.0 asked)' in said
+  assert 'seed' not in said
+
+
+def test_evaluation_fields_may_change(finished):
+  config = _config()
+  config.regression.origin = 'centre'
+  pipeline.run(config, str(finished), 'evaluate')
+  records = json.loads((finished / 'results.json').read_text())
+  assert {r['protocol']['regression']['origin'] for r in records} == {'centre'}
+  pipeline.run(_config(), str(finished), 'evaluate')
+
+
+def _folder_config(root: pathlib.Path):
+  config = folder.get_config()
+  tiny = signer.get_config('tiny')
+  for name in ('image_size', 'num_landmarks', 'model', 'pretrain', 'discover'):
+    config[name] = tiny[name]
+  config.pretrain.num_epochs = config.discover.num_epochs = 1
+  config.batch_size = 4
+  config.dataset.root = str(root)
+  return config
+
+
+def _write_images(root: pathlib.Path, count=12):
+  root.mkdir(parents=True)
+  rng = np.random.default_rng(0)
+  for i in range(count):
+    pixels = rng.integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(root / f'image {i}.png')
+
+
+def test_a_folder_without_labels(tmp_path, capsys):
+  _write_images(tmp_path / 'photos')
+  pipeline.run(
+      _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
+  )
+  assert (tmp_path / 'w/figures/two_stage/landmarks.png').exists()
+  assert not (tmp_path / 'w/figures/two_stage/predictions.png').exists()
+  assert 'no labels' in capsys.readouterr().err
+
+
+def test_a_table_with_missing_points_and_eyes(tmp_path):
+  root = tmp_path / 'photos'
+  _write_images(root)
+  rows = ['path,split,a_x,a_y,b_x,b_y']
+  for i in range(12):
+    split = 'train' if i < 6 else 'test' if i < 10 else ''
+    b = f'{i},{2 * i}' if i % 3 else ','
+    rows.append(f'image {i}.png,{split},' + (f'20,10,{b}' if split else ',,,'))
+  (root / 'labels.csv').write_text('\n'.join(rows))
+  config = _folder_config(root)
+  config.dataset.labels = str(root / 'labels.csv')
+  config.dataset.eyes = 'a,b'
+  pipeline.run(config, str(tmp_path / 'w'), 'train')
+  records = json.loads((tmp_path / 'w/results.json').read_text())
+  pck = {
+      r['point']: r for r in records
+      if r['metric'] == 'pck' and r['method'] == 'two_stage'
+  }
+  assert (pck['a']['count'], pck['b']['count']) == (4, 2)
+  assert pck['all']['protocol']['missing_in_fit'] == 2
+  assert pck['all']['protocol']['missing_in_test'] == 2
+  iod = [r for r in records if r['metric'] == 'error_iod']
+  assert {r['method'] for r in iod} == {'two_stage', 'mean_shape'}
+  assert iod[0]['protocol']['images_without_eyes'] == 2
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (lambda c: c.update({'image_size': 31}), 'config.image_size is 31'),
+        (lambda c: c.update({'num_landmarks': 0}), 'config.num_landmarks is 0'),
+        (lambda c: c.update({'batch_size': 12000}), 'batch_size is 12000'),
+        (lambda c: c.update({'dtype': 'float16'}), "config.dtype is 'float16'"),
+        (lambda c: c.model.update({'norm': 'x'}), "config.model.norm is 'x'"),
+        (lambda c: c.model.update({'widths': (8, 8)}), 'four whole numbers'),
+        (lambda c: c.discover.warp.update({'elastic': 0.5}),
+         'config.discover.warp.elastic is 0.5'),
+        (lambda c: c.dataset.update({'name': 'birds'}),
+         'one of signer, folder'),
+        (lambda c: c.dataset.update({'num_test': 0}), 'num_test'),
+        (lambda c: c.update({'pretrained': '/nowhere'}), '/nowhere'),
+    ],
+)
+def test_bad_config_values_are_named_and_leave_nothing(tmp_path, change, said):
+  config = _config()
+  change(config)
+  with pytest.raises(errors.UserError) as caught:
+    pipeline.run(config, str(tmp_path / 'w'), 'train')
+  assert said in str(caught.value)
+  assert '\n' not in str(caught.value)
+  assert not (tmp_path / 'w').exists()
+
+
+class _Recording:
+  """A config that notes which of its fields are read."""
+
+  def __init__(self, config, read, prefix=''):
+    self.__dict__.update(_config=config, _read=read, _prefix=prefix)
+
+  def __getitem__(self, name):
+    value = self._config[name]
+    if isinstance(value, ConfigDict):
+      return _Recording(value, self._read, f'{self._prefix}{name}.')
+    self._read.add(self._prefix + name)
+    return value
+
+  __getattr__ = __getitem__
+
+  def keys(self):
+    return self._config.keys()
+
+  def to_dict(self):
+    if self._prefix:  # the whole config is only written down
+      for name in self.keys():
+        self[name]
+    return self._config.to_dict()
+
+
+def _leaves(config, prefix=''):
+  for name, value in config.items():
+    if isinstance(value, ConfigDict):
+      yield from _leaves(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name
+
+
+def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
+  monkeypatch.setattr(config_checks, 'check', lambda config: None)
+  read = set()
+  _write_images(tmp_path / 'photos')
+  configs = _config(), _folder_config(tmp_path / 'photos')
+  for number, config in enumerate(configs):
+    recording = _Recording(config, read)
+    pipeline.run(recording, str(tmp_path / str(number)), 'train')
+  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
+  assert set(_leaves(configs[0])) == read
+
+
+def test_modes_that_find_nothing_say_so(tmp_path):
+  for mode in ('evaluate', 'report'):
+    with pytest.raises(errors.UserError, match='no finished method'):
+      pipeline.run(_config(), str(tmp_path / 'w'), mode)
+  with pytest.raises(errors.UserError, match='no finished stage 1'):
+    pipeline.run(_config(), str(tmp_path / 'w'), 'discover')
