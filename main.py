@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from absl import app, flags, logging
+from absl import app
+from absl import flags
+from absl import logging
 from ml_collections import config_flags
 
-from eqlandmarks import errors, pipeline
+from eqlandmarks import errors
+from eqlandmarks import pipeline
+from eqlandmarks.training import parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
     'config', None, 'A file of configs/, with a variant after a colon.'
@@ -43,6 +47,7 @@ def main(_: Sequence[str]) -> None:
   """Runs a mode."""
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
   try:
+    parallel.use_all_cores(_CONFIG.value.batch_size)
     pipeline.run(_CONFIG.value, _WORKDIR.value, _MODE.value)
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:

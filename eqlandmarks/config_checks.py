@@ -4,7 +4,10 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
-from eqlandmarks import errors, geometry, models, regression
+from eqlandmarks import errors
+from eqlandmarks import geometry
+from eqlandmarks import models
+from eqlandmarks import regression
 
 _Rule = tuple[Callable[[Any], bool], str]
 

@@ -9,8 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import geometry, heatmaps, metrics, models, regression, warps
-from eqlandmarks.datasets import examples, loader
+from eqlandmarks import geometry
+from eqlandmarks import heatmaps
+from eqlandmarks import metrics
+from eqlandmarks import models
+from eqlandmarks import regression
+from eqlandmarks import warps
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import loader
 from eqlandmarks.training import nets as nets_lib
 
 

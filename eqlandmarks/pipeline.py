@@ -7,11 +7,17 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from eqlandmarks import config_checks, errors, evaluation
-from eqlandmarks.datasets import examples, loader, registry
-from eqlandmarks.report import figures, tables
-from eqlandmarks.training import checkpoints, stages
+from eqlandmarks import config_checks
+from eqlandmarks import errors
+from eqlandmarks import evaluation
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import registry
+from eqlandmarks.report import figures
+from eqlandmarks.report import tables
+from eqlandmarks.training import checkpoints
 from eqlandmarks.training import nets as nets_lib
+from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
 MODES = ('train', 'pretrain', 'discover', 'end_to_end', 'evaluate', 'report')

@@ -19,7 +19,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks import errors, evaluation
+from eqlandmarks import errors
+from eqlandmarks import evaluation
 from eqlandmarks.training import checkpoints
 
 # Fields that may differ from run to run in one workdir: they change what is

@@ -6,7 +6,9 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
-from configs import common, folder, signer
+from configs import common
+from configs import folder
+from configs import signer
 from eqlandmarks import config_checks
 
 ALL = [

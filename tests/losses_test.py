@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqlandmarks import heatmaps, losses
+from eqlandmarks import heatmaps
+from eqlandmarks import losses
 
 
 def _features(count=6, depth=5, seed=0):

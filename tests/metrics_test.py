@@ -3,7 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqlandmarks import geometry, metrics, warps
+from eqlandmarks import geometry
+from eqlandmarks import metrics
+from eqlandmarks import warps
 
 
 def test_mean_merges_and_leaves_nan_out():

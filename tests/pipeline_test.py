@@ -9,9 +9,13 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from configs import folder, signer
-from eqlandmarks import config_checks, errors, pipeline
-from eqlandmarks.training import checkpoints, loop
+from configs import folder
+from configs import signer
+from eqlandmarks import config_checks
+from eqlandmarks import errors
+from eqlandmarks import pipeline
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import loop
 
 METHODS = ('two_stage', 'end_to_end', 'mean_shape')
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn import linear_model
 
-from eqlandmarks import errors, regression
+from eqlandmarks import errors
+from eqlandmarks import regression
 
 
 def _data(count=20, k=3, j=2, seed=0):

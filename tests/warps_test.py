@@ -2,9 +2,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import integrate, interpolate
+from scipy import integrate
+from scipy import interpolate
 
-from eqlandmarks import geometry, warps
+from eqlandmarks import geometry
+from eqlandmarks import warps
 
 SHAPE = (64, 48)
 

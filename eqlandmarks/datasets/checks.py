@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from eqlandmarks.datasets import images, labels
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import fields, images, labels, splits
-from eqlandmarks.datasets.examples import (
-    Description,
-    example_features,
-    with_progress,
-)
+from eqlandmarks.datasets import fields
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import splits
+from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.examples import example_features
+from eqlandmarks.datasets.examples import with_progress
 from eqlandmarks.errors import UserError
 
 

@@ -26,7 +26,10 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags
+from PIL import Image
+from PIL import ImageOps
+from PIL import UnidentifiedImageError
 
 from eqlandmarks.errors import UserError
 

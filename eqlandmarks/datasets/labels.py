@@ -10,8 +10,10 @@ import pathlib
 
 import numpy as np
 
-from eqlandmarks.datasets import deeplabcut, label_rows
-from eqlandmarks.datasets.label_rows import Labels, Row
+from eqlandmarks.datasets import deeplabcut
+from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.label_rows import Labels
+from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
 
 DEEPLABCUT = deeplabcut.NAME

@@ -4,7 +4,8 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import folder, signer
+from eqlandmarks.datasets import folder
+from eqlandmarks.datasets import signer
 
 
 def make_builder(

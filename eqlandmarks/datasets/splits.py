@@ -9,7 +9,10 @@ import posixpath
 
 import numpy as np
 
-from eqlandmarks.datasets import checks, deeplabcut, images, labels
+from eqlandmarks.datasets import checks
+from eqlandmarks.datasets import deeplabcut
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels
 from eqlandmarks.datasets.examples import Description
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError

@@ -10,7 +10,9 @@ import numpy as np
 import tqdm
 
 from eqlandmarks import errors
-from eqlandmarks.training import checkpoints, logs
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import logs
+from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 # Metrics are fetched, checked and logged every so many steps. Checkpoints fall
@@ -52,8 +54,8 @@ def train(
   """
   with folder.checkpointer(keep=checkpoint.keep) as checkpointer:
     state, start = checkpoints.restore(checkpointer, state)
-    state = step_lib.replicate(state, devices)
-    key = step_lib.replicate(key, devices)
+    state = parallel.replicate(state, devices)
+    key = parallel.replicate(key, devices)
     run = _Run(title, folder, start, num_steps)
     with run:
       last_save = time.monotonic()

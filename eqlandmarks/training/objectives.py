@@ -11,7 +11,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from eqlandmarks import appearance, geometry, heatmaps, losses, warps
+from eqlandmarks import appearance
+from eqlandmarks import geometry
+from eqlandmarks import heatmaps
+from eqlandmarks import losses
+from eqlandmarks import warps
 from eqlandmarks.training import nets as nets_lib
 
 # Loss share, (metric shares, new batch statistics by net).

@@ -8,17 +8,12 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks.datasets import loader
-from eqlandmarks.training import (
-  checkpoints,
-  loop,
-  objectives,
-)
-from eqlandmarks.training import (
-  nets as nets_lib,
-)
-from eqlandmarks.training import (
-  step as step_lib,
-)
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import loop
+from eqlandmarks.training import nets as nets_lib
+from eqlandmarks.training import objectives
+from eqlandmarks.training import parallel
+from eqlandmarks.training import step as step_lib
 
 # Streams of randomness, folded into the run's seed. Each method draws its own
 # initial T and warps; the order of the images is the stage's alone.
@@ -35,12 +30,12 @@ def pretrain(
     images: uint8 `[N, S, S, 3]`, the training images.
     folder: where the stage is kept; it is resumed where it holds a part.
   """
-  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   objective = functools.partial(
       objectives.pretrain,
       nets=nets,
       stage=config.pretrain,
-      axis_name=step_lib.AXIS,
+      axis_name=parallel.AXIS,
   )
   variables = {
       nets_lib.FEATURES: nets.init(_key(config, 'pretrain'))[nets_lib.FEATURES]
@@ -78,7 +73,7 @@ def discover(
     UserError: stage 1's F is of another shape than the config's.
   """
   name = 'discover' if features is not None else 'end_to_end'
-  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = nets.init(_key(config, name))
   train_features = True
   if features is not None:
@@ -93,7 +88,7 @@ def discover(
       nets=nets,
       stage=config.discover,
       train_features=train_features,
-      axis_name=step_lib.AXIS,
+      axis_name=parallel.AXIS,
   )
   _run_stage(
       name,
@@ -132,7 +127,7 @@ def _run_stage(
   step = step_lib.make_step(objective, optimizer)
   state = loop.train(
       name,
-      step=step_lib.parallelize(step, devices),
+      step=parallel.parallelize(step, devices),
       state=step_lib.create_state(variables, trained, optimizer),
       batches=functools.partial(_batches, images, config, name),
       key=jax.random.fold_in(_key(config, name), 1),

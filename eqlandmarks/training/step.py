@@ -1,4 +1,4 @@
-"""The state of a stage, its optimiser, and the one data-parallel step."""
+"""The state of a stage, its optimiser, and its data-parallel step."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,14 +6,10 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from eqlandmarks.training import objectives
-
-# The mapped axis over devices.
-AXIS = 'devices'
+from eqlandmarks.training.parallel import AXIS
 
 
 @flax.struct.dataclass
@@ -119,33 +115,3 @@ def make_step(
     ), metrics
 
   return step
-
-
-def parallelize(
-    step: Callable[..., Any], devices: Sequence[jax.Device]
-) -> Callable[..., Any]:
-  """Maps a step over devices: the one place that knows of `pmap`.
-
-  The state and the key are the same on all devices, never stacked; the images
-  are `[devices, B / devices, ...]`. The state given is used up.
-  """
-  return jax.pmap(
-      step,
-      axis_name=AXIS,
-      in_axes=(None, 0, None),
-      out_axes=(None, None),
-      devices=devices,
-      donate_argnums=0,
-  )
-
-
-def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
-  """Puts a tree on all devices as the mapped step returns it.
-
-  Without it, the step would be compiled twice: for the first call's layout,
-  and for that of its own result.
-  """
-  mesh = Mesh(np.asarray(devices), (AXIS,))
-  sharding = NamedSharding(mesh, PartitionSpec())
-  # No alias: the step uses its state up, and the caller may need the tree.
-  return jax.device_put(tree, sharding, may_alias=False)

@@ -3,8 +3,12 @@ import pickle
 import numpy as np
 import pytest
 
-from eqlandmarks.datasets import examples, signer
-from eqlandmarks.datasets.signer import body, person, scene, shapes
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import signer
+from eqlandmarks.datasets.signer import body
+from eqlandmarks.datasets.signer import person
+from eqlandmarks.datasets.signer import scene
+from eqlandmarks.datasets.signer import shapes
 from eqlandmarks.errors import UserError
 
 

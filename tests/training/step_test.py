@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from configs import signer
 from eqlandmarks.training import nets as nets_lib
 from eqlandmarks.training import objectives
+from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 
@@ -21,9 +22,9 @@ def _config(norm='group'):
 
 
 def _build(config, name):
-  nets = nets_lib.make_nets(config, axis_name=step_lib.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = nets.init(jax.random.key(0))
-  kwargs = {'nets': nets, 'axis_name': step_lib.AXIS}
+  kwargs = {'nets': nets, 'axis_name': parallel.AXIS}
   if name == 'pretrain':
     objective = functools.partial(
         objectives.pretrain, stage=config.pretrain, **kwargs
@@ -50,9 +51,9 @@ def _images(count=8):
 
 def _run(step, state, num_devices, num_steps=2):
   devices = jax.devices()[:num_devices]
-  mapped = step_lib.parallelize(step, devices)
-  state = step_lib.replicate(state, devices)
-  key = step_lib.replicate(jax.random.key(1), devices)
+  mapped = parallel.parallelize(step, devices)
+  state = parallel.replicate(state, devices)
+  key = parallel.replicate(jax.random.key(1), devices)
   images = _images()
   images = images.reshape(num_devices, -1, *images.shape[1:])
   for _ in range(num_steps):

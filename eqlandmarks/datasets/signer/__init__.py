@@ -7,8 +7,11 @@ the same scene can be drawn at every size, since all shapes and textures are
 formulas in unit coordinates.
 """
 
-from eqlandmarks.datasets.signer.builder import MIN_SIZE, Signer
-from eqlandmarks.datasets.signer.person import JOINTS, SPLITS, joints
+from eqlandmarks.datasets.signer.builder import MIN_SIZE
+from eqlandmarks.datasets.signer.builder import Signer
+from eqlandmarks.datasets.signer.person import JOINTS
+from eqlandmarks.datasets.signer.person import SPLITS
+from eqlandmarks.datasets.signer.person import joints
 from eqlandmarks.datasets.signer.scene import render
 
 __all__ = ['JOINTS', 'MIN_SIZE', 'SPLITS', 'Signer', 'joints', 'render']

@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from eqlandmarks.datasets.signer.person import Look, Pose
-from eqlandmarks.datasets.signer.shapes import (
-  Canvas,
-  cut,
-  ellipse,
-  hull,
-  limb,
-  towards,
-)
+from eqlandmarks.datasets.signer.person import Look
+from eqlandmarks.datasets.signer.person import Pose
+from eqlandmarks.datasets.signer.shapes import Canvas
+from eqlandmarks.datasets.signer.shapes import cut
+from eqlandmarks.datasets.signer.shapes import ellipse
+from eqlandmarks.datasets.signer.shapes import hull
+from eqlandmarks.datasets.signer.shapes import limb
+from eqlandmarks.datasets.signer.shapes import towards
 
 
 def paint_torso(canvas: Canvas, pose: Pose, look: Look):

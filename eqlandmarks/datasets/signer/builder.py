@@ -8,7 +8,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from eqlandmarks.datasets import examples
-from eqlandmarks.datasets.signer.person import JOINTS, SPLITS
+from eqlandmarks.datasets.signer.person import JOINTS
+from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.scene import render
 from eqlandmarks.errors import UserError
 

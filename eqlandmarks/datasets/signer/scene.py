@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from eqlandmarks.datasets.signer import body, person, shapes
+from eqlandmarks.datasets.signer import body
+from eqlandmarks.datasets.signer import person
+from eqlandmarks.datasets.signer import shapes
 
 
 def _paint_background(canvas: shapes.Canvas, rng: np.random.Generator):
