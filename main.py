@@ -28,6 +28,7 @@ _VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses the flags; what is wrong with them is said in one line."""
   try:
+    _check_config_file(argv)
     left = flags.FLAGS(argv)
     for name in ('config', 'workdir'):
       if flags.FLAGS[name].value is None:
@@ -39,8 +40,35 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except Exception as error:  # configs are code: they may raise anything
     if '--verbose' in argv:
       raise
-    _fail(error)
+    _fail(_explain(error, argv))
   return left
+
+
+def _check_config_file(argv: Sequence[str]) -> None:
+  for argument in argv:
+    name, _, value = argument.lstrip('-').partition('=')
+    path = value.partition(':')[0]
+    if name == 'config' and not os.path.isfile(path):
+      raise errors.UserError(
+          f'--config: found no file {path!r}, expected one of configs/.'
+      )
+
+
+def _explain(error: Exception, argv: Sequence[str]) -> str:
+  """The one line that says what is wrong with the flags."""
+  root: BaseException = error
+  while root.__cause__ or root.__context__:
+    root = root.__cause__ or root.__context__
+  if isinstance(root, KeyError):  # all that ml_collections says
+    field = str(root.args[0])
+    for argument in argv:
+      name = argument.lstrip('-').partition('=')[0]
+      if name.startswith('config.') and field in name.split('.'):
+        field = name
+    return f'--{field}: found no such field, expected one of the config.'
+  if 'Traceback' in str(error):  # raised inside the config's file
+    return f'--config: {root}'
+  return str(error)
 
 
 def main(_: Sequence[str]) -> None:
@@ -52,12 +80,12 @@ def main(_: Sequence[str]) -> None:
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:
       raise
-    _fail(error)
+    _fail(str(error))
 
 
-def _fail(error: Exception) -> None:
+def _fail(said: str) -> None:
   """Says what is wrong in one line, and exits with 2."""
-  line = ' '.join(str(error).split()) or type(error).__name__
+  line = ' '.join(said.split())
   print(f'error: {line}', file=sys.stderr, flush=True)
   sys.exit(2)
 

@@ -199,7 +199,7 @@ def _evaluation() -> ConfigDict:
   # of the share of points found; in pixels of a 128-pixel image.
   evaluation.distances = (2.0, 5.0, 10.0, 20.0)
   evaluation.pck = 6.0
-  # Warps of Acc(d), drawn once per image from a fixed seed.
+  # Warps of Acc(d), drawn once per image from the run's seed.
   evaluation.warp = _warp(rotation=20.0, elastic=0.04)
   # Images per step of the evaluation.
   evaluation.batch_size = 50

@@ -1,5 +1,6 @@
 """What a config's values must be, said in one line where they are not."""
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,11 @@ _Rule = tuple[Callable[[Any], bool], str]
 
 
 def _number(check: Callable[[Any], bool], expected: str) -> _Rule:
-  return (lambda v: isinstance(v, numbers.Real) and check(v), expected)
+  return (lambda v: _is_number(v) and check(v), expected)
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _integer(least: int) -> _Rule:
@@ -27,6 +32,10 @@ def _one_of(*choices: str) -> _Rule:
   return (lambda v: v in choices, 'one of ' + ', '.join(choices))
 
 
+_SEED = (
+    lambda v: isinstance(v, int) and 0 <= v < 2**32,
+    'a whole number from 0 to 4294967295',
+)
 _POSITIVE = _number(lambda v: v > 0, 'a number above 0')
 _NOT_NEGATIVE = _number(lambda v: v >= 0, 'a number of at least 0')
 _SHARE = _number(lambda v: 0 <= v <= 1, 'a number from 0 to 1')
@@ -35,7 +44,7 @@ _WIDTHS = (
     'four whole numbers, the channels of the encoder blocks',
 )
 _DISTANCES = (
-    lambda v: len(v) > 0 and all(d >= 0 for d in v),
+    lambda v: len(v) > 0 and all(_is_number(d) and d >= 0 for d in v),
     'distances of at least 0, in pixels of a 128-pixel image',
 )
 
@@ -67,13 +76,14 @@ _STAGE = {
     'appearance': _APPEARANCE,
 }
 _RULES = {
-    'seed': _integer(0),
+    'seed': _SEED,
     'image_size': _integer(32),
     'num_landmarks': _integer(1),
     'batch_size': _integer(1),
     'dtype': _one_of('float32', 'bfloat16'),
     'dataset': {
         'name': _one_of('signer', 'folder'),
+        'seed': _SEED,
         'outside': _one_of('error', 'missing'),
         'test_share': _number(lambda v: 0 <= v < 1, 'a share below 1'),
     },

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,11 +14,14 @@ from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import metrics
 from eqlandmarks import models
+from eqlandmarks import nets as nets_lib
 from eqlandmarks import regression
 from eqlandmarks import warps
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
-from eqlandmarks.training import nets as nets_lib
+
+# Apart from the streams of the training stages.
+_EVALUATION_STREAM = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +81,11 @@ class Model:
       `[N, L, J]`, in pixels, for the layers of `models.LAYERS`; NaN for points
       that are missing or that the warp moves out of the image.
     """
+    stream = jax.random.fold_in(
+        jax.random.key(self._config.seed), _EVALUATION_STREAM
+    )
     keys = jax.vmap(jax.random.fold_in, (None, 0))(
-        jax.random.key(self._config.seed), jnp.arange(len(split))
+        stream, jnp.arange(len(split))
     )
     keys = np.asarray(jax.random.key_data(keys))
     arrays = split.images, split.points, keys
@@ -202,6 +209,7 @@ class _Scorer:
         'missing_in_fit': _missing(fit_split.points),
         'missing_in_test': _missing(test_split.points),
         'seed': config.seed,
+        'weights': config.discover.weights.to_dict(),
         'regression': regression_fields,
     }
 
@@ -270,7 +278,7 @@ class _Scorer:
       at: float | None = None,
   ) -> dict[str, Any]:
     return {
-        'dataset': self._config.dataset.name,
+        'dataset': _dataset_name(self._config.dataset),
         'split': 'test',
         'method': method,
         'metric': metric,
@@ -282,6 +290,13 @@ class _Scorer:
         'count': int(mean.count),
         'protocol': dict(self._protocol),
     }
+
+
+def _dataset_name(dataset: Any) -> str:
+  """What the figures are called by: a folder's own name, say."""
+  if dataset.name == 'folder':
+    return pathlib.Path(dataset.root).expanduser().resolve().name
+  return dataset.name
 
 
 def _missing(points: np.ndarray) -> int:

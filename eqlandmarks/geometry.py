@@ -56,8 +56,8 @@ def sample(
   """Bilinear values of an image at points.
 
   The four neighbours of every point are read for all channels by one gather.
-  The gradient with respect to `points` is the slope of the interpolant on the
-  lower side's cell, also at pixel centres, where it is never wrongly zero.
+  The gradient with respect to `points` is the interpolant's slope; at pixel
+  centres, where it has two, that of the cell below and to the right.
 
   Args:
     image: `[H, W, C]`, floating point.

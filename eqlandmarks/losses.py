@@ -85,14 +85,18 @@ def _log_probability(
     temperature: tau.
   """
   count = anchors.shape[1]
-  logits = jnp.einsum('and,bmd->anbm', anchors, others) / temperature
-  itself = jnp.arange(others.shape[1]) == (first + jnp.arange(count))[:, None]
+  logits = jnp.einsum(
+      'and,bmd->anbm', anchors, others, precision='highest'
+  ) / temperature
+  itself = jnp.arange(others.shape[1])[None] == (
+      first + jnp.arange(count)
+  )[:, None]
   same_view = jnp.eye(2, dtype=bool)[:, None, :, None]
-  left_out = (itself[:, None] & same_view) | ~usable
+  left_out = (itself[None, :, None] & same_view) | ~usable[None, None, None]
   # Finite, since -inf - -inf is NaN in the gradient of an invalid row.
   logits = jnp.where(left_out, -1e9, logits)
   positive = jnp.sum(anchors[0] * anchors[1], axis=-1) / temperature
-  return positive - jax.nn.logsumexp(logits, axis=(2, 3))
+  return positive[None] - jax.nn.logsumexp(logits, axis=(2, 3))
 
 
 def equivariance(

@@ -17,6 +17,7 @@ __all__ = [
     'inter_ocular',
     'match',
     'share_within',
+    'to_128',
 ]
 
 
@@ -117,7 +118,9 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
   flat = features.reshape(-1, depth).astype(jnp.float32)
   norm = jnp.linalg.norm(flat, axis=-1)
   # A pixel without any feature is similar to nothing, not to everything.
-  similarity = queries.astype(jnp.float32) @ flat.T
+  similarity = jnp.matmul(
+      queries.astype(jnp.float32), flat.T, precision='highest'
+  )
   similarity = jnp.where(
       norm > 0, similarity / jnp.where(norm > 0, norm, 1.0), -jnp.inf
   )

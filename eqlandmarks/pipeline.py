@@ -10,13 +10,13 @@ import tensorflow_datasets as tfds
 from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.report import figures
 from eqlandmarks.report import tables
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import nets as nets_lib
+from eqlandmarks.training import logs
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
@@ -55,15 +55,14 @@ def run(config: Any, workdir: str, mode: str) -> None:
     _pretrain(this)
   if mode in ('train', 'discover'):
     _discover(this, method)
-    _evaluate(this, method)
   if mode == 'end_to_end':
     _end_to_end(this)
-    _evaluate(this, mode)
-  if mode == 'evaluate':
-    for done in _finished_methods(this.workdir):
+  if mode == 'pretrain':
+    return
+  for done in _finished_methods(this.workdir):
+    if mode == 'evaluate' or not this.workdir.is_evaluated(done, config):
       _evaluate(this, done)
-  if mode != 'pretrain':
-    _report(this)
+  _report(this)
 
 
 def _open(config: Any, workdir: Workdir, mode: str) -> _Run:
@@ -72,9 +71,10 @@ def _open(config: Any, workdir: Workdir, mode: str) -> _Run:
   workdir.check(config)
   if mode in ('evaluate', 'report'):
     _finished_methods(workdir)
-  if mode == 'discover' or config.pretrained:
-    _first_stage(config, workdir)
-  is_new = not workdir.path.exists()
+  if config.pretrained or mode == 'discover':
+    stages.check_features(config, _load_features(config, workdir))
+  stages.check_batch_size(config)
+  made = [p for p in (workdir.path, *workdir.path.parents) if not p.exists()]
   try:
     builder = _prepare(config, workdir)
     description = loader.describe(builder)
@@ -83,8 +83,8 @@ def _open(config: Any, workdir: Workdir, mode: str) -> _Run:
     )
     workdir.claim(config)
   except BaseException:
-    if is_new:
-      shutil.rmtree(workdir.path, ignore_errors=True)
+    if made:  # nothing was there before
+      shutil.rmtree(made[-1], ignore_errors=True)
     raise
   for note in description.notes:
     _say(f'  {note}')
@@ -114,8 +114,8 @@ def _count(builder: tfds.core.DatasetBuilder, split: str) -> int:
   return sum(builder.info.splits[name].num_examples for name in names)
 
 
-def _first_stage(config: Any, workdir: Workdir) -> checkpoints.StageFolder:
-  """The finished stage 1 that stage 2 stands on."""
+def _load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
+  """The variables of F at the end of the stage 1 that stage 2 stands on."""
   source = Workdir(config.pretrained or workdir.path)
   folder = source.stage('pretrain')
   if not folder.is_done:
@@ -124,17 +124,19 @@ def _first_stage(config: Any, workdir: Workdir) -> checkpoints.StageFolder:
         f'{field} {source.path} holds no finished stage 1, expected the '
         'workdir of a run with --mode=pretrain or --mode=train.'
     )
-  return folder
+  return folder.load_variables()[nets_lib.FEATURES]
 
 
 def _pretrain(this: _Run) -> None:
   folder = this.workdir.stage('pretrain')
   if this.config.pretrained:
     _say(f'stage 1 is taken from {this.config.pretrained}')
-  elif folder.is_done:
+    return
+  if folder.is_done:
     _say('stage 1 (pretrain) is done already')
-  else:
-    stages.pretrain(this.config, this.stage_images(), folder)
+    return
+  stages.pretrain(this.config, this.stage_images(), folder)
+  this.workdir.record_stage('pretrain', this.config)
 
 
 def _discover(this: _Run, method: str) -> None:
@@ -142,11 +144,11 @@ def _discover(this: _Run, method: str) -> None:
   if folder.is_done:
     _say(f'stage 2 ({method}) is done already')
     return
-  first = _first_stage(this.config, this.workdir)
-  features = first.load_variables()[nets_lib.FEATURES]
+  features = _load_features(this.config, this.workdir)
   stages.discover(
       this.config, this.stage_images(), folder, features=features
   )
+  this.workdir.record_stage(method, this.config)
 
 
 def _end_to_end(this: _Run) -> None:
@@ -155,6 +157,7 @@ def _end_to_end(this: _Run) -> None:
     _say('end-to-end is done already')
     return
   stages.discover(this.config, this.stage_images(), folder, features=None)
+  this.workdir.record_stage('end_to_end', this.config)
 
 
 def _finished_methods(workdir: Workdir) -> list[str]:
@@ -174,11 +177,14 @@ def _evaluate(this: _Run, method: str) -> None:
       method,
       model,
       this.config,
-      fit_split=_load(this, this.description.fit_split),
+      # Without test images there is nothing to score on.
+      fit_split=_load(
+          this, this.description.test_split and this.description.fit_split
+      ),
       test_split=_load(this, _shown_split(this.description)),
       description=this.description,
   )
-  this.workdir.add_outcome(method, outcome)
+  this.workdir.add_outcome(method, outcome, this.config)
 
 
 def _report(this: _Run) -> None:
@@ -187,9 +193,6 @@ def _report(this: _Run) -> None:
   split = _load(this, _shown_split(this.description))
   for method in methods:
     outcome = this.workdir.outcome(method)
-    if outcome is None:  # interrupted between training and evaluation
-      _evaluate(this, method)
-      outcome = this.workdir.outcome(method)
     figures.draw_sheets(
         this.workdir.figures / method,
         images=split.images,
@@ -197,16 +200,18 @@ def _report(this: _Run) -> None:
         point_names=this.description.point_names,
         count=this.config.evaluation.sheet_images,
     )
-  curves = ['pretrain', *methods]
   figures.draw_loss_curves(
       this.workdir.figures / 'losses.png',
-      {name: this.workdir.path / name for name in curves},
+      {
+          name: logs.read_metrics(this.workdir.path / name)
+          for name in ('pretrain', *methods)
+      },
   )
   records = this.workdir.results()
   if records:
     print(tables.results_table(records), flush=True)
   else:
-    _say('no labels, so no figures: look at the pictures')
+    _say('no labelled test images, so no figures: look at the pictures')
   _say(f'pictures are in {this.workdir.figures}')
 
 

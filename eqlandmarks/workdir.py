@@ -45,7 +45,9 @@ class Workdir:
   """
 
   def __init__(self, path: str | os.PathLike[str]):
-    self.path = pathlib.Path(path)
+    if not str(path):
+      raise errors.UserError("--workdir is '', expected a folder.")
+    self.path = pathlib.Path(path).expanduser()
 
   @property
   def figures(self) -> pathlib.Path:
@@ -67,10 +69,11 @@ class Workdir:
     Raises:
       UserError: it is a file, or holds a run of another config.
     """
-    if self.path.exists() and not self.path.is_dir():
-      raise errors.UserError(
-          f'workdir {self.path} is a file, expected a folder.'
-      )
+    for folder in (self.path, *self.path.parents):
+      if folder.exists() and not folder.is_dir():
+        raise errors.UserError(
+            f'workdir {self.path}: {folder} is a file, expected a folder.'
+        )
     known = self._read('config.json')
     if known is None:
       return
@@ -89,39 +92,54 @@ class Workdir:
       )
 
   def claim(self, config: Any) -> None:
-    """Writes config.json and run.json."""
-    self.write('config.json', _plain(config))
-    run = self._read('run.json') or {'methods': {}}
-    self.write('run.json', {**run, **_provenance(config)})
+    """Writes config.json and run.json, where they are not there yet."""
+    if self._read('config.json') is None:
+      self.write('config.json', _plain(config))
+      self.write(
+          'run.json',
+          {'config': _plain(config), **_provenance(config), 'methods': {}},
+      )
 
-  def add_outcome(self, method: str, outcome: evaluation.Outcome) -> None:
+  def record_stage(self, name: str, config: Any) -> None:
+    """Puts a stage that was trained just now into run.json."""
+    run = self._read('run.json')
+    summary = self.stage(name).summary()
+    run['methods'][name] = {**summary, **_provenance(config)}
+    self.write('run.json', run)
+
+  def is_evaluated(self, method: str, config: Any) -> bool:
+    """Whether a method has figures, and these are what the config asks for."""
+    run = self._read('run.json') or {'methods': {}}
+    known = run['methods'].get(method, {}).get('evaluated_with')
+    return known == _evaluated_with(config) and self._outcome(method).exists()
+
+  def add_outcome(
+      self, method: str, outcome: evaluation.Outcome, config: Any
+  ) -> None:
     """Puts a method's figures in the place of those it had."""
+    with self._outcome(method, '.partial').open('wb') as file:
+      np.savez_compressed(
+          file,
+          ids=np.array(outcome.ids),
+          landmarks=outcome.landmarks,
+          spreads=outcome.spreads,
+          predicted=outcome.predicted,
+          points=outcome.points,
+      )
+    self._outcome(method, '.partial').rename(self._outcome(method))
     replaced = {method, 'mean_shape'}
     others = [r for r in self.results() if r['method'] not in replaced]
     records = sorted(others + outcome.records, key=lambda r: r['method'])
-    run = self._read('run.json') or {'methods': {}}
-    run['methods'][method] = self.stage(method).summary()
-    self.write('run.json', run)
-    arrays = {
-        'ids': np.array(outcome.ids),
-        'landmarks': outcome.landmarks,
-        'spreads': outcome.spreads,
-        'predicted': outcome.predicted,
-        'points': outcome.points,
-    }
-    with (self.path / method / 'outcome.npz.partial').open('wb') as file:
-      np.savez_compressed(file, **arrays)
-    (self.path / method / 'outcome.npz.partial').rename(
-        self.path / method / 'outcome.npz'
-    )
     self.write('results.json', records)
+    run = self._read('run.json')
+    run['methods'][method]['evaluated_with'] = _evaluated_with(config)
+    self.write('run.json', run)
 
   def outcome(self, method: str) -> dict[str, np.ndarray] | None:
     """The arrays of a method's `Outcome`; None where it has none."""
-    path = self.path / method / 'outcome.npz'
-    if not path.exists():
+    if not self._outcome(method).exists():
       return None
-    with np.load(path) as arrays:
+    with np.load(self._outcome(method)) as arrays:
       return dict(arrays)
 
   def results(self) -> list[dict[str, Any]]:
@@ -130,10 +148,19 @@ class Workdir:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
-    self.path.mkdir(parents=True, exist_ok=True)
     partial = self.path / (name + '.partial')
-    partial.write_text(json.dumps(content, indent=2) + '\n')
-    partial.rename(self.path / name)
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      partial.write_text(json.dumps(content, indent=2) + '\n')
+      partial.rename(self.path / name)
+    except OSError as error:
+      raise errors.UserError(
+          f'workdir {self.path} cannot be written ({error.strerror}), '
+          'expected a folder with room.'
+      ) from error
+
+  def _outcome(self, method: str, suffix: str = '') -> pathlib.Path:
+    return self.path / method / f'outcome.npz{suffix}'
 
   def _read(self, name: str) -> Any:
     path = self.path / name
@@ -148,9 +175,9 @@ class Workdir:
 
 
 def _provenance(config: Any) -> dict[str, Any]:
+  """Versions, devices, seed and commit: what a result depends on."""
   versions = {name: _version(name) for name in _PACKAGES}
   return {
-      'config': _plain(config),
       'versions': {'python': platform.python_version(), **versions},
       'devices': [str(device) for device in jax.devices()],
       'seed': config.seed,
@@ -179,6 +206,11 @@ def _git_commit() -> str | None:
   except (OSError, subprocess.SubprocessError):
     return None
   return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _evaluated_with(config: Any) -> dict[str, Any]:
+  plain = _plain(config)
+  return {name: plain[name] for name in ('regression', 'evaluation')}
 
 
 def _plain(config: Any) -> dict[str, Any]:

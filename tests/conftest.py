@@ -1,23 +1,36 @@
-"""Eight fake CPU devices, and strict array shapes, for all tests."""
+"""Eight fake CPU devices for all tests, and a cache of compiled programs."""
 
 import os
+import pathlib
 
-# Before jax is imported: the devices are made when it first looks for them.
+import pytest
+from absl import flags
+
+# Read when jax is first imported, which the test modules do.
 os.environ['XLA_FLAGS'] = (
     os.environ.get('XLA_FLAGS', '')
     + ' --xla_force_host_platform_device_count=8'
 )
-
-import jax
-import pytest
-from absl import flags
+# The same tiny programs are compiled again and again, by every test process.
+_CACHE = pathlib.Path(__file__).parent.parent / '.pytest_cache' / 'jax'
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 
 flags.FLAGS.mark_as_parsed()  # grain reads absl flags
 
+# Modules that other projects import alone, and that must work under the
+# strictest setting these may have.
+_PURE = ('geometry', 'warps', 'heatmaps', 'losses', 'metrics')
+
 
 @pytest.fixture(autouse=True)
-def _strict_ranks(request):
-  """Broadcasting over missing axes is a bug in our own array code."""
-  strict = request.node.get_closest_marker('strict_ranks') is not None
-  with jax.numpy_rank_promotion('raise' if strict else 'allow'):
+def _strict_rank_promotion(request):
+  """In pure modules, adding an axis silently is an error."""
+  name = request.module.__name__.rpartition('.')[2].removesuffix('_test')
+  if name not in _PURE:
+    yield
+    return
+  import jax
+
+  with jax.numpy_rank_promotion('raise'):
     yield

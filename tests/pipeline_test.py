@@ -47,6 +47,10 @@ def _digest(workdir, method='two_stage'):
   return run['methods'][method]['sha256']
 
 
+def _last_step(path):
+  return path.read_text().splitlines()[-1].partition(',')[0]
+
+
 def test_everything_promised_is_there(finished):
   for name in (
       'config.json', 'run.json', 'results.json', 'pretrain/metrics.csv',
@@ -96,7 +100,6 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   config = _config()
   config.checkpoint.every_seconds = 0.0
   monkeypatch.setattr(loop, 'LOG_EVERY', 1)
-  real = checkpoints.StageFolder.finish
   saves = []
 
   def interrupt(title, done):
@@ -115,7 +118,6 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
       pipeline.run(config, str(workdir), 'train')
   pipeline.run(config, str(workdir), 'train')
-  assert real is checkpoints.StageFolder.finish
   assert _digest(workdir) == _digest(finished)
   # Each stage was cut once, and went on from where it had been saved.
   assert saves.count(('pretrain', 1)) == 1
@@ -126,6 +128,10 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   ]
   found = json.loads((workdir / 'results.json').read_text())
   assert found == same
+  for metrics in ('pretrain/metrics.csv', 'two_stage/metrics.csv'):
+    # The undisturbed run logged every tenth step; here, every one.
+    last = lambda folder, name=metrics: _last_step(folder / name)
+    assert last(workdir) == last(finished)
 
 
 def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
@@ -149,6 +155,7 @@ def test_stage_one_of_another_workdir(finished, tmp_path):
   config.model.widths = (8, 8, 16, 8)
   with pytest.raises(errors.UserError, match='pretrained'):
     pipeline.run(config, str(tmp_path / 'c'), 'discover')
+  assert not (tmp_path / 'c').exists()
 
 
 def test_another_config_is_refused_and_the_fields_are_named(finished):
@@ -172,13 +179,33 @@ def test_evaluation_fields_may_change(finished):
   pipeline.run(_config(), str(finished), 'evaluate')
 
 
+def test_without_test_images_there_are_no_figures(tmp_path, capsys):
+  root = tmp_path / 'photos'
+  _write_images(root)
+  rows = [f'image {i}.png,{i},{i}' for i in range(6)]
+  (root / 'labels.csv').write_text('\n'.join(['path,a_x,a_y', *rows]))
+  config = _folder_config(root)
+  config.dataset.labels = 'labels.csv'
+  config.dataset.test_share = 0.0
+  pipeline.run(config, str(tmp_path / 'w'), 'train')
+  assert json.loads((tmp_path / 'w/results.json').read_text()) == []
+  assert 'no labelled test images' in capsys.readouterr().err
+
+
+def test_failing_leaves_no_folder_above_the_workdir_either(tmp_path):
+  config = _config()
+  config.batch_size = 48
+  with pytest.raises(errors.UserError, match='only 24'):
+    pipeline.run(config, str(tmp_path / 'a/b/c'), 'train')
+  assert not list(tmp_path.iterdir())
+
+
 def _folder_config(root: pathlib.Path):
   config = folder.get_config()
   tiny = signer.get_config('tiny')
   for name in ('image_size', 'num_landmarks', 'model', 'pretrain', 'discover'):
     config[name] = tiny[name]
   config.pretrain.num_epochs = config.discover.num_epochs = 1
-  config.batch_size = 4
   config.dataset.root = str(root)
   return config
 
@@ -198,7 +225,7 @@ def test_a_folder_without_labels(tmp_path, capsys):
   )
   assert (tmp_path / 'w/figures/two_stage/landmarks.png').exists()
   assert not (tmp_path / 'w/figures/two_stage/predictions.png').exists()
-  assert 'no labels' in capsys.readouterr().err
+  assert 'no labelled test images' in capsys.readouterr().err
 
 
 def test_a_table_with_missing_points_and_eyes(tmp_path):

@@ -24,26 +24,14 @@ class Split:
     points: float32 `[N, J, 2]`, (row, column) in pixels of the images, NaN
       where missing.
     ids: `N` paths or numbers.
-    original_sizes: `[N, 2]`, (height, width) of the images as the user has
-      them.
   """
 
   images: np.ndarray
   points: np.ndarray
   ids: tuple[str, ...]
-  original_sizes: np.ndarray
 
   def __len__(self) -> int:
     return len(self.images)
-
-  def take(self, indices: np.ndarray) -> 'Split':
-    """The split of some of the images."""
-    return Split(
-        self.images[indices],
-        self.points[indices],
-        tuple(self.ids[i] for i in indices),
-        self.original_sizes[indices],
-    )
 
 
 def describe(builder: tfds.core.DatasetBuilder) -> examples.Description:
@@ -67,7 +55,6 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
       images=np.stack([record['image'] for record in records]),
       points=np.stack([record['points'] for record in records])[:, :num_points],
       ids=tuple(record['id'].decode() for record in records),
-      original_sizes=np.stack([r['original_size'] for r in records]),
   )
 
 

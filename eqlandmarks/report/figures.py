@@ -14,8 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from eqlandmarks.training import logs
-
 _COLUMNS = 6
 _MARKERS = 'osD^v'
 
@@ -71,15 +69,14 @@ def draw_sheets(
 
 
 def draw_loss_curves(
-    path: pathlib.Path, stages: dict[str, pathlib.Path]
+    path: pathlib.Path, curves: dict[str, list[dict[str, float]]]
 ) -> None:
   """Draws the training metrics of the stages that have any.
 
   Args:
     path: the picture.
-    stages: name -> folder with a metrics.csv.
+    curves: stage -> rows of its metrics.csv.
   """
-  curves = {name: logs.read_metrics(f) for name, f in stages.items()}
   curves = {name: rows for name, rows in curves.items() if rows}
   if not curves:
     return

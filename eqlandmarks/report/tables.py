@@ -39,7 +39,8 @@ def _point_table(records: list[dict[str, Any]]) -> str:
     if key in columns:
       heading, write = _HEADINGS[record['metric']]
       heads[key] = f"{heading.format(at=record['at'])}\n{record['method']}"
-      counts[record['point']] = record['count']
+      if record['metric'] == 'pck':
+        counts[record['point']] = record['count']
       value = record['value']
       cells[record['point'], key] = '-' if value is None else write(value)
   body = [
@@ -59,7 +60,7 @@ def _acc_table(records: list[dict[str, Any]]) -> str:
     value = record['value']
     row[record['at']] = '-' if value is None else f'{value:.3f}'
   body = [
-      [method, f'layer {layer}', *(row[at] for at in distances)]
+      [method, f'layer {layer}', *(row.get(at, '') for at in distances)]
       for (method, layer), row in rows.items()
   ]
   heads = [f'Acc({at:g})' for at in distances]

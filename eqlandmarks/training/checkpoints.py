@@ -19,6 +19,7 @@ from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import errors
+from eqlandmarks.training import step
 
 _DONE = 'done.json'
 
@@ -82,13 +83,13 @@ class StageFolder:
             checkpointer.metadata(latest).metadata,
         )
         state = checkpointer.load(latest, abstract_state=abstract)
-    except Exception as error:
+    except (OSError, ValueError, KeyError, AttributeError) as error:
       raise errors.UserError(
           f'{self._checkpoints()}: found no readable checkpoint '
           f'({type(error).__name__}).'
       ) from error
     trained = {
-        net: {'params': params, **_stats(state, net)}
+        net: step.join(params, (state['batch_stats'] or {}).get(net))
         for net, params in state['params'].items()
     }
     return {**(state['frozen'] or {}), **trained}
@@ -124,8 +125,3 @@ def parameter_digest(params: Any) -> str:
   for _, leaf in named:
     digest.update(np.ascontiguousarray(leaf).tobytes())
   return digest.hexdigest()
-
-
-def _stats(state: dict[str, Any], net: str) -> dict[str, Any]:
-  stats = (state['batch_stats'] or {}).get(net)
-  return {'batch_stats': stats} if stats else {}

@@ -21,14 +21,17 @@ class MetricWriter:
 
   def __init__(self, folder: pathlib.Path, *, start_step: int):
     folder.mkdir(parents=True, exist_ok=True)
-    self._path = folder / 'metrics.csv'
     kept = [row for row in read_metrics(folder) if row['step'] <= start_step]
     self._columns = list(kept[0]) if kept else None
-    self._file = self._path.open('w', newline='')
+    # Rewritten beside the old file, so that a kill here loses nothing.
+    partial = folder / 'metrics.csv.partial'
+    self._file = partial.open('w', newline='')
     if kept:
       self._write_header()
       for row in kept:
         self._write_row(row)
+    self._file.flush()
+    partial.rename(folder / 'metrics.csv')
     self._events = None
     if tensorboardX is None:
       logging.info('No TensorBoard events: tensorboardX is not installed.')

@@ -135,6 +135,5 @@ def _check_finite(title: str, done: int, row: dict[str, Any]) -> None:
     if not math.isfinite(value):
       raise errors.UserError(
           f'{title}: {name} is {float(value)} at step {done}; expected a '
-          'finite number. A lower learning_rate may help; the last checkpoint '
-          'is from before.'
+          'finite number. Try a lower learning_rate.'
       )

@@ -15,8 +15,8 @@ from eqlandmarks import appearance
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import losses
+from eqlandmarks import nets as nets_lib
 from eqlandmarks import warps
-from eqlandmarks.training import nets as nets_lib
 
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 
 from eqlandmarks import errors
+from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
-from eqlandmarks.training import nets as nets_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
@@ -37,9 +37,8 @@ def pretrain(
       stage=config.pretrain,
       axis_name=parallel.AXIS,
   )
-  variables = {
-      nets_lib.FEATURES: nets.init(_key(config, 'pretrain'))[nets_lib.FEATURES]
-  }
+  variables = nets.init(_keys(config, 'pretrain')[0])
+  del variables[nets_lib.LANDMARKS]
   _run_stage(
       'pretrain',
       config,
@@ -68,16 +67,12 @@ def discover(
     folder: where the stage is kept; it is resumed where it holds a part.
     features: stage 1's variables of F; None trains F from scratch with T,
       which is end-to-end.
-
-  Raises:
-    UserError: stage 1's F is of another shape than the config's.
   """
   name = 'discover' if features is not None else 'end_to_end'
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
-  variables = nets.init(_key(config, name))
+  variables = nets.init(_keys(config, name)[0])
   train_features = True
   if features is not None:
-    _check_same_shapes(variables[nets_lib.FEATURES], features)
     variables[nets_lib.FEATURES] = features
     train_features = config.discover.train_features
   trained = [nets_lib.LANDMARKS]
@@ -117,11 +112,6 @@ def _run_stage(
 ) -> None:
   """Trains, saves, and marks the folder as done."""
   devices = jax.local_devices()
-  if config.batch_size % len(devices):
-    raise errors.UserError(
-        f'batch_size is {config.batch_size}, expected a multiple of the '
-        f'{len(devices)} devices.'
-    )
   per_epoch = loader.steps_per_epoch(len(images), config.batch_size)
   optimizer = step_lib.make_optimizer(stage, per_epoch)
   step = step_lib.make_step(objective, optimizer)
@@ -130,7 +120,7 @@ def _run_stage(
       step=parallel.parallelize(step, devices),
       state=step_lib.create_state(variables, trained, optimizer),
       batches=functools.partial(_batches, images, config, name),
-      key=jax.random.fold_in(_key(config, name), 1),
+      key=_keys(config, name)[1],
       num_steps=num_epochs * per_epoch,
       folder=folder,
       checkpoint=config.checkpoint,
@@ -149,22 +139,53 @@ def _batches(images: np.ndarray, config: Any, name: str, start: int) -> Any:
   return loader.batches(
       images,
       batch_size=config.batch_size,
-      seed=config.seed * len(_STREAMS) + _STREAMS[name],
+      seed=_order_seed(config.seed, name),
       start=start,
   )
 
 
-def _key(config: Any, name: str) -> jax.Array:
-  return jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
+def _order_seed(seed: int, name: str) -> int:
+  # Grain adds the epoch's number to the seed: neighbouring seeds would share
+  # their orders, so they are spread over 31 bits.
+  mixed = np.random.SeedSequence([seed, _STREAMS[name]]).generate_state(1)
+  return int(mixed[0] >> 1)
 
 
-def _check_same_shapes(expected: Any, found: Any) -> None:
+def _keys(config: Any, name: str) -> tuple[jax.Array, jax.Array]:
+  """The keys of a stage: for the initial parameters, and for the steps."""
+  key = jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
+  first, second = jax.random.split(key)
+  return first, second
+
+
+def check_features(config: Any, features: nets_lib.Variables) -> None:
+  """Sees that stage 1's F fits a config.
+
+  Raises:
+    UserError: it has other shapes than the config's.
+  """
+  nets = nets_lib.make_nets(config)
+  expected = jax.eval_shape(nets.init, jax.random.key(0))[nets_lib.FEATURES]
   shapes = [
-      jax.tree_util.tree_map(lambda leaf: leaf.shape, tree)
-      for tree in (expected, found)
+      jax.tree.map(lambda leaf: leaf.shape, tree)
+      for tree in (expected, features)
   ]
   if shapes[0] != shapes[1]:
     raise errors.UserError(
         "pretrained: stage 1's feature extractor has other shapes than "
-        'config.model (widths, features, norm) describes.'
+        'expected by config.model (widths, features, norm).'
+    )
+
+
+def check_batch_size(config: Any) -> None:
+  """Sees that a batch can be spread over the devices.
+
+  Raises:
+    UserError: it cannot.
+  """
+  count = jax.local_device_count()
+  if config.batch_size % count:
+    raise errors.UserError(
+        f'config.batch_size is {config.batch_size}, expected a multiple of '
+        f'{count}, the number of devices.'
     )

@@ -105,8 +105,8 @@ def make_step(
     updates, opt_state = optimizer.update(
         grads, state.opt_state, state.params
     )
-    metrics['gradient_norm'] = optax.global_norm(grads)
-    metrics['update_norm'] = optax.global_norm(updates)
+    metrics['gradient_norm'] = optax.tree.norm(grads)
+    metrics['update_norm'] = optax.tree.norm(updates)
     return state.replace(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),

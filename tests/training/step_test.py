@@ -9,7 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import signer
-from eqlandmarks.training import nets as nets_lib
+from eqlandmarks import nets as nets_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
@@ -63,7 +63,12 @@ def _run(step, state, num_devices, num_steps=2):
 
 @pytest.mark.parametrize(
     ('name', 'norm'),
-    [('pretrain', 'group'), ('discover', 'group'), ('end_to_end', 'batch')],
+    [
+        ('pretrain', 'group'),
+        ('pretrain', 'batch'),
+        ('discover', 'group'),
+        ('end_to_end', 'batch'),
+    ],
 )
 def test_eight_devices_make_the_update_of_one(name, norm):
   step, state = _build(_config(norm), name)
@@ -97,8 +102,9 @@ def test_a_step_is_traced_once_and_the_state_is_not_stacked():
   assert int(final.step) == 4
 
 
-def test_frozen_features_stay_and_landmarks_move():
-  step, state = _build(_config(), 'discover')
+@pytest.mark.parametrize('norm', ['group', 'batch'])
+def test_frozen_features_stay_and_landmarks_move(norm):
+  step, state = _build(_config(norm), 'discover')
   before = jax.device_get(state)
   (params, _), final = _run(step, state, 1)
   assert set(params) == {'landmarks'}
@@ -109,6 +115,19 @@ def test_frozen_features_stay_and_landmarks_move():
       lambda a, b: np.abs(a - b).max(), before.params, params
   )
   assert max(jax.tree.leaves(moved)) > 0.0
+
+
+def test_frozen_features_run_in_evaluation_mode():
+  # With batch statistics of the batch, an image's features would depend on the
+  # other images.
+  config = _config('batch')
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  variables = nets.init(jax.random.key(0))
+  images = jnp.asarray(_images(4) / 255.0, jnp.float32)
+  together, _ = objectives._features(nets, variables, images, False)
+  alone, stats = objectives._features(nets, variables, images[:1], False)
+  np.testing.assert_allclose(together[:1], alone, atol=1e-5)
+  assert stats == {}
 
 
 def test_pretraining_lowers_its_loss():
@@ -142,15 +161,3 @@ def test_learning_rate_falls_once_per_epoch():
   np.testing.assert_allclose(
       sizes, [1.0] * 3 + [0.5] * 3 + [0.25] * 3, rtol=1e-4
   )
-
-
-def test_views_by_identity_warp_are_equal():
-  config = _config()
-  warp = config.discover.warp
-  warp.rotation = warp.elastic = 0.0
-  keys = jax.random.split(jax.random.key(0), 8)
-  x, warped, _ = objectives.make_views(
-      jnp.asarray(_images()), keys, warp=warp,
-      appearance_change=config.discover.appearance,
-  )
-  np.testing.assert_allclose(x, warped, atol=1e-4)
