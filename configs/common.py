@@ -214,10 +214,21 @@ def small(config: ConfigDict) -> None:
   config.num_landmarks = 30
   config.batch_size = 8
   config.model.widths = (16, 32, 64, 64)
-  config.model.landmark_width = 24
+  config.model.landmark_width = 32
   config.pretrain.num_locations = 64
+  # Ours: that a part of one object and the same part of another are no
+  # negatives of each other helps most of all.
+  config.pretrain.negatives = 'image'
+  config.pretrain.appearance = _appearance(
+      brightness=0.3, contrast=0.4, saturation=0.5, hue=0.2, noise=0.08
+  )
   for stage in (config.pretrain, config.discover):
     stage.learning_rate = 1e-3
+    # Finer bends than the default ones: landmarks that hang in featureless
+    # places, by their distance to others, are punished.
+    stage.warp.grid = 9
+    stage.warp.elastic = 0.035
+  config.pretrain.warp.rotation = 30.0
   config.discover.patch = 4
   config.discover.weights.diversity = 5.0
   config.discover.weights.variance = 0.05

@@ -23,6 +23,6 @@ def get_config(variant: str = '') -> ConfigDict:
     raise ValueError(f"variant is {variant!r}, expected '' or 'paper'.")
   common.small(config)
   config.pretrain.num_epochs = 10
-  config.discover.num_epochs = 8
-  config.end_to_end.num_epochs = 18
+  config.discover.num_epochs = 10
+  config.end_to_end.num_epochs = 20
   return config

@@ -17,9 +17,10 @@ def get_config(variant: str = '') -> ConfigDict:
   if variant == 'paper':
     return config
   common.small(config)
-  config.pretrain.num_epochs = 8
-  config.discover.num_epochs = 6
-  config.end_to_end.num_epochs = 14
+  config.num_landmarks = 50
+  config.pretrain.num_epochs = 10
+  config.discover.num_epochs = 10
+  config.end_to_end.num_epochs = 20
   if variant == 'tiny':
     _tiny(config)
   elif variant:

@@ -9,6 +9,7 @@ from eqlandmarks import errors
 from eqlandmarks import geometry
 from eqlandmarks import models
 from eqlandmarks import regression
+from eqlandmarks import warps
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -53,10 +54,7 @@ _WARP = {
     'zoom': _NOT_NEGATIVE,
     'aspect': _NOT_NEGATIVE,
     'translation': _NOT_NEGATIVE,
-    'elastic': _number(
-        lambda v: 0 <= v <= 0.1,
-        'a number from 0 to 0.1; beyond, warps may fold the image',
-    ),
+    'elastic': _NOT_NEGATIVE,
     'grid': _integer(4),
     'border': _one_of(*geometry.BORDERS),
 }
@@ -138,6 +136,16 @@ def check(config: Any) -> None:
   _check(config, _RULES, '')
 
 
+def _check_elastic(warp: Any, name: str) -> None:
+  limit = warps.MAX_STEEPNESS / (warp.grid - 3)
+  if warp.elastic > limit:
+    raise errors.UserError(
+        f'config.{name}elastic is {warp.elastic!r}, expected at most '
+        f'{limit:.3g} with {name}grid={warp.grid}: beyond, warps fold the '
+        'image.'
+    )
+
+
 def _check(config: Any, rules: dict[str, Any], prefix: str) -> None:
   for name, rule in rules.items():
     value = config[name]
@@ -149,3 +157,5 @@ def _check(config: Any, rules: dict[str, Any], prefix: str) -> None:
       raise errors.UserError(
           f'config.{prefix}{name} is {value!r}, expected {expected}.'
       )
+  if rules is _WARP:
+    _check_elastic(config, prefix)

@@ -1,6 +1,8 @@
 """What each --mode does: stages, evaluation and report, in a workdir."""
 
+import contextlib
 import dataclasses
+import io
 import shutil
 import sys
 from typing import Any
@@ -100,7 +102,9 @@ def _prepare(config: Any, workdir: Workdir) -> tfds.core.DatasetBuilder:
       image_size=config.image_size,
       data_dir=config.dataset.cache or str(workdir.data),
   )
-  builder.download_and_prepare()
+  # tfds speaks of downloads; nothing is downloaded here.
+  with contextlib.redirect_stdout(io.StringIO()):
+    builder.download_and_prepare()
   counts = ', '.join(
       f'{name} {split.num_examples}'
       for name, split in builder.info.splits.items()
