@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import sys
 
 import tqdm
 from absl import logging
@@ -100,6 +101,7 @@ def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
       total=total,
       initial=start,
       unit=' images',
-      mininterval=0.5,
+      # A log file wants a line now and then, not an animation.
+      mininterval=0.5 if sys.stderr.isatty() else 15.0,
       dynamic_ncols=True,
   )
