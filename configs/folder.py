@@ -22,7 +22,15 @@ def get_config(variant: str = '') -> ConfigDict:
   if variant:
     raise ValueError(f"variant is {variant!r}, expected '' or 'paper'.")
   common.small(config)
+  config.model.landmark_width = 24
   config.pretrain.num_epochs = 10
-  config.discover.num_epochs = 10
-  config.end_to_end.num_epochs = 20
+  config.discover.num_epochs = 8
+  config.end_to_end.num_epochs = 18
+  # Stronger than on signer, and without its fine bends: better on lips.
+  config.pretrain.appearance.update(
+      brightness=0.4, contrast=0.5, saturation=0.8, hue=0.5, noise=0.1
+  )
+  config.pretrain.warp.rotation = 20.0
+  for stage in (config.pretrain, config.discover):
+    stage.warp.update(grid=5, elastic=0.04)
   return config

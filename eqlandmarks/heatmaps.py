@@ -80,11 +80,17 @@ def spread(probabilities: jax.Array) -> jax.Array:
   height, width = probabilities.shape[-3:-1]
   mean = expectation(probabilities)
   # Centred before squaring: E[x^2] - E[x]^2 loses digits at 128 pixels.
-  rows = (_centres(height)[:, None] - mean[..., None, :, 0]) ** 2
-  columns = (_centres(width)[:, None] - mean[..., None, :, 1]) ** 2
+  rows = _offsets(height, mean[..., 0]) ** 2
+  columns = _offsets(width, mean[..., 1]) ** 2
   return jnp.sum(jnp.sum(probabilities, -2) * rows, -2) + jnp.sum(
       jnp.sum(probabilities, -3) * columns, -2
   )
+
+
+def _offsets(length: int, mean: jax.Array) -> jax.Array:
+  """`[..., length, K]`: pixel centres along an axis, less `[..., K]` means."""
+  centres = jnp.expand_dims(_centres(length), (*range(mean.ndim - 1), -1))
+  return centres - mean[..., None, :]
 
 
 def _centres(length: int) -> jax.Array:

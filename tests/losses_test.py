@@ -163,7 +163,7 @@ def test_equivariance_of_an_equivariant_net_is_zero():
   shifted = jnp.roll(logits, 2, axis=0)
   loss = losses.equivariance(
       heatmaps.soft_argmax(shifted),
-      heatmaps.soft_argmax(logits) + jnp.array([2.0, 0.0]),
+      heatmaps.soft_argmax(logits) + jnp.array([[2.0, 0.0]]),
   )
   assert float(loss) == 0.0
 
