@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -31,6 +32,14 @@ def _config():
   config.end_to_end.num_epochs = 1
   config.evaluation.batch_size = 8
   return config
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _two_devices():
+  """Two of the eight: enough here, and quicker to compile for."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(jax, 'local_devices', lambda: jax.devices()[:2])
+    yield
 
 
 @pytest.fixture(scope='module')
