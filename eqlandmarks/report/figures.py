@@ -157,10 +157,13 @@ def _draw_predictions(
 def _save_with_legend(
     figure: Figure, handles: list[object], path: pathlib.Path
 ) -> None:
+  longest = max(len(str(handle.get_label())) for handle in handles)
+  # About so many letters of this size stand beside each other.
+  letters = 14 * figure.get_figwidth()
   figure.legend(
       handles=handles,
       loc='outside lower center',
-      ncols=min(len(handles), 15),
+      ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
       fontsize='small',
       handletextpad=0.1,
       columnspacing=0.9,
