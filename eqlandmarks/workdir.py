@@ -77,7 +77,7 @@ class Workdir:
     known = self._read('config.json')
     if known is None:
       return
-    found, wanted = _flatten(known), _flatten(_plain(config))
+    found, wanted = flatten(known), flatten(_plain(config))
     differing = [
         f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
         for name in sorted(found.keys() | wanted.keys())
@@ -218,11 +218,12 @@ def _plain(config: Any) -> dict[str, Any]:
   return json.loads(json.dumps(config.to_dict()))
 
 
-def _flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
+  """The fields of nested dicts, by their dotted names."""
   flat = {}
   for name, value in tree.items():
     if isinstance(value, dict):
-      flat |= _flatten(value, f'{prefix}{name}.')
+      flat |= flatten(value, f'{prefix}{name}.')
     else:
       flat[prefix + name] = value
   return flat

@@ -1,27 +1,17 @@
-"""Configs: every field is read, commented, and checked."""
+"""Configs: variants, the paper's values, and the checks."""
 
 import pytest
-from ml_collections import ConfigDict
 
 from configs import common
 from configs import folder
 from configs import signer
 from eqlandmarks import config_checks
+from eqlandmarks import workdir
 
 ALL = [
     signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
     folder.get_config(), folder.get_config('paper'),
 ]
-
-
-def _leaves(config, prefix=''):
-  for name, value in config.items():
-    if isinstance(value, ConfigDict):
-      yield from _leaves(value, f'{prefix}{name}.')
-    else:
-      yield prefix + name
-
-
 
 
 @pytest.mark.parametrize('config', ALL)
@@ -30,9 +20,9 @@ def test_configs_pass_their_own_checks(config):
 
 
 def test_variants_have_the_same_fields():
-  fields = set(_leaves(common.get_config()))
+  fields = set(workdir.flatten(common.get_config().to_dict()))
   for config in ALL:
-    assert set(_leaves(config)) == fields
+    assert set(workdir.flatten(config.to_dict())) == fields
 
 
 def test_unknown_variants_are_named():

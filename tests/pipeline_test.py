@@ -15,6 +15,7 @@ from configs import signer
 from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import pipeline
+from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
 
@@ -315,14 +316,6 @@ class _Recording:
     return self._config.to_dict()
 
 
-def _leaves(config, prefix=''):
-  for name, value in config.items():
-    if isinstance(value, ConfigDict):
-      yield from _leaves(value, f'{prefix}{name}.')
-    else:
-      yield prefix + name
-
-
 def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   monkeypatch.setattr(config_checks, 'check', lambda config: None)
   read = set()
@@ -332,7 +325,7 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     recording = _Recording(config, read)
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
-  assert set(_leaves(configs[0])) == read
+  assert set(workdir_lib.flatten(configs[0].to_dict())) == read
 
 
 def test_modes_that_find_nothing_say_so(tmp_path):
