@@ -13,11 +13,14 @@ import numpy as np
 
 __all__ = [
     'Mean',
+    'accuracy_curve',
     'distances',
     'inter_ocular',
     'match',
     'share_within',
+    'standard_error',
     'to_128',
+    'uniform_curve',
 ]
 
 
@@ -131,3 +134,90 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
 def to_128(values: np.ndarray | float, image_size: int) -> np.ndarray | float:
   """Pixels of an image as pixels of a 128-pixel image, the paper's unit."""
   return values * (128.0 / image_size)
+
+
+def accuracy_curve(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
+  """`share_within` at many limits: the curve {(d, Acc(d))} of the paper.
+
+  Args:
+    errors: `[...]` distances in pixels, NaN where missing.
+    limits: `[D]` in the same pixels.
+
+  Returns:
+    `[D]` shares; NaN where all errors are missing.
+  """
+  known = np.sort(np.ravel(errors)[~np.isnan(np.ravel(errors))])
+  if not known.size:
+    return np.full(len(limits), np.nan)
+  # In the errors' precision, so that a distance of exactly d counts at d.
+  within = np.asarray(limits).astype(known.dtype)
+  return np.searchsorted(known, within, side='right') / len(known)
+
+
+def standard_error(values: np.ndarray) -> float:
+  """Standard error over images of the mean of all values.
+
+  The values of one image are not independent, so images are what is counted:
+  the linearised error of the ratio of two sums over images (Cochran, "Sampling
+  techniques", 1977, equation 6.13).
+
+  Args:
+    values: `[N, ...]`, the first axis over images, NaN where missing.
+
+  Returns:
+    The standard error; NaN of fewer than two images.
+  """
+  flat = np.asarray(values, np.float64).reshape(len(values), -1)
+  totals, counts = np.nansum(flat, 1), np.sum(~np.isnan(flat), 1)
+  used = counts > 0
+  number = int(used.sum())
+  if number < 2:
+    return float('nan')
+  rest = totals[used] - counts[used] * totals.sum() / counts.sum()
+  spread = np.sum(rest**2) * number / (number - 1)
+  return float(np.sqrt(spread) / counts.sum())
+
+
+def uniform_curve(
+    points: np.ndarray, shape: tuple[int, int], limits: np.ndarray
+) -> np.ndarray:
+  """Acc(d) that is expected of points drawn uniformly on the image.
+
+  The share of the image that lies within d of a point, averaged over points:
+  the area of a disc cut by a rectangle, in closed form.
+
+  Args:
+    points: `[..., 2]` in pixels, NaN where missing.
+    shape: (H, W) of the image.
+    limits: `[D]` distances, in pixels.
+
+  Returns:
+    `[D]`; NaN without any point.
+  """
+  points = np.asarray(points, np.float64).reshape(-1, 2)
+  points = points[~np.isnan(points).any(-1)]
+  if not len(points):
+    return np.full(len(limits), np.nan)
+  rest = np.asarray(shape, np.float64) - points
+  area = sum(
+      _quarter_disc(rows[:, None], columns[:, None], np.asarray(limits)[None])
+      for rows in (points[:, 0], rest[:, 0])
+      for columns in (points[:, 1], rest[:, 1])
+  )
+  return area.mean(axis=0) / (shape[0] * shape[1])
+
+
+def _quarter_disc(
+    a: np.ndarray, b: np.ndarray, radius: np.ndarray
+) -> np.ndarray:
+  """Area of {0 <= x <= a, 0 <= y <= b, x^2 + y^2 <= radius^2}."""
+  end = np.minimum(a, radius)
+  # Up to `turn` the disc is cut off at b, from there on it bends down.
+  turn = np.minimum(np.sqrt(np.maximum(radius**2 - b**2, 0.0)), end)
+
+  def under_arc(x: np.ndarray) -> np.ndarray:
+    ratio = np.minimum(x / np.where(radius > 0, radius, 1.0), 1.0)
+    height = np.sqrt(np.maximum(radius**2 - x**2, 0.0))
+    return 0.5 * (x * height + radius**2 * np.arcsin(ratio))
+
+  return b * turn + under_arc(end) - under_arc(turn)

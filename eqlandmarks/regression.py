@@ -79,6 +79,7 @@ def fit(
     fit_intercept: bool = False,
     origin: str = 'corner',
     unit: str = 'px',
+    allow_missing: bool = False,
 ) -> LandmarkRegressor:
   """Fits the regression.
 
@@ -93,9 +94,10 @@ def fit(
     fit_intercept: whether a bias is fitted; the paper has none.
     origin: one of `ORIGINS`.
     unit: one of `UNITS`.
+    allow_missing: predict NaN for a point that no image has.
 
   Raises:
-    UserError: a point that no image has.
+    UserError: a point that no image has, unless that is allowed.
   """
   coordinates = Coordinates(image_size, origin, unit)
   inputs, targets = coordinates.encode(landmarks), coordinates.encode(points)
@@ -104,6 +106,9 @@ def fit(
   there = ~np.isnan(points).any(axis=-1)
   # Points that are there in the same images are fitted in one go.
   for pattern in np.unique(there, axis=1).T:
+    if not pattern.any() and allow_missing:
+      weights[np.repeat(~there.any(axis=0), 2)] = np.nan
+      continue
     if not pattern.any():
       missing = int(np.flatnonzero(~there.any(axis=0))[0])
       raise errors.UserError(
@@ -120,12 +125,17 @@ def fit(
 
 
 def from_config(
-    landmarks: np.ndarray, points: np.ndarray, config: Any
+    landmarks: np.ndarray,
+    points: np.ndarray,
+    config: Any,
+    *,
+    allow_missing: bool = False,
 ) -> LandmarkRegressor:
   """Fits with the fields `image_size` and `regression` of a config."""
   return fit(
       landmarks,
       points,
       image_size=config.image_size,
+      allow_missing=allow_missing,
       **config.regression.to_dict(),
   )

@@ -83,3 +83,77 @@ def test_a_pixel_without_features_is_never_the_best():
 def test_wrong_shapes_are_named():
   with pytest.raises(ValueError, match=r'\(3, 2\) and \(2, 2\)'):
     metrics.distances(jnp.zeros((3, 2)), jnp.zeros((2, 2)))
+
+
+def test_accuracy_curve_counts_a_distance_at_its_own_limit():
+  errors = np.array([[0.0, 2.0], [3.0, np.nan]], np.float32)
+  curve = metrics.accuracy_curve(errors, np.array([0.0, 1.9, 2.0, 3.0, 9.0]))
+  np.testing.assert_allclose(curve, [1 / 3, 1 / 3, 2 / 3, 1.0, 1.0])
+  assert np.isnan(metrics.accuracy_curve(np.array([np.nan]), [1.0])).all()
+
+
+def test_standard_error_counts_images():
+  values = np.random.default_rng(0).normal(size=(40, 3))
+  # Every image as often as the others: that of the images' means.
+  expected = values.mean(axis=1).std(ddof=1) / np.sqrt(40)
+  np.testing.assert_allclose(metrics.standard_error(values), expected)
+  # The same value thrice says no more than once.
+  repeated = np.repeat(values[:, :1], 3, axis=1)
+  np.testing.assert_allclose(
+      metrics.standard_error(repeated), metrics.standard_error(values[:, :1])
+  )
+  values[3:, 1] = np.nan
+  assert 0 < metrics.standard_error(values) < 1
+  assert np.isnan(metrics.standard_error(values[:1]))
+
+
+def test_uniform_curve_by_hand():
+  shape, limits = (10, 20), np.array([0.0, 3.0, 30.0])
+  middle, corner = np.array([[5.0, 10.0]]), np.array([[0.0, 0.0]])
+  disc = np.pi * 9 / 200
+  np.testing.assert_allclose(
+      metrics.uniform_curve(middle, shape, limits), [0.0, disc, 1.0]
+  )
+  np.testing.assert_allclose(
+      metrics.uniform_curve(corner, shape, limits), [0.0, disc / 4, 1.0]
+  )
+  both = np.concatenate([middle, corner, [[np.nan, 1.0]]])
+  np.testing.assert_allclose(
+      metrics.uniform_curve(both, shape, limits), [0.0, disc * 5 / 8, 1.0]
+  )
+
+
+def test_random_features_follow_the_uniform_curve():
+  rng = np.random.default_rng(1)
+  shape, limits = (24, 24), np.array([2.0, 5.0, 10.0, 20.0])
+  points = rng.uniform(0, 24, (60, 20, 2))
+  match = jax.jit(metrics.match)
+  errors = []
+  for these in points:
+    features = rng.normal(size=(*shape, 4)).astype(np.float32)
+    queries = rng.normal(size=(20, 4)).astype(np.float32)
+    errors.append(np.linalg.norm(match(features, queries) - these, axis=-1))
+  curve = metrics.accuracy_curve(np.array(errors), limits)
+  expected = metrics.uniform_curve(points, shape, limits)
+  # Four standard errors of 1200 draws.
+  room = 4 * np.sqrt(expected * (1 - expected) / 1200)
+  np.testing.assert_array_less(np.abs(curve - expected), room)
+
+
+def test_equation_6_agrees_with_a_plain_loop():
+  rng = np.random.default_rng(2)
+  features = rng.normal(size=(3, 6, 5, 4)).astype(np.float32)
+  queries = rng.normal(size=(3, 2, 4)).astype(np.float32)
+  truth = rng.uniform(0, 5, (3, 2, 2)).astype(np.float32)
+  hits = 0
+  for i in range(3):
+    for j in range(2):
+      similarity = [
+          (f @ queries[i, j] / np.linalg.norm(f), (r + 0.5, c + 0.5))
+          for r, row in enumerate(features[i]) for c, f in enumerate(row)
+      ]
+      row, column = max(similarity)[1]
+      hits += np.hypot(row - truth[i, j, 0], column - truth[i, j, 1]) <= 2.0
+  found = jax.vmap(metrics.match)(features, queries)
+  errors = metrics.distances(found, jnp.asarray(truth))
+  assert metrics.share_within(errors, 2.0).value == pytest.approx(hits / 6)

@@ -69,3 +69,14 @@ def test_a_point_that_no_image_has_is_named():
   points[:, 1] = np.nan
   with pytest.raises(errors.UserError, match='point number 1'):
     regression.fit(landmarks, points, image_size=64)
+
+
+def test_a_point_that_no_image_has_may_be_predicted_as_missing():
+  landmarks, points = _data()
+  points[:, 1] = np.nan
+  predicted = regression.fit(
+      landmarks, points, image_size=64, allow_missing=True
+  ).predict(landmarks)
+  assert np.isnan(predicted[:, 1]).all()
+  alone = regression.fit(landmarks, points[:, :1], image_size=64)
+  np.testing.assert_allclose(predicted[:, :1], alone.predict(landmarks))
