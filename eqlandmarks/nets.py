@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from eqlandmarks import errors
 from eqlandmarks import models
 
 FEATURES, LANDMARKS = 'features', 'landmarks'
@@ -69,6 +70,32 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
       ),
       image_size=config.image_size,
   )
+
+
+def check_variables(
+    config: Any, variables: dict[str, Variables], source: str
+) -> None:
+  """Sees that stored variables fit the nets of a config.
+
+  Args:
+    config: fields as for `make_nets`.
+    variables: of one net or of both.
+    source: where they come from, for the message.
+
+  Raises:
+    UserError: they have other shapes than the config's.
+  """
+  expected = jax.eval_shape(make_nets(config).init, jax.random.key(0))
+  for net, found in variables.items():
+    shapes = [
+        jax.tree.map(lambda leaf: tuple(leaf.shape), tree)
+        for tree in (expected[net], found)
+    ]
+    if shapes[0] != shapes[1]:
+      raise errors.UserError(
+          f'{source}: the {net} net stored there has other shapes than '
+          'expected by config.num_landmarks and config.model.'
+      )
 
 
 def apply_trained(

@@ -11,6 +11,7 @@ setup.py bounds it to one. A stage's folder holds
 import hashlib
 import json
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -22,6 +23,9 @@ from eqlandmarks import errors
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
+
+# What a stage that goes on from another one takes over.
+_TAKEN_OVER = ('checkpoints', 'metrics.csv')
 
 
 class StageFolder:
@@ -56,6 +60,20 @@ class StageFolder:
     partial = self.path / (_DONE + '.partial')
     partial.write_text(json.dumps(summary, indent=2) + '\n')
     partial.rename(self.path / _DONE)
+
+  def start_from(self, other: 'StageFolder') -> None:
+    """Becomes a copy of a finished stage, to be trained on; else stays."""
+    if self.path.exists():
+      return
+    # Under another name first: a half copy must not be taken for a state.
+    partial = self.path.with_name(self.path.name + '.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name in _TAKEN_OVER:
+      source = other.path / name
+      copy = shutil.copytree if source.is_dir() else shutil.copy2
+      copy(source, partial / name)
+    partial.rename(self.path)
 
   def checkpointer(self, *, keep: int) -> ocp.training.Checkpointer:
     """Opens the stage's checkpoints for writing; a context manager."""

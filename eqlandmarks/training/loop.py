@@ -1,6 +1,9 @@
 """The one training loop, for every stage."""
 
+import dataclasses
+import itertools
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +23,19 @@ from eqlandmarks.training import step as step_lib
 LOG_EVERY = 10
 
 
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """The end of a stage.
+
+  Attributes:
+    state: the final state, also saved.
+    seconds_per_step: the median over this call's steps; None of fewer than two.
+  """
+
+  state: step_lib.TrainState
+  seconds_per_step: float | None
+
+
 def train(
     title: str,
     *,
@@ -31,7 +47,7 @@ def train(
     folder: checkpoints.StageFolder,
     checkpoint: Any,
     devices: list[jax.Device],
-) -> step_lib.TrainState:
+) -> Trained:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
   Args:
@@ -45,9 +61,6 @@ def train(
     folder: where checkpoints and metrics go.
     checkpoint: fields `every_seconds` and `keep`.
     devices: the devices that `step` is mapped over.
-
-  Returns:
-    The final state, also saved.
 
   Raises:
     UserError: the loss or a gradient is not finite.
@@ -69,7 +82,7 @@ def train(
         if run.logged and (late or number + 1 == num_steps):
           checkpointer.save(number + 1, state)
           last_save = time.monotonic()
-  return state
+  return Trained(state, run.seconds_per_step)
 
 
 class _Run:
@@ -87,6 +100,8 @@ class _Run:
     self._pending: list[tuple[int, dict[str, jax.Array]]] = []
     self._start, self._num_steps = start, num_steps
     self._bar: tqdm.tqdm | None = None
+    # (updates done, when) at each fetch of metrics, when all work is done.
+    self._marks: list[tuple[int, float]] = []
 
   def __enter__(self) -> '_Run':
     return self
@@ -106,10 +121,22 @@ class _Run:
           total=self._num_steps * batch_size,
           start=self._start * batch_size,
       )
+      # The first update has been compiled and sent off by now.
+      self._marks.append((done, time.monotonic()))
     self._pending.append((done, metrics))
     if done % LOG_EVERY == 0 or done == self._num_steps:
       self._flush()
     self._bar.update(batch_size)
+
+  @property
+  def seconds_per_step(self) -> float | None:
+    """Median over the fetches of metrics; compiling is left out."""
+    each = [
+        (later - sooner) / (last - first)
+        for (first, sooner), (last, later) in itertools.pairwise(self._marks)
+        if last > first
+    ]
+    return statistics.median(each) if each else None
 
   @property
   def logged(self) -> bool:
@@ -119,6 +146,7 @@ class _Run:
   def _flush(self) -> None:
     """Fetches what is pending, and logs the mean of it."""
     rows = jax.device_get([metrics for _, metrics in self._pending])
+    self._marks.append((self._pending[-1][0], time.monotonic()))
     for (done, _), row in zip(self._pending, rows, strict=True):
       _check_finite(self._title, done, row)
     mean = {

@@ -1,7 +1,9 @@
 """Devices: the one place that knows of `pmap`."""
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -30,6 +32,29 @@ def use_all_cores(batch_size: int) -> None:
   ) else os.cpu_count() or 1
   count = max(n for n in range(1, cores + 1) if batch_size % n == 0)
   jax.config.update('jax_num_cpu_devices', count)
+
+
+@contextlib.contextmanager
+def compile_once() -> Iterator[None]:
+  """Within it, a program that was compiled before is not compiled again.
+
+  A comparison trains the same nets by the same steps many times over, and each
+  time they would be compiled as if they were new. What is kept is thrown away
+  at the end: it is of no use to another machine. A compilation cache that the
+  user has set up is used instead.
+  """
+  if jax.config.jax_compilation_cache_dir:
+    yield
+    return
+  least = jax.config.jax_persistent_cache_min_compile_time_secs
+  with tempfile.TemporaryDirectory() as folder:
+    jax.config.update('jax_compilation_cache_dir', folder)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    try:
+      yield
+    finally:
+      jax.config.update('jax_compilation_cache_dir', None)
+      jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
 
 
 def parallelize(

@@ -15,13 +15,18 @@ from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
-# Streams of randomness, folded into the run's seed. Each method draws its own
-# initial T and warps; the order of the images is the stage's alone.
-_STREAMS = {'pretrain': 1, 'discover': 2, 'end_to_end': 3}
+# Streams of randomness, folded into the run's seed. Every way of training
+# landmarks draws the same initial nets, images and warps, so that what differs
+# in the result is due to the method.
+_STREAMS = {'pretrain': 1, 'discover': 2}
 
 
 def pretrain(
-    config: Any, images: np.ndarray, folder: checkpoints.StageFolder
+    config: Any,
+    images: np.ndarray,
+    folder: checkpoints.StageFolder,
+    *,
+    num_epochs: int,
 ) -> None:
   """Stage 1: trains F by the contrastive loss.
 
@@ -29,6 +34,7 @@ def pretrain(
     config: a config with the fields of configs/common.py.
     images: uint8 `[N, S, S, 3]`, the training images.
     folder: where the stage is kept; it is resumed where it holds a part.
+    num_epochs: passes over the images.
   """
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   objective = functools.partial(
@@ -37,13 +43,14 @@ def pretrain(
       stage=config.pretrain,
       axis_name=parallel.AXIS,
   )
-  variables = nets.init(_keys(config, 'pretrain')[0])
+  variables = _initial_variables(config)
   del variables[nets_lib.LANDMARKS]
   _run_stage(
       'pretrain',
       config,
       stage=config.pretrain,
-      num_epochs=config.pretrain.num_epochs,
+      num_epochs=num_epochs,
+      title='pretrain',
       objective=objective,
       variables=variables,
       trained=(nets_lib.FEATURES,),
@@ -57,7 +64,10 @@ def discover(
     images: np.ndarray,
     folder: checkpoints.StageFolder,
     *,
+    title: str,
     features: nets_lib.Variables | None,
+    train_features: bool,
+    num_epochs: int,
 ) -> None:
   """Stage 2, or the end-to-end baseline, by the same objective.
 
@@ -65,16 +75,16 @@ def discover(
     config: a config with the fields of configs/common.py.
     images: uint8 `[N, S, S, 3]`, the training images.
     folder: where the stage is kept; it is resumed where it holds a part.
-    features: stage 1's variables of F; None trains F from scratch with T,
-      which is end-to-end.
+    title: what the progress bar calls it.
+    features: stage 1's variables of F; None starts from those that stage 1
+      starts from.
+    train_features: whether F is trained with T; it is frozen else.
+    num_epochs: passes over the images.
   """
-  name = 'discover' if features is not None else 'end_to_end'
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
-  variables = nets.init(_keys(config, name)[0])
-  train_features = True
+  variables = _initial_variables(config)
   if features is not None:
     variables[nets_lib.FEATURES] = features
-    train_features = config.discover.train_features
   trained = [nets_lib.LANDMARKS]
   if train_features:
     trained.append(nets_lib.FEATURES)
@@ -86,10 +96,11 @@ def discover(
       axis_name=parallel.AXIS,
   )
   _run_stage(
-      name,
+      'discover',
       config,
       stage=config.discover,
-      num_epochs=config[name].num_epochs,
+      num_epochs=num_epochs,
+      title=title,
       objective=objective,
       variables=variables,
       trained=tuple(trained),
@@ -104,6 +115,7 @@ def _run_stage(
     *,
     stage: Any,
     num_epochs: int,
+    title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
     trained: tuple[str, ...],
@@ -115,8 +127,8 @@ def _run_stage(
   per_epoch = loader.steps_per_epoch(len(images), config.batch_size)
   optimizer = step_lib.make_optimizer(stage, per_epoch)
   step = step_lib.make_step(objective, optimizer)
-  state = loop.train(
-      name,
+  end = loop.train(
+      title,
       step=parallel.parallelize(step, devices),
       state=step_lib.create_state(variables, trained, optimizer),
       batches=functools.partial(_batches, images, config, name),
@@ -127,12 +139,26 @@ def _run_stage(
       devices=devices,
   )
   folder.finish({
-      'steps': int(state.step),
+      'epochs': num_epochs,
+      'steps': int(end.state.step),
+      'seconds_per_step': end.seconds_per_step,
       'images': len(images),
       'sha256': checkpoints.parameter_digest(
-          {net: v['params'] for net, v in state.variables().items()}
+          {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })
+
+
+def _initial_variables(config: Any) -> dict[str, nets_lib.Variables]:
+  """What all training starts from: F of stage 1's stream, T of stage 2's."""
+  nets = nets_lib.make_nets(config)
+  first, second = (
+      nets.init(_keys(config, name)[0]) for name in ('pretrain', 'discover')
+  )
+  return {
+      nets_lib.FEATURES: first[nets_lib.FEATURES],
+      nets_lib.LANDMARKS: second[nets_lib.LANDMARKS],
+  }
 
 
 def _batches(images: np.ndarray, config: Any, name: str, start: int) -> Any:
@@ -156,25 +182,6 @@ def _keys(config: Any, name: str) -> tuple[jax.Array, jax.Array]:
   key = jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
   first, second = jax.random.split(key)
   return first, second
-
-
-def check_features(config: Any, features: nets_lib.Variables) -> None:
-  """Sees that stage 1's F fits a config.
-
-  Raises:
-    UserError: it has other shapes than the config's.
-  """
-  nets = nets_lib.make_nets(config)
-  expected = jax.eval_shape(nets.init, jax.random.key(0))[nets_lib.FEATURES]
-  shapes = [
-      jax.tree.map(lambda leaf: leaf.shape, tree)
-      for tree in (expected, features)
-  ]
-  if shapes[0] != shapes[1]:
-    raise errors.UserError(
-        "pretrained: stage 1's feature extractor has other shapes than "
-        'expected by config.model (widths, features, norm).'
-    )
 
 
 def check_batch_size(config: Any) -> None:
