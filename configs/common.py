@@ -37,6 +37,7 @@ def get_config() -> ConfigDict:
   config.end_to_end = ConfigDict({'num_epochs': 20})
   config.regression = _regression()
   config.evaluation = _evaluation()
+  config.ablation = _ablation()
   # How often the state of a running stage is saved, so that it can go on.
   config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
   return config
@@ -195,18 +196,41 @@ def _regression() -> ConfigDict:
 
 
 def _evaluation() -> ConfigDict:
+  """What is measured, see docs/evaluation.md."""
   evaluation = ConfigDict()
-  # Distances at which the equivariance accuracy Acc(d) is given, and the one
-  # of the share of points found; in pixels of a 128-pixel image.
+  # Distances at which the equivariance accuracy Acc(d) is given, and the step
+  # of its curve; in pixels of a 128-pixel image.
   evaluation.distances = (2.0, 5.0, 10.0, 20.0)
-  evaluation.pck = 6.0
-  # Warps of Acc(d), drawn once per image from the run's seed.
+  evaluation.curve_step = 1.0
+  # Whose features are compared: 1 is F's output, 2 to 4 lie within T.
+  evaluation.layers = (1, 2, 3, 4)
+  # The warps, and how many of them for each image. The same for all seeds.
   evaluation.warp = _warp(rotation=20.0, elastic=0.04)
+  evaluation.warps_per_image = 2
+  # Within how many pixels of a 128-pixel image a point counts as found.
+  evaluation.pck = 6.0
+  # The same in pixels of the original images, as a second share; 0 for none.
+  # BBC Pose's official rule is 12: 6 pixels at half of the frame's size.
+  evaluation.original_pck = 0.0
+  # Numbers of annotated images that the regressor is also fitted on, and random
+  # draws of each. () takes all of 1, 5, 10, 50, 100, ... that there are.
+  evaluation.samples = ()
+  evaluation.repeats = 10
   # Images per step of the evaluation.
   evaluation.batch_size = 50
   # Test images on the picture sheets.
   evaluation.sheet_images = 24
   return evaluation
+
+
+def _ablation() -> ConfigDict:
+  """--mode=ablation: both methods, end-to-end at three budgets, over seeds."""
+  ablation = ConfigDict()
+  # The seeds are seed, seed + 1, ...
+  ablation.num_seeds = 3
+  # Share of the stages' epochs that every training of the comparison has.
+  ablation.share = 1.0
+  return ablation
 
 
 def small(config: ConfigDict) -> None:

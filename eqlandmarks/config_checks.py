@@ -49,6 +49,15 @@ _DISTANCES = (
     'distances of at least 0, in pixels of a 128-pixel image',
 )
 
+_LAYERS = (
+    lambda v: len(v) > 0 and all(layer in (1, 2, 3, 4) for layer in v),
+    'layers out of 1, 2, 3, 4',
+)
+_COUNTS = (
+    lambda v: all(isinstance(n, int) and n >= 1 for n in v),
+    'whole numbers of at least 1',
+)
+
 _WARP = {
     'rotation': _NOT_NEGATIVE,
     'zoom': _NOT_NEGATIVE,
@@ -117,10 +126,20 @@ _RULES = {
     },
     'evaluation': {
         'distances': _DISTANCES,
+        'curve_step': _POSITIVE,
+        'layers': _LAYERS,
         'pck': _POSITIVE,
+        'original_pck': _NOT_NEGATIVE,
+        'samples': _COUNTS,
+        'repeats': _integer(1),
         'warp': _WARP,
+        'warps_per_image': _integer(1),
         'batch_size': _integer(1),
         'sheet_images': _integer(1),
+    },
+    'ablation': {
+        'num_seeds': _integer(1),
+        'share': _number(lambda v: 0 < v <= 1, 'a share above 0, at most 1'),
     },
     'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
 }

@@ -1,8 +1,7 @@
-"""Runs a trained model over a dataset, and fills the paper's tables."""
+"""Runs a trained model over images, and has what it found measured."""
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,12 +15,21 @@ from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import regression
+from eqlandmarks import scoring
 from eqlandmarks import warps
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 
-# Apart from the streams of the training stages.
-_EVALUATION_STREAM = 1000
+# The warps of the evaluation depend on the image's place in the split alone:
+# every method, and every seed, is measured on the same ones.
+_WARP_SEED = 1000
+
+# Images that go through the nets together, each with its warped copies. Full
+# resolution features of all layers are held for these only.
+_BLOCK = 4
+
+# Images of which the warped copy is kept for the pictures.
+_PAIRS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,20 +37,49 @@ class Outcome:
   """What a method found on the test images.
 
   Attributes:
-    records: the figures, in the form of results.json.
-    ids: `N` test images.
-    landmarks: `[N, K, 2]` discovered landmarks, in pixels.
-    spreads: `[N, K]` root of the heatmaps' variance, in pixels.
-    predicted: `[N, J, 2]` annotations by regression; J is 0 without labels.
-    points: `[N, J, 2]` annotations, NaN where missing.
+    records: the figures, in the form of `eqlandmarks.records`.
+    arrays: what pictures are drawn from, in pixels of the images:
+
+      ids         `[N]`           test images
+      landmarks   `[N, K, 2]`     discovered landmarks
+      spreads     `[N, K]`        root of the heatmaps' variance
+      predicted   `[N, J, 2]`     annotations by regression; J may be 0
+      points      `[N, J, 2]`     annotations, NaN where missing
+      fit_...     `[M, ..., 2]`   landmarks and points of the fitted images
+      pair_rows   `[P]`           images of which there is a warped copy
+      pair_images `[P, S, S, 3]`  uint8, the warped copies
+      pair_truth  `[P, J, 2]`     where the warp moved the annotations
+      pair_found  `[P, L, J, 2]`  where layers 1 to 4 find them, equation (4)
   """
 
   records: list[dict[str, Any]]
-  ids: tuple[str, ...]
+  arrays: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+  """What a model sees in images and in R warped copies of each.
+
+  Attributes:
+    landmarks: `[N, K, 2]` in pixels.
+    spreads: `[N, K]`, root of the heatmaps' variance, in pixels.
+    moved: `[N, R, K]`, distance between a landmark of the warped copy and where
+      the warp moves that of the image; NaN where it leaves the image.
+    targets: `[N, R, J, 2]`, where the warps move the annotations; NaN where
+      missing or outside.
+    found: `[N, R, L, J, 2]`, where features find them again, equation (4).
+  """
+
   landmarks: np.ndarray
   spreads: np.ndarray
-  predicted: np.ndarray
-  points: np.ndarray
+  moved: np.ndarray
+  targets: np.ndarray
+  found: np.ndarray
+
+  def match_errors(self) -> np.ndarray:
+    """`[N, R, L, J]`, the distances of equation (6), in pixels."""
+    true = np.broadcast_to(self.targets[:, :, None], self.found.shape)
+    return np.asarray(metrics.distances(self.found, true))
 
 
 class Model:
@@ -57,78 +94,96 @@ class Model:
     self._config = config
     self._nets = nets_lib.make_nets(config)
     self._variables = jax.device_put(variables)
-    self._landmarks = jax.jit(self._find_landmarks)
-    self._matches = jax.jit(self._match_points)
+    self._landmarks = _in_blocks(self._find_landmarks)
+    self._observe = _in_blocks(self._observe_one)
+    self._warp = _in_blocks(self._warp_one)
 
-  def landmarks(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Discovered landmarks, and how spread their heatmaps are.
+  def landmarks(self, images: np.ndarray) -> np.ndarray:
+    """Discovered landmarks `[N, K, 2]`, in pixels.
 
     Args:
       images: uint8 `[N, S, S, 3]`.
-
-    Returns:
-      `[N, K, 2]` in pixels, and `[N, K]`: the root of the heatmap's variance.
     """
-    return self._over_batches(self._landmarks, images)
+    return self._over_batches(self._landmarks, images)[0]
 
-  def match_errors(self, split: loader.Split) -> np.ndarray:
-    """Distances of equation (6): points found again by features after a warp.
-
-    Args:
-      split: labelled images.
-
-    Returns:
-      `[N, L, J]`, in pixels, for the layers of `models.LAYERS`; NaN for points
-      that are missing or that the warp moves out of the image.
-    """
-    stream = jax.random.fold_in(
-        jax.random.key(self._config.seed), _EVALUATION_STREAM
+  def observe(self, split: loader.Split) -> Observation:
+    """What is seen in a split's images and in warped copies of them."""
+    keys, number = _warp_keys(len(split)), split.points.shape[1]
+    # `lax.map` takes no empty arrays: without annotations, one that is missing.
+    nothing = np.full((len(split), 1, 2), np.nan, np.float32)
+    points = split.points if number else nothing
+    *landmarks, targets, found = self._over_batches(
+        self._observe, split.images, points, keys
     )
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(
-        stream, jnp.arange(len(split))
+    return Observation(
+        *landmarks, targets[..., :number, :], found[..., :number, :]
     )
-    keys = np.asarray(jax.random.key_data(keys))
-    arrays = split.images, split.points, keys
-    return self._over_batches(self._matches, *arrays)[0]
 
-  def _forward(self, images: jax.Array) -> dict[str, jax.Array]:
-    f = self._nets.features.apply(
-        self._variables[nets_lib.FEATURES], images
-    )
-    return self._nets.landmarks.apply(self._variables[nets_lib.LANDMARKS], f)
+  def warped(self, split: loader.Split, rows: np.ndarray) -> np.ndarray:
+    """Uint8 `[P, S, S, 3]`: the first warped copies of some images."""
+    keys = _warp_keys(len(split))[rows]
+    return self._over_batches(self._warp, split.images[rows], keys)[0]
 
-  def _find_landmarks(self, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    logits = self._forward(images.astype(jnp.float32) / 255.0)['heatmaps']
-    probabilities = heatmaps.spatial_softmax(logits)
-    spread = jnp.sqrt(heatmaps.spread(probabilities))
-    return heatmaps.expectation(probabilities), spread
+  def _forward(
+      self, variables: dict[str, nets_lib.Variables], images: jax.Array
+  ) -> dict[str, jax.Array]:
+    f = self._nets.features.apply(variables[nets_lib.FEATURES], images)
+    return self._nets.landmarks.apply(variables[nets_lib.LANDMARKS], f)
 
-  def _match_points(
-      self, images: jax.Array, points: jax.Array, keys: jax.Array
+  def _find_landmarks(
+      self, variables: dict[str, nets_lib.Variables], image: jax.Array
   ) -> tuple[jax.Array]:
-    strengths = self._config.evaluation.warp.to_dict()
-    border = strengths.pop('border')
-    shape = images.shape[1:3]
-    x = images.astype(jnp.float32) / 255.0
-    g = jax.vmap(lambda k: warps.random_warp(k, shape, **strengths))(
-        jax.random.wrap_key_data(keys)
+    outputs = self._forward(variables, _to_float(image)[None])
+    return (heatmaps.soft_argmax(outputs['heatmaps'][0]),)
+
+  def _observe_one(
+      self,
+      variables: dict[str, nets_lib.Variables],
+      image: jax.Array,
+      points: jax.Array,
+      key: jax.Array,
+  ) -> tuple[jax.Array, ...]:
+    """The fields of `Observation` for one image."""
+    shape, x = image.shape[:2], _to_float(image)
+    g = self._draw_warps(key, shape)
+    views = jnp.concatenate([x[None], self._warp_by(g, x)])
+    outputs = self._forward(variables, views)
+    probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
+    landmarks = heatmaps.expectation(probabilities)
+    push = jax.vmap(lambda w, p: _inside(w(p), shape), (0, None))
+    moved = metrics.distances(landmarks[1:], push(g, landmarks[0]))
+    found = [
+        _match_layer(outputs[layer], points) for layer in models.LAYERS
+    ]
+    return (
+        landmarks[0],
+        jnp.sqrt(heatmaps.spread(probabilities[0])),
+        moved,
+        push(g, points),
+        jnp.stack(found, axis=1),
     )
+
+  def _draw_warps(self, key: jax.Array, shape: tuple[int, int]) -> warps.Warp:
+    strengths = self._config.evaluation.warp.to_dict()
+    strengths.pop('border')
+    key = jax.random.wrap_key_data(key)
+    # Folded in, not split: a warp does not depend on how many there are.
+    numbers = jnp.arange(self._config.evaluation.warps_per_image)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+    draw = functools.partial(warps.random_warp, shape=shape, **strengths)
+    return jax.vmap(draw)(keys)
+
+  def _warp_by(self, g: warps.Warp, x: jax.Array) -> jax.Array:
+    border = self._config.evaluation.warp.border
     warp = functools.partial(warps.warp_image, border=border)
-    outputs = self._forward(x)
-    warped_outputs = self._forward(jax.vmap(warp)(g, x))
-    targets = jax.vmap(lambda w, p: w(p))(g, points)
-    there = geometry.inside(targets, shape)
-    there &= geometry.inside(points, shape)
-    at = jnp.where(there[..., None], points, 0.0)
+    return jax.vmap(warp, (0, None))(g, x)
 
-    def errors(layer: str) -> jax.Array:
-      queries = jax.vmap(geometry.sample)(
-          outputs[layer].astype(jnp.float32), at
-      )
-      found = jax.vmap(metrics.match)(warped_outputs[layer], queries)
-      return jnp.where(there, metrics.distances(found, targets), jnp.nan)
-
-    return (jnp.stack([errors(layer) for layer in models.LAYERS], axis=1),)
+  def _warp_one(
+      self, _: Any, image: jax.Array, key: jax.Array
+  ) -> tuple[jax.Array]:
+    g = self._draw_warps(key, image.shape[:2])
+    first = self._warp_by(g, _to_float(image))[0]
+    return (jnp.round(255.0 * first).astype(jnp.uint8),)
 
   def _over_batches(
       self, function: Callable[..., Any], *arrays: np.ndarray
@@ -136,7 +191,7 @@ class Model:
     """Applies a compiled function batch by batch; the last one is filled up."""
     results = []
     for batch, count in _batches(arrays, self._config.evaluation.batch_size):
-      output = jax.device_get(function(*batch))
+      output = jax.device_get(function(self._variables, *batch))
       results.append([part[:count] for part in output])
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
@@ -149,6 +204,7 @@ def evaluate(
     fit_split: loader.Split | None,
     test_split: loader.Split,
     description: examples.Description,
+    protocol: dict[str, Any] | None = None,
 ) -> Outcome:
   """Landmarks, regression and figures of one method.
 
@@ -157,150 +213,90 @@ def evaluate(
     model: the trained model.
     config: a config with the fields of configs/common.py.
     fit_split: labelled images for the regressor; None without labels, and
-      then there are no figures.
+      then there are only the figures that need none.
     test_split: images to find landmarks in, and to score on.
     description: of the dataset.
+    protocol: further fields of the records' protocol.
+
+  Raises:
+    UserError: an annotated point is missing in all images of the fit, or
+      `evaluation.samples` asks for more images than there are.
   """
-  landmarks, spreads = model.landmarks(test_split.images)
-  predicted, records = test_split.points[:, :0], []
-  if fit_split is not None:
-    fit_landmarks, _ = model.landmarks(fit_split.images)
-    regressor = regression.from_config(fit_landmarks, fit_split.points, config)
-    predicted = regressor.predict(landmarks)
-    mean_shape = np.broadcast_to(
-        np.nanmean(fit_split.points, axis=0), test_split.points.shape
+  if fit_split is None:
+    test_split = dataclasses.replace(
+        test_split, points=test_split.points[:, :0]
     )
-    scorer = _Scorer(config, description, fit_split, test_split)
-    records += scorer.point_records(method, predicted)
-    records += scorer.point_records('mean_shape', mean_shape)
-    records += scorer.acc_records(method, model.match_errors(test_split))
-  return Outcome(
-      records,
-      test_split.ids,
-      landmarks,
-      spreads,
-      np.asarray(predicted, np.float32),
-      test_split.points if fit_split is not None else predicted,
+  seen = model.observe(test_split)
+  scorer = scoring.Scorer(
+      method, config, description, fit_split, test_split, protocol or {}
   )
+  records, arrays, predicted = [], {}, test_split.points
+  if fit_split is not None:
+    fit_landmarks = model.landmarks(fit_split.images)
+    regressor = regression.from_config(fit_landmarks, fit_split.points, config)
+    predicted = regressor.predict(seen.landmarks)
+    records += scorer.forward_records(predicted)
+    records += scorer.sample_records(fit_landmarks, seen.landmarks)
+    records += scorer.backward_records(fit_landmarks, seen.landmarks)
+    records += scorer.acc_records(seen.match_errors(), seen.targets)
+    arrays = {'fit_landmarks': fit_landmarks, 'fit_points': fit_split.points}
+  records += scorer.landmark_records(seen.moved, seen.spreads)
+  rows = np.linspace(
+      0, len(test_split) - 1, min(_PAIRS, len(test_split))
+  ).astype(int)
+  arrays |= {
+      'ids': np.array(test_split.ids),
+      'landmarks': seen.landmarks,
+      'spreads': seen.spreads,
+      'predicted': np.asarray(predicted, np.float32),
+      'points': test_split.points,
+      'pair_rows': rows,
+      'pair_images': model.warped(test_split, rows),
+      'pair_truth': seen.targets[rows, 0],
+      'pair_found': seen.found[rows, 0],
+  }
+  return Outcome(records, arrays)
 
 
-class _Scorer:
-  """Turns predictions into records."""
+def _match_layer(features: jax.Array, points: jax.Array) -> jax.Array:
+  """`[R, J, 2]`: where R warped copies' features are most like the image's.
 
-  def __init__(
-      self,
-      config: Any,
-      description: examples.Description,
-      fit_split: loader.Split,
-      test_split: loader.Split,
-  ):
-    self._config = config
-    self._description = description
-    self._points = test_split.points
-    regression_fields = config.regression.to_dict()
-    regression_fields['intercept'] = regression_fields.pop('fit_intercept')
-    self._protocol = {
-        'image_size': config.image_size,
-        'resize': 'squashed to a square',
-        'unit': 'px at 128',
-        'num_landmarks': config.num_landmarks,
-        'fit_images': len(fit_split),
-        'test_images': len(test_split),
-        'missing_in_fit': _missing(fit_split.points),
-        'missing_in_test': _missing(test_split.points),
-        'seed': config.seed,
-        'weights': config.discover.weights.to_dict(),
-        'regression': regression_fields,
-    }
-
-  def point_records(
-      self, method: str, predicted: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Share of points found, mean distance, and inter-ocular error."""
-    errors = np.asarray(metrics.distances(predicted, self._points))
-    size, at = self._config.image_size, self._config.evaluation.pck
-    errors = metrics.to_128(errors, size)
-    records = []
-    for name, columns in self._selections().items():
-      chosen = errors[:, columns]
-      found = metrics.share_within(chosen, at)
-      record = functools.partial(self._record, method, point=name)
-      records.append(record('pck', found, at=at))
-      records.append(record('error_px', metrics.Mean.of(chosen)))
-    if self._description.eyes:
-      names = self._description.point_names
-      eyes = tuple(names.index(eye) for eye in self._description.eyes)
-      points = metrics.to_128(self._points, size)
-      error = metrics.inter_ocular(errors, points, eyes)
-      error = dataclasses.replace(error, total=100.0 * error.total)
-      between = metrics.distances(points[:, eyes[0]], points[:, eyes[1]])
-      used = int(np.sum(np.asarray(between) > 0))
-      record = self._record(method, 'error_iod', error, point='all')
-      record['protocol']['eyes'] = list(self._description.eyes)
-      record['protocol']['images_without_eyes'] = len(points) - used
-      records.append(record)
-    return records
-
-  def acc_records(
-      self, method: str, errors: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Equation (6), for each layer and distance."""
-    scaled = metrics.to_128(errors, self._config.image_size)
-    warp = self._config.evaluation.warp.to_dict()
-    records = []
-    for position, layer in enumerate(models.LAYERS):
-      for at in self._config.evaluation.distances:
-        found = metrics.share_within(scaled[:, position], at)
-        record = self._record(method, 'acc', found, point='all', at=at)
-        record['layer'] = int(layer.removeprefix('layer'))
-        record['protocol'] |= {
-            'warp': warp,
-            'masked_share': float(np.mean(np.isnan(errors[:, position]))),
-        }
-        records.append(record)
-    return records
-
-  def _selections(self) -> dict[str, list[int]]:
-    """Column numbers of every point, group, and all."""
-    names = self._description.point_names
-    selections = {name: [j] for j, name in enumerate(names)}
-    for group, members in self._description.groups.items():
-      selections[group] = [names.index(member) for member in members]
-    return {**selections, 'all': list(range(len(names)))}
-
-  def _record(
-      self,
-      method: str,
-      metric: str,
-      mean: metrics.Mean,
-      *,
-      point: str,
-      at: float | None = None,
-  ) -> dict[str, Any]:
-    return {
-        'dataset': _dataset_name(self._config.dataset),
-        'split': 'test',
-        'method': method,
-        'metric': metric,
-        'at': at,
-        'point': point,
-        'layer': None,
-        'value': mean.value if mean.count else None,
-        'std': None,
-        'count': int(mean.count),
-        'protocol': dict(self._protocol),
-    }
+  Args:
+    features: `[1 + R, H, W, D]`, of the image and of its copies.
+    points: `[J, 2]`, NaN where missing.
+  """
+  known = jnp.nan_to_num(points)
+  queries = geometry.sample(features[0].astype(jnp.float32), known)
+  return jax.vmap(metrics.match, (0, None))(features[1:], queries)
 
 
-def _dataset_name(dataset: Any) -> str:
-  """What the figures are called by: a folder's own name, say."""
-  if dataset.name == 'folder':
-    return pathlib.Path(dataset.root).expanduser().resolve().name
-  return dataset.name
+def _inside(points: jax.Array, shape: tuple[int, int]) -> jax.Array:
+  """Points that have left the image become NaN."""
+  return jnp.where(geometry.inside(points, shape)[..., None], points, jnp.nan)
 
 
-def _missing(points: np.ndarray) -> int:
-  return int(np.isnan(points).any(axis=-1).sum())
+def _to_float(image: jax.Array) -> jax.Array:
+  return image.astype(jnp.float32) / 255.0
+
+
+def _warp_keys(count: int) -> np.ndarray:
+  """`[N, ...]` key data, one key per image."""
+  fold = jax.vmap(jax.random.fold_in, (None, 0))
+  keys = fold(jax.random.key(_WARP_SEED), jnp.arange(count))
+  return np.asarray(jax.random.key_data(keys))
+
+
+def _in_blocks(function: Callable[..., Any]) -> Callable[..., Any]:
+  """Compiles a function of one image to map over many, a few at a time.
+
+  The variables are its first argument, not constants of the program, which is
+  then the same for all models of a config.
+  """
+  return jax.jit(
+      lambda variables, *arrays: jax.lax.map(
+          lambda one: function(variables, *one), arrays, batch_size=_BLOCK
+      )
+  )
 
 
 def _batches(

@@ -1,11 +1,16 @@
 import jax
 import numpy as np
 import pytest
+from sklearn import linear_model
 
 from configs import signer
+from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import heatmaps
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
+from eqlandmarks import scoring
+from eqlandmarks import warps
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 
@@ -25,12 +30,14 @@ def _split(count, seed):
       images=rng.integers(0, 256, (count, 32, 32, 3), np.uint8),
       points=rng.uniform(4, 28, (count, 3, 2)).astype(np.float32),
       ids=tuple(str(i) for i in range(count)),
+      original_sizes=np.tile([64, 96], (count, 1)),
   )
 
 
 def _config():
   config = signer.get_config('tiny')
   config.evaluation.batch_size = 4
+  config.evaluation.original_pck = 12.0
   return config
 
 
@@ -44,13 +51,14 @@ def test_results_do_not_depend_on_how_images_are_batched():
   for batch_size in (1, 4, 7):
     config = _config()
     config.evaluation.batch_size = batch_size
-    model = _model(config)
-    found.append((*model.landmarks(split.images), model.match_errors(split)))
+    seen = _model(config).observe(split)
+    found.append((seen.landmarks, seen.moved, seen.match_errors()))
   for other in found[1:]:
     for a, b in zip(found[0], other, strict=True):
       np.testing.assert_allclose(a, b, atol=1e-3)
   assert found[0][0].shape == (7, 10, 2)
-  assert found[0][2].shape == (7, len(models.LAYERS), 3)
+  assert found[0][1].shape == (7, 2, 10)
+  assert found[0][2].shape == (7, 2, len(models.LAYERS), 3)
 
 
 def test_without_a_warp_every_point_is_found_where_it_was():
@@ -60,21 +68,67 @@ def test_without_a_warp_every_point_is_found_where_it_was():
   # Points at pixel centres: the feature looked up is that of the pixel.
   split.points[:] = np.floor(split.points) + 0.5
   split.points[1, 2] = np.nan
-  errors = _model(config).match_errors(split)
-  assert np.isnan(errors[1, :, 2]).all()
-  errors[1, :, 2] = 0.0
-  np.testing.assert_allclose(errors[:, 0], 0.0, atol=1e-3)
+  seen = _model(config).observe(split)
+  errors = seen.match_errors().copy()
+  assert np.isnan(errors[1, :, :, 2]).all()
+  errors[1, :, :, 2] = 0.0
+  np.testing.assert_allclose(errors[:, :, 0], 0.0, atol=1e-3)
+  np.testing.assert_allclose(seen.moved, 0.0, atol=1e-3)
 
 
-def test_points_that_leave_the_image_are_masked():
+def test_points_that_leave_the_image_are_masked_and_counted():
   config = _config()
   config.evaluation.warp.rotation = 90.0
   split = _split(8, 2)
   split.points[:, 0] = [0.5, 0.5]  # a corner turns out of most images
-  errors = _model(config).match_errors(split)
-  masked = np.isnan(errors[:, 0])
-  assert masked[:, 0].sum() > 0
-  assert not masked[:, 1].all()
+  split.points[3, 1] = np.nan
+  seen = _model(config).observe(split)
+  errors = seen.match_errors()
+  masked = np.isnan(errors[:, :, 0])
+  assert masked[:, :, 0].sum() > 0
+  assert not masked[:, :, 2].all()
+  scorer = scoring.Scorer(
+      'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
+  )
+  records = scorer.acc_records(errors, seen.targets)
+  protocol = records[0]['protocol']
+  # Beside the two copies of the point that is missing.
+  assert protocol['points_left_image'] == masked.sum() - 2
+  assert records[0]['count'] == 8 * 2 * 3 - masked.sum()
+
+
+def test_warps_depend_on_the_place_in_the_split_alone():
+  split, config = _split(5, 6), _config()
+  first = _model(config).observe(split)
+  config.seed, config.evaluation.warps_per_image = 7, 3
+  second = _model(config).observe(split)
+  np.testing.assert_allclose(second.targets[:, :2], first.targets, atol=1e-4)
+
+
+def test_own_equivariance_error_by_a_plain_loop():
+  config, split = _config(), _split(2, 7)
+  variables = nets_lib.make_nets(config).init(jax.random.key(0))
+  model = evaluation.Model(config, variables)
+  seen, copies = model.observe(split), model.warped(split, np.arange(2))
+  nets = nets_lib.make_nets(config)
+  strengths = config.evaluation.warp.to_dict()
+  border = strengths.pop('border')
+  keys = jax.random.wrap_key_data(evaluation._warp_keys(2))
+  for n in range(2):
+    g = warps.random_warp(
+        jax.random.fold_in(keys[n], 0), (32, 32), **strengths
+    )
+    x = split.images[n].astype(np.float32) / 255
+    copy = warps.warp_image(g, x, border=border)
+    np.testing.assert_allclose(255 * copy, copies[n], atol=0.51)
+    f = nets.features.apply(variables['features'], copy[None])
+    outputs = nets.landmarks.apply(variables['landmarks'], f)
+    found = heatmaps.soft_argmax(outputs['heatmaps'][0])
+    moved = np.asarray(g(seen.landmarks[n]))
+    inside = ((moved >= 0) & (moved <= 32)).all(-1)
+    expected = np.linalg.norm(found - moved, axis=-1)
+    expected = np.where(inside, expected, np.nan)
+    np.testing.assert_allclose(seen.moved[n, 0], expected, atol=5e-3)
 
 
 @pytest.fixture(scope='module')
@@ -100,36 +154,132 @@ def _value(records, **wanted):
 def test_mean_shape_by_hand(outcome):
   mean = _split(20, 3).points.mean(axis=0)
   # In pixels of a 128-pixel image: four times those of 32.
-  errors = 4 * np.linalg.norm(_split(6, 4).points - mean, axis=-1)
+  distance = 4 * np.linalg.norm(_split(6, 4).points - mean, axis=-1)
   find = lambda metric, point: _value(
       outcome.records, method='mean_shape', metric=metric, point=point
   )
-  np.testing.assert_allclose(find('error_px', 'b'), errors[:, 1].mean(), 1e-5)
-  np.testing.assert_allclose(find('error_px', 'all'), errors.mean(), 1e-5)
+  np.testing.assert_allclose(find('error_px', 'b'), distance[:, 1].mean(), 1e-5)
+  np.testing.assert_allclose(find('error_px', 'all'), distance.mean(), 1e-5)
   np.testing.assert_allclose(
-      find('pck', 'ab'), (errors[:, :2] <= 6).mean(), 1e-5
+      find('pck', 'ab'), (distance[:, :2] <= 6).mean(), 1e-5
+  )
+  # In the user's own pixels: twice as many rows as 32, three times as many
+  # columns.
+  original = np.linalg.norm(
+      (_split(6, 4).points - mean) * [2, 3], axis=-1
+  )
+  np.testing.assert_allclose(
+      find('pck_original', 'all'), (original <= 12).mean(), 1e-5
   )
   eyes = _split(6, 4).points
   between = 4 * np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=-1)
   np.testing.assert_allclose(
-      find('error_iod', 'all'), 100 * (errors / between[:, None]).mean(), 1e-5
+      find('error_iod', 'all'), 100 * (distance / between[:, None]).mean(), 1e-5
   )
 
 
 def test_predictions_and_records_agree(outcome):
-  errors = 4 * np.linalg.norm(outcome.predicted - outcome.points, axis=-1)
+  arrays = outcome.arrays
+  errors = 4 * np.linalg.norm(arrays['predicted'] - arrays['points'], axis=-1)
   found = _value(
       outcome.records, method='two_stage', metric='error_px', point='all'
   )
   np.testing.assert_allclose(found, errors.mean(), rtol=1e-4)
 
 
-def test_without_labels_there_are_landmarks_only():
+def _select(records, **wanted):
+  return [r for r in records if all(r[k] == v for k, v in wanted.items())]
+
+
+def test_samples_are_mean_and_deviation_over_draws(outcome):
+  config, fit, test = _config(), _split(20, 3), _split(6, 4)
+  model = _model(config)
+  landmarks = model.landmarks(test.images)
+  expected = []
+  for repeat in range(config.evaluation.repeats):
+    draw = np.random.default_rng([5, repeat]).choice(20, 5, replace=False)
+    x = model.landmarks(fit.images[draw]).reshape(5, -1) / 32
+    ridge = linear_model.Ridge(alpha=0.1, fit_intercept=False)
+    ridge.fit(x, fit.points[draw].reshape(5, -1) / 32)
+    found = ridge.predict(landmarks.reshape(6, -1) / 32).reshape(6, 3, 2) * 32
+    expected.append(4 * np.linalg.norm(found - test.points, axis=-1).mean())
+  records = _select(outcome.records, metric='samples_error_px')
+  assert [r['protocol']['fit_images'] for r in records] == [1, 5, 10]
+  record = records[1]
+  np.testing.assert_allclose(record['value'], np.mean(expected), rtol=1e-4)
+  np.testing.assert_allclose(
+      record['std'], np.std(expected, ddof=1), rtol=1e-3
+  )
+
+
+def test_more_samples_than_images_are_refused():
+  config = _config()
+  config.evaluation.samples = (5, 21)
+  with pytest.raises(errors.UserError, match='on 20 images'):
+    scoring.samples(config.evaluation, 20)
+  config.evaluation.samples = (5, 20)
+  assert scoring.samples(config.evaluation, 20) == (5, 20)
+
+
+def test_backward_error_by_the_closed_form(outcome):
+  config, fit, test = _config(), _split(20, 3), _split(6, 4)
+  model = _model(config)
+  x, y = fit.points.reshape(20, -1) / 32, model.landmarks(fit.images) / 32
+  weights = np.linalg.solve(
+      x.T @ x + 0.1 * np.eye(6), x.T @ y.reshape(20, -1)
+  )
+  predicted = (test.points.reshape(6, -1) / 32 @ weights).reshape(6, 10, 2)
+  found = model.landmarks(test.images) / 32
+  expected = 128 * np.linalg.norm(predicted - found, axis=-1)
+  find = lambda point: _value(
+      outcome.records, metric='backward_px', point=point
+  )
+  np.testing.assert_allclose(find('all'), expected.mean(), rtol=1e-3)
+  np.testing.assert_allclose(
+      find('landmark 7'), expected[:, 7].mean(), rtol=1e-3
+  )
+
+
+def test_curves_pass_through_the_figures(outcome):
+  for metric, wanted in (('pck', {}), ('acc', {'layer': 2})):
+    (curve,) = _select(
+        outcome.records, metric=f'{metric}_curve', method='two_stage', **wanted
+    )
+    for record in _select(
+        outcome.records, metric=metric, method='two_stage', point='all',
+        **wanted,
+    ):
+      at = curve['at'].index(record['at'])
+      np.testing.assert_allclose(curve['value'][at], record['value'], atol=1e-6)
+    assert curve['at'][0] == 0.0
+    assert curve['at'][-1] == 128.0
+
+
+def test_coinciding_eyes_are_left_out_and_counted():
+  test = _split(6, 4)
+  test.points[2, 0] = test.points[2, 1]
+  test.points[4, 0] = np.nan
+  scorer = scoring.Scorer(
+      'two_stage', _config(), DESCRIPTION, _split(20, 3), test, {}
+  )
+  records = scorer.forward_records(test.points + 1.0)
+  (record,) = _select(records, metric='error_iod', method='two_stage')
+  assert record['protocol']['images_without_eyes'] == 2
+  between = np.linalg.norm(test.points[:, 0] - test.points[:, 1], axis=-1)
+  kept = [0, 1, 3, 5]
+  np.testing.assert_allclose(
+      record['value'], 100 * np.mean(2**0.5 / between[kept]), rtol=1e-5
+  )
+
+
+def test_without_labels_there_are_figures_of_landmarks_only():
   config = _config()
   found = evaluation.evaluate(
       'two_stage', _model(config), config, fit_split=None,
       test_split=_split(5, 5), description=DESCRIPTION,
   )
-  assert found.records == []
-  assert found.landmarks.shape == (5, 10, 2)
-  assert found.predicted.shape == (5, 0, 2)
+  assert {r['metric'] for r in found.records} == {
+      'equivariance_px', 'spread_px'
+  }
+  assert found.arrays['landmarks'].shape == (5, 10, 2)
+  assert found.arrays['predicted'].shape == (5, 0, 2)

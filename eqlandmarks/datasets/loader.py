@@ -24,11 +24,14 @@ class Split:
     points: float32 `[N, J, 2]`, (row, column) in pixels of the images, NaN
       where missing.
     ids: `N` paths or numbers.
+    original_sizes: `[N, 2]`, (height, width) of what each image shows, in the
+      pixels that it had before it was resized.
   """
 
   images: np.ndarray
   points: np.ndarray
   ids: tuple[str, ...]
+  original_sizes: np.ndarray
 
   def __len__(self) -> int:
     return len(self.images)
@@ -55,6 +58,7 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
       images=np.stack([record['image'] for record in records]),
       points=np.stack([record['points'] for record in records])[:, :num_points],
       ids=tuple(record['id'].decode() for record in records),
+      original_sizes=np.stack([record['original_size'] for record in records]),
   )
 
 

@@ -1,0 +1,96 @@
+"""The form of every figure: a record with its protocol.
+
+A record is a dict that JSON can hold:
+
+    dataset, split   what was measured on
+    method           two_stage, unfrozen, end_to_end; or one of `FLOORS`
+    metric           see docs/evaluation.md
+    at               the distance d of a share or of Acc(d); of a curve, the
+                     list of its distances; None
+    point            an annotation's name, a group's, a landmark's, or all
+    layer            of Acc(d); None
+    value            the figure; of a curve, the list of its values; None where
+                     there was nothing to measure
+    std              standard deviation, over seeds or over repeats
+    stderr           standard error over images, of one run
+    count            how many values the figure is the mean of
+    protocol         all that the figure depends on
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# Methods that train nothing, under all others.
+FLOORS = ('mean_shape', 'random')
+
+_SAME = ('method', 'metric', 'at', 'point', 'layer')
+
+
+def select(
+    records: Sequence[dict[str, Any]], **wanted: Any
+) -> list[dict[str, Any]]:
+  """The records whose fields, or fields of the protocol, have these values."""
+  return [
+      record
+      for record in records
+      if all(
+          record.get(name, record['protocol'].get(name)) == value
+          for name, value in wanted.items()
+      )
+  ]
+
+
+def over_seeds(
+    runs: Sequence[Sequence[dict[str, Any]]],
+) -> list[dict[str, Any]]:
+  """Mean and standard deviation over seeds of the same figures.
+
+  Figures of single landmarks are left out: landmark 3 of one seed has nothing
+  to do with landmark 3 of another.
+
+  Args:
+    runs: the records of each seed.
+
+  Returns:
+    The records of the first seed, with `value` and `std` over all of them, and
+    `protocol['seeds']` in the place of `protocol['seed']`. A figure that varies
+    within each run already (over repeats) has both variances added.
+  """
+  groups: dict[Any, list[dict[str, Any]]] = {}
+  for run in runs:
+    for record in run:
+      groups.setdefault(_key(record), []).append(record)
+  return [
+      _merge(group)
+      for group in groups.values()
+      if not group[0]['point'].startswith('landmark ')
+  ]
+
+
+def _key(record: dict[str, Any]) -> tuple[Any, ...]:
+  protocol = record['protocol']
+  return (
+      *(str(record[name]) for name in _SAME),
+      str(protocol.get('budgets')),
+      protocol.get('fit_images'),
+  )
+
+
+def _merge(group: list[dict[str, Any]]) -> dict[str, Any]:
+  first = group[0]
+  merged = {**first, 'protocol': dict(first['protocol']), 'stderr': None}
+  merged['protocol'].pop('seed')
+  merged['protocol']['seeds'] = [r['protocol']['seed'] for r in group]
+  if any(record['value'] is None for record in group):
+    return {**merged, 'value': None, 'std': None}
+  values = np.array([record['value'] for record in group], np.float64)
+  merged['value'] = values.mean(axis=0).tolist()
+  # A floor is the same for every seed: it has no spread to speak of.
+  if len(group) > 1 and first['method'] not in FLOORS:
+    variance = values.var(axis=0, ddof=1)
+    if first['std'] is not None:
+      variance = variance + np.mean([record['std'] ** 2 for record in group])
+    merged['std'] = np.sqrt(variance).tolist()
+  return merged
