@@ -3,8 +3,10 @@
 config.json    the config; a run with another config is refused
 run.json       versions, devices, seed, git commit, parameter digests
 results.json   every figure, as records with their protocol
-METHOD/        a stage's checkpoints, metrics and outcome
+report.html    all of it on one page
+METHOD/        a stage's checkpoints, metrics, records and arrays
 figures/       pictures
+ablation/      a comparison: a workdir per seed, and what was compared
 data/          the prepared dataset, unless dataset.cache says otherwise
 """
 
@@ -14,6 +16,7 @@ import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -21,6 +24,7 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import records as records_lib
 from eqlandmarks.training import checkpoints
 
 # Fields that may differ from run to run in one workdir: they change what is
@@ -30,9 +34,11 @@ _FREE = (
     'regression.',
     'evaluation.',
     'checkpoint.',
+    'ablation.num_seeds',
     'dataset.cache',
     'discover.train_features',
 )
+_RECORDS = 'records.json'
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
              'orbax-checkpoint', 'numpy', 'scikit-learn')
 
@@ -74,7 +80,7 @@ class Workdir:
         raise errors.UserError(
             f'workdir {self.path}: {folder} is a file, expected a folder.'
         )
-    known = self._read('config.json')
+    known = self.read('config.json')
     if known is None:
       return
     found, wanted = flatten(known), flatten(_plain(config))
@@ -93,7 +99,7 @@ class Workdir:
 
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
-    if self._read('config.json') is None:
+    if self.read('config.json') is None:
       self.write('config.json', _plain(config))
       self.write(
           'run.json',
@@ -102,56 +108,88 @@ class Workdir:
 
   def record_stage(self, name: str, config: Any) -> None:
     """Puts a stage that was trained just now into run.json."""
-    run = self._read('run.json')
+    run = self.read('run.json')
     summary = self.stage(name).summary()
     run['methods'][name] = {**summary, **_provenance(config)}
     self.write('run.json', run)
 
-  def is_evaluated(self, method: str, config: Any) -> bool:
-    """Whether a method has figures, and these are what the config asks for."""
-    run = self._read('run.json') or {'methods': {}}
-    known = run['methods'].get(method, {}).get('evaluated_with')
-    return known == _evaluated_with(config) and self._outcome(method).exists()
+  def finished(self, names: Sequence[str]) -> list[str]:
+    """Which of some stages are finished here."""
+    return [name for name in names if self.stage(name).is_done]
+
+  def check_finished(self, names: Sequence[str]) -> None:
+    """Sees that there is something to evaluate.
+
+    Raises:
+      UserError: none of these stages is finished here.
+    """
+    if not self.finished(names):
+      raise errors.UserError(
+          f'workdir {self.path} holds no finished method, expected one from '
+          '--mode=train, --mode=end_to_end or --mode=ablation.'
+      )
+
+  def image_size(self) -> int | None:
+    """Side of the images that the run in this folder works on, if any."""
+    return (self.read('config.json') or {}).get('image_size')
+
+  def seed(self, seed: int) -> 'Workdir':
+    """The folder of one seed's runs in a comparison."""
+    return Workdir(self.path / 'ablation' / f'seed{seed}')
+
+  def is_evaluated(self, stage: str, config: Any) -> bool:
+    """Whether a stage has figures, and these are what the config asks for."""
+    known = self.read(f'{stage}/{_RECORDS}') or {}
+    asked = _evaluated_with(config)
+    return known.get('with') == asked and self._outcome(stage).exists()
 
   def add_outcome(
-      self, method: str, outcome: evaluation.Outcome, config: Any
+      self, stage: str, outcome: evaluation.Outcome, config: Any
   ) -> None:
-    """Puts a method's figures in the place of those it had."""
-    with self._outcome(method, '.partial').open('wb') as file:
-      np.savez_compressed(
-          file,
-          ids=np.array(outcome.ids),
-          landmarks=outcome.landmarks,
-          spreads=outcome.spreads,
-          predicted=outcome.predicted,
-          points=outcome.points,
-      )
-    self._outcome(method, '.partial').rename(self._outcome(method))
-    replaced = {method, 'mean_shape'}
-    others = [r for r in self.results() if r['method'] not in replaced]
-    records = sorted(others + outcome.records, key=lambda r: r['method'])
-    self.write('results.json', records)
-    run = self._read('run.json')
-    run['methods'][method]['evaluated_with'] = _evaluated_with(config)
-    self.write('run.json', run)
+    """Puts a stage's figures in the place of those it had."""
+    with self._outcome(stage, '.partial').open('wb') as file:
+      np.savez_compressed(file, **outcome.arrays)
+    self._outcome(stage, '.partial').rename(self._outcome(stage))
+    self.write(
+        f'{stage}/{_RECORDS}',
+        {'with': _evaluated_with(config), 'records': outcome.records},
+    )
 
-  def outcome(self, method: str) -> dict[str, np.ndarray] | None:
-    """The arrays of a method's `Outcome`; None where it has none."""
-    if not self._outcome(method).exists():
+  def records(self, stage: str) -> list[dict[str, Any]]:
+    """The records of a stage, as `add_outcome` kept them."""
+    return (self.read(f'{stage}/{_RECORDS}') or {}).get('records', [])
+
+  def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a stage's `Outcome`; None where it has none."""
+    if not self._outcome(stage).exists():
       return None
-    with np.load(self._outcome(method)) as arrays:
+    with np.load(self._outcome(stage)) as arrays:
       return dict(arrays)
 
   def results(self) -> list[dict[str, Any]]:
     """The records of results.json."""
-    return self._read('results.json') or []
+    return self.read('results.json') or []
+
+  def write_results(self, *sources: list[dict[str, Any]]) -> None:
+    """Makes results.json anew.
+
+    Args:
+      *sources: records; what does not depend on a method (the floors) stands in
+        all of them, and is taken from the first.
+    """
+    records, floors = [], set()
+    for source in sources:
+      there = {r['method'] for r in source} & {*records_lib.FLOORS}
+      records += [r for r in source if r['method'] not in floors]
+      floors |= there
+    self.write('results.json', records)
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
     partial = self.path / (name + '.partial')
     try:
-      self.path.mkdir(parents=True, exist_ok=True)
-      partial.write_text(json.dumps(content, indent=2) + '\n')
+      partial.parent.mkdir(parents=True, exist_ok=True)
+      partial.write_text(_to_json(content) + '\n')
       partial.rename(self.path / name)
     except OSError as error:
       raise errors.UserError(
@@ -162,7 +200,8 @@ class Workdir:
   def _outcome(self, method: str, suffix: str = '') -> pathlib.Path:
     return self.path / method / f'outcome.npz{suffix}'
 
-  def _read(self, name: str) -> Any:
+  def read(self, name: str) -> Any:
+    """What a JSON file of the folder holds; None where it is not there."""
     path = self.path / name
     if not path.exists():
       return None
@@ -216,6 +255,13 @@ def _evaluated_with(config: Any) -> dict[str, Any]:
 def _plain(config: Any) -> dict[str, Any]:
   """The config as JSON gives it back."""
   return json.loads(json.dumps(config.to_dict()))
+
+
+def _to_json(content: Any) -> str:
+  """Indented, but a list of records with one record a line."""
+  if isinstance(content, list):
+    return '[\n' + ',\n'.join(json.dumps(item) for item in content) + '\n]'
+  return json.dumps(content, indent=2)
 
 
 def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:

@@ -19,7 +19,7 @@ from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
 
-METHODS = ('two_stage', 'end_to_end', 'mean_shape')
+METHODS = ('two_stage', 'end_to_end', 'mean_shape', 'random')
 
 
 def _config():
@@ -64,9 +64,11 @@ def _last_step(path):
 def test_everything_promised_is_there(finished):
   for name in (
       'config.json', 'run.json', 'results.json', 'pretrain/metrics.csv',
-      'two_stage/metrics.csv', 'figures/losses.png',
-      'figures/two_stage/landmarks.png', 'figures/two_stage/predictions.png',
-      'figures/end_to_end/landmarks.png',
+      'two_stage/metrics.csv', 'figures/losses_two_stage.png', 'report.html',
+      'figures/two_stage/landmarks.png', 'figures/two_stage/predictions.svg',
+      'figures/two_stage/warped_pairs_layer1.pdf',
+      'figures/end_to_end/landmarks.png', 'figures/equivariance_layer1.pdf',
+      'figures/accuracy_curve.svg', 'figures/sample_efficiency.png',
   ):
     assert (finished / name).stat().st_size > 0, name
   assert list((finished / 'pretrain/events').glob('events.*'))
@@ -77,7 +79,7 @@ def test_records_have_the_documented_form(finished):
   for record in records:
     assert set(record) == {
         'dataset', 'split', 'method', 'metric', 'at', 'point', 'layer',
-        'value', 'std', 'count', 'protocol',
+        'value', 'std', 'stderr', 'count', 'protocol',
     }
     assert record['method'] in METHODS
   pck = {
@@ -91,7 +93,7 @@ def test_records_have_the_documented_form(finished):
   )
   acc = {
       (r['method'], r['layer'], r['at'])
-      for r in records if r['metric'] == 'acc'
+      for r in records if r['metric'] == 'acc' and r['method'] != 'random'
   }
   assert ('end_to_end', 4, 20.0) in acc
   assert len(acc) == 2 * 4 * 4
@@ -198,7 +200,9 @@ def test_without_test_images_there_are_no_figures(tmp_path, capsys):
   config.dataset.labels = 'labels.csv'
   config.dataset.test_share = 0.0
   pipeline.run(config, str(tmp_path / 'w'), 'train')
-  assert json.loads((tmp_path / 'w/results.json').read_text()) == []
+  records = json.loads((tmp_path / 'w/results.json').read_text())
+  # What needs no labels: how far each landmark is to be trusted.
+  assert {r['metric'] for r in records} == {'equivariance_px', 'spread_px'}
   assert 'no labelled test images' in capsys.readouterr().err
 
 
@@ -278,6 +282,11 @@ def test_a_table_with_missing_points_and_eyes(tmp_path):
         (lambda c: c.dataset.update({'name': 'birds'}),
          'one of signer, folder'),
         (lambda c: c.dataset.update({'num_test': 0}), 'num_test'),
+        (lambda c: c.evaluation.update({'layers': (1, 5)}),
+         'config.evaluation.layers is (1, 5), expected layers out of'),
+        (lambda c: c.evaluation.update({'samples': (5, 13)}),
+         'fitted on 12 images'),
+        (lambda c: c.ablation.update({'share': 0.0}), 'config.ablation.share'),
         (lambda c: c.update({'pretrained': '/nowhere'}), '/nowhere'),
     ],
 )
@@ -325,11 +334,38 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     recording = _Recording(config, read)
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
+  read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
   assert set(workdir_lib.flatten(configs[0].to_dict())) == read
 
 
+def test_what_a_comparison_needs_is_checked_before_it_trains(tmp_path):
+  _write_images(tmp_path / 'photos')
+  config = _folder_config(tmp_path / 'photos')
+  with pytest.raises(errors.UserError, match='no labelled test images'):
+    pipeline.run(config, str(tmp_path / 'w'), 'ablation')
+  config.evaluation.samples = (5,)
+  with pytest.raises(errors.UserError, match=r'evaluation\.samples'):
+    pipeline.run(config, str(tmp_path / 'w'), 'train')
+  assert not (tmp_path / 'w').exists()
+
+
+def test_checkpoints_of_another_size_or_k_are_named(finished, tmp_path):
+  config = _config()
+  config.pretrained = str(finished)
+  config.image_size = 48
+  with pytest.raises(errors.UserError, match='images of 32 pixels'):
+    pipeline.run(config, str(tmp_path / 'a'), 'discover')
+  # A stage's folder put into the workdir of another K.
+  config = _config()
+  config.num_landmarks = 7
+  workdir = tmp_path / 'b'
+  shutil.copytree(finished / 'two_stage', workdir / 'two_stage')
+  with pytest.raises(errors.UserError, match=r'config\.num_landmarks'):
+    pipeline.run(config, str(workdir), 'evaluate')
+
+
 def test_modes_that_find_nothing_say_so(tmp_path):
-  for mode in ('evaluate', 'report'):
+  for mode in ('evaluate', 'report'):  # with neither runs nor a comparison
     with pytest.raises(errors.UserError, match='no finished method'):
       pipeline.run(_config(), str(tmp_path / 'w'), mode)
   with pytest.raises(errors.UserError, match='no finished stage 1'):

@@ -1,0 +1,161 @@
+"""A run: its config, its workdir and its data, and what can be done with them.
+
+The modes of `eqlandmarks.pipeline` and the comparison of `eqlandmarks.ablation`
+are made of these parts. Every part is skipped where the workdir holds it, and
+resumed where it holds a half.
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+from eqlandmarks import errors
+from eqlandmarks import evaluation
+from eqlandmarks import nets as nets_lib
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import loader
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stages
+from eqlandmarks.workdir import Workdir
+
+PRETRAIN = 'pretrain'
+# Methods, in the order of tables; each is the name of a stage's folder, too.
+METHODS = ('two_stage', 'unfrozen', 'end_to_end')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A config, its workdir, and its prepared dataset.
+
+  Attributes:
+    config: a config with the fields of configs/common.py.
+    workdir: where everything is kept.
+    builder: the prepared dataset.
+    description: what the builder says of it.
+  """
+
+  config: Any
+  workdir: Workdir
+  builder: tfds.core.DatasetBuilder
+  description: examples.Description
+
+  @property
+  def shown_split(self) -> str:
+    """What is scored and drawn; without labels, what was trained on."""
+    return self.description.test_split or self.description.stage_split
+
+  def load(self, split: str) -> loader.Split | None:
+    """A split in memory; None for the split ''."""
+    return loader.load(self.builder, split) if split else None
+
+  def pretrain(self, num_epochs: int) -> None:
+    """Stage 1, unless another run's is to be used."""
+    if self.config.pretrained:
+      say(f'stage 1 is taken from {self.config.pretrained}')
+      return
+    folder = self.workdir.stage(PRETRAIN)
+    if folder.is_done:
+      say('stage 1 (pretrain) is done already')
+      return
+    stages.pretrain(self.config, self._images(), folder, num_epochs=num_epochs)
+    self.workdir.record_stage(PRETRAIN, self.config)
+
+  def train_landmarks(
+      self,
+      name: str,
+      method: str,
+      num_epochs: int,
+      *,
+      after: checkpoints.StageFolder | None = None,
+  ) -> None:
+    """Stage 2, F frozen or not, or end-to-end.
+
+    Args:
+      name: the stage's folder in the workdir.
+      method: one of `METHODS`.
+      num_epochs: how long, counted from the stage's begin.
+      after: a finished, shorter training by the same method, which is trained
+        on. No schedule depends on the number of epochs, so that the longer
+        training is the same as one without a break.
+    """
+    folder = self.workdir.stage(name)
+    if folder.is_done:
+      say(f'{name} is done already')
+      return
+    if after is not None:
+      folder.start_from(after)
+    features = None
+    if method != 'end_to_end':
+      features = load_features(self.config, self.workdir)
+    stages.discover(
+        self.config,
+        self._images(),
+        folder,
+        title=name,
+        features=features,
+        train_features=method != 'two_stage',
+        num_epochs=num_epochs,
+    )
+    self.workdir.record_stage(name, self.config)
+
+  def evaluate(self, name: str, method: str, **protocol: Any) -> None:
+    """Measures a finished stage, and keeps its records and arrays.
+
+    Args:
+      name: the stage's folder in the workdir.
+      method: what the records call it.
+      **protocol: further fields of the records' protocol.
+    """
+    say(f'evaluating {name}')
+    variables = self.workdir.stage(name).load_variables()
+    nets_lib.check_variables(
+        self.config, variables, f'{self.workdir.stage(name).path}'
+    )
+    description = self.description
+    outcome = evaluation.evaluate(
+        method,
+        evaluation.Model(self.config, variables),
+        self.config,
+        # Without test images there is nothing to score on.
+        fit_split=self.load(description.test_split and description.fit_split),
+        test_split=self.load(self.shown_split),
+        description=description,
+        protocol=protocol,
+    )
+    self.workdir.add_outcome(name, outcome, self.config)
+
+  def _images(self) -> Any:
+    return self.load(self.description.stage_split).images
+
+
+def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
+  """The variables of F at the end of the stage 1 that stage 2 stands on.
+
+  Raises:
+    UserError: there is no finished stage 1, or it is of another image size.
+  """
+  source = Workdir(config.pretrained or workdir.path)
+  folder = source.stage(PRETRAIN)
+  field = 'config.pretrained' if config.pretrained else 'workdir'
+  if not folder.is_done:
+    raise errors.UserError(
+        f'{field} {source.path} holds no finished stage 1, expected the '
+        'workdir of a run with --mode=pretrain or --mode=train.'
+    )
+  size = source.image_size()
+  if size not in (None, config.image_size):
+    raise errors.UserError(
+        f'{field} {source.path}: stage 1 was trained on images of {size} '
+        f'pixels, expected config.image_size, {config.image_size}.'
+    )
+  variables = folder.load_variables()
+  features = {nets_lib.FEATURES: variables[nets_lib.FEATURES]}
+  nets_lib.check_variables(config, features, f'{field} {source.path}')
+  return features[nets_lib.FEATURES]
+
+
+def say(line: str) -> None:
+  """Tells the user what is being done, apart from the results."""
+  print(line, file=sys.stderr, flush=True)
