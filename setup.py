@@ -19,6 +19,7 @@ setuptools.setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=setuptools.find_packages(include=['eqlandmarks*', 'configs']),
+    package_data={'eqlandmarks.report': ['template/*']},
     python_requires='>=3.11,<3.14',
     install_requires=[
         'absl-py>=2.1',
@@ -30,6 +31,7 @@ setuptools.setup(
         'importlib_resources>=6',
         'jax>=0.10,<0.13',
         'jaxlib>=0.10,<0.13',
+        'jinja2>=3.1,<4',
         'matplotlib>=3.9,<4',
         'ml-collections>=1.0,<2',
         'numpy>=2.0,<3',
@@ -37,6 +39,7 @@ setuptools.setup(
         # Its v1 API still moves from one minor version to the next.
         'orbax-checkpoint>=0.12,<0.13',
         'pillow>=11,<14',
+        'plotly>=6,<8',
         'scikit-learn>=1.5,<2',
         'tabulate>=0.9,<1',
         'tensorflow-datasets>=4.9.9,<5',
@@ -49,6 +52,7 @@ setuptools.setup(
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',
             'ipykernel>=6,<8',
+            'playwright>=1.50,<2',
             'pytest>=8,<10',
             'pytest-xdist>=3.6,<4',
             'ruff>=0.12,<1',

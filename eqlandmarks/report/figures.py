@@ -1,4 +1,7 @@
-"""Pictures: landmark sheets, predicted against annotated points, losses."""
+"""Pictures: curves, landmark sheets, predictions, warped pairs.
+
+Each is written as PNG to look at, and as SVG and PDF for a paper.
+"""
 
 import colorsys
 import math
@@ -9,13 +12,18 @@ import matplotlib
 matplotlib.use('Agg')  # no screen is needed, and none may be there
 
 import matplotlib.pyplot as plt
+import matplotlib.ticker as mticker
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eqlandmarks.report.charts import Chart
+
 _COLUMNS = 6
 _MARKERS = 'osD^v'
+_FORMATS = ('png', 'svg', 'pdf')
+_DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
 
 
 def landmark_style(index: int) -> dict[str, object]:
@@ -37,7 +45,7 @@ def draw_sheets(
     point_names: tuple[str, ...],
     count: int,
 ) -> None:
-  """Draws landmarks.png, and predictions.png where there are annotations.
+  """Draws the landmarks, and predictions where there are annotations.
 
   Args:
     folder: where the pictures go.
@@ -56,7 +64,7 @@ def draw_sheets(
       Line2D([], [], linestyle='', label=str(k), **landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
-  _save_with_legend(figure, handles, folder / 'landmarks.png')
+  _save_with_legend(figure, handles, folder, 'landmarks')
   if outcome['predicted'].shape[1] == 0:
     return
   figure = _sheet(images[chosen], 'Predicted (o) and annotated (+) points')
@@ -65,43 +73,79 @@ def draw_sheets(
     handles = _draw_predictions(
         axes, outcome['predicted'][i], outcome['points'][i], point_names
     )
-  _save_with_legend(figure, handles, folder / 'predictions.png')
+  _save_with_legend(figure, handles, folder, 'predictions')
 
 
-def draw_loss_curves(
-    path: pathlib.Path, curves: dict[str, list[dict[str, float]]]
-) -> None:
-  """Draws the training metrics of the stages that have any.
+def draw_chart(folder: pathlib.Path, chart: Chart) -> None:
+  """Draws the lines of a chart, with bands of one standard deviation.
 
   Args:
-    path: the picture.
-    curves: stage -> rows of its metrics.csv.
+    folder: where the pictures go.
+    chart: what is drawn; its name is that of the files.
   """
-  curves = {name: rows for name, rows in curves.items() if rows}
-  if not curves:
-    return
-  path.parent.mkdir(parents=True, exist_ok=True)
-  figure, grid = plt.subplots(
-      1, len(curves), figsize=(5 * len(curves), 3.6), squeeze=False,
-      layout='constrained',
-  )
-  for axes, (name, rows) in zip(grid[0], curves.items(), strict=True):
-    _draw_curves(axes, name, rows)
-  figure.savefig(path, dpi=130)
-  plt.close(figure)
-
-
-def _draw_curves(
-    axes: Axes, name: str, rows: list[dict[str, float]]
-) -> None:
-  """One stage's losses against the step, on a logarithmic axis."""
-  steps = [row['step'] for row in rows]
-  for metric in ('loss', 'equivariance', 'diversity', 'variance'):
-    if metric in rows[0]:
-      axes.plot(steps, [row[metric] for row in rows], label=metric, lw=1.2)
-  axes.set(title=name, xlabel='step', ylabel='loss', yscale='log')
+  figure, axes = plt.subplots(figsize=(6.4, 4.4), layout='constrained')
+  for line in chart.series:
+    style = {'color': line.colour, 'linestyle': _DASHES[line.dash]}
+    axes.plot(
+        line.x, line.y, label=line.label, linewidth=1.6,
+        marker='o' if chart.x_log else None, markersize=4, **style,
+    )
+    if line.spread:
+      y, spread = np.array(line.y), np.array(line.spread)
+      axes.fill_between(
+          line.x, y - spread, y + spread, color=line.colour, alpha=0.15,
+          linewidth=0,
+      )
+  axes.set(title=chart.title, xlabel=chart.x_label, ylabel=chart.y_label)
+  if chart.x_limits:
+    axes.set(xlim=chart.x_limits, ylim=(0.0, 1.02))
+  if chart.x_log:
+    axes.set_xscale('log')
+    axes.xaxis.set_major_formatter(mticker.ScalarFormatter())
+  if chart.y_log:
+    axes.set_yscale('log')
   axes.grid(alpha=0.3)
-  axes.legend()
+  axes.legend(fontsize='small')
+  _save(figure, folder, chart.name)
+
+
+def draw_pairs(
+    folder: pathlib.Path,
+    *,
+    images: np.ndarray,
+    outcome: dict[str, np.ndarray],
+    point_names: tuple[str, ...],
+    layer: int,
+) -> None:
+  """Draws images and warped copies, as the first pictures of Figures 1 and 2.
+
+  Args:
+    folder: where the pictures go.
+    images: uint8 `[N, S, S, 3]`.
+    outcome: arrays of `evaluation.Outcome` on these images.
+    point_names: names of the annotated points.
+    layer: 1 to 4, the features by which the points are found.
+  """
+  rows = outcome['pair_rows']
+  both = np.stack([images[rows], outcome['pair_images']], axis=1)
+  figure = _sheet(
+      both.reshape(-1, *images.shape[1:]),
+      f'Layer {layer}: annotated (left, +), and found (o) where the warp '
+      'moved it (+)',
+  )
+  handles: list[object] = []
+  for number, (axes, i) in enumerate(zip(figure.axes[::2], rows, strict=False)):
+    truth = outcome['points'][i]
+    _draw_predictions(axes, np.full_like(truth, np.nan), truth, point_names)
+    found = np.where(
+        np.isnan(outcome['pair_truth'][number]), np.nan,
+        outcome['pair_found'][number, layer - 1],
+    )  # fmt: skip
+    handles = _draw_predictions(
+        figure.axes[2 * number + 1], found, outcome['pair_truth'][number],
+        point_names,
+    )
+  _save_with_legend(figure, handles, folder, f'warped_pairs_layer{layer}')
 
 
 def _sheet(images: np.ndarray, title: str) -> Figure:
@@ -155,7 +199,7 @@ def _draw_predictions(
 
 
 def _save_with_legend(
-    figure: Figure, handles: list[object], path: pathlib.Path
+    figure: Figure, handles: list[object], folder: pathlib.Path, name: str
 ) -> None:
   longest = max(len(str(handle.get_label())) for handle in handles)
   # About so many letters of this size stand beside each other.
@@ -168,5 +212,15 @@ def _save_with_legend(
       handletextpad=0.1,
       columnspacing=0.9,
   )
-  figure.savefig(path, dpi=110)
+  _save(figure, folder, name)
+
+
+def _save(figure: Figure, folder: pathlib.Path, name: str) -> None:
+  folder.mkdir(parents=True, exist_ok=True)
+  for ending in _FORMATS:
+    # No date inside: the same results make the same files.
+    dated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
+    figure.savefig(
+        folder / f'{name}.{ending}', dpi=130, metadata=dated.get(ending)
+    )
   plt.close(figure)

@@ -1,92 +1,278 @@
-"""Tables for the terminal, from the records of results.json."""
+"""Tables of a run, from the records of results.json.
 
-from collections.abc import Iterable
+A `Table` is text in rows and columns, which the terminal, the page and the
+clipboard show each in their own way.
+"""
+
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import tabulate
 
-_METHODS = ('two_stage', 'unfrozen', 'end_to_end', 'mean_shape')
+from eqlandmarks.report import naming
 
-# Metric -> what a column of it is headed by, and how its values are written.
-_HEADINGS = {
-    'pck': ('within {at:g} px, %', lambda v: f'{100 * v:.1f}'),
-    'error_px': ('mean error, px', lambda v: f'{v:.2f}'),
-    'error_iod': ('inter-ocular error, %', lambda v: f'{v:.2f}'),
+Records = Sequence[dict[str, Any]]
+
+# Metric -> what a column of it is headed by, its digits, and its factor.
+METRICS = {
+    'pck': ('within {at:g} px, %', 1, 100.0),
+    'pck_original': ('within {at:g} px of the original, %', 1, 100.0),
+    'error_px': ('mean error, px', 2, 1.0),
+    'error_iod': ('inter-ocular error, %', 2, 1.0),
 }
 
 
-def results_table(records: list[dict[str, Any]]) -> str:
-  """All figures of all methods, the mean-shape floor beside them.
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """Text in rows and columns.
 
-  Args:
-    records: of results.json, of one dataset and protocol.
+  Attributes:
+    name: a word for links and files.
+    title: what is shown.
+    columns: headings.
+    rows: cells; the first one is the row's name.
+    published: positions of the rows that quote others' numbers.
+    note: what a reader must know.
   """
-  parts = [_point_table(records), _acc_table(records)]
-  parts.append(_protocol_line(records[0]))
-  return '\n\n'.join(part for part in parts if part)
+
+  name: str
+  title: str
+  columns: tuple[str, ...]
+  rows: tuple[tuple[str, ...], ...]
+  published: tuple[int, ...] = ()
+  note: str = ''
+
+  def to_text(self) -> str:
+    """For the terminal."""
+    align = ['left'] + ['right'] * (len(self.columns) - 1)
+    body = tabulate.tabulate(
+        self.rows, self.columns, colalign=align, disable_numparse=True
+    )
+    return '\n'.join(part for part in (self.title, body, self.note) if part)
 
 
-def _point_table(records: list[dict[str, Any]]) -> str:
+def summary(records: Records) -> Table | None:
+  """A row per method and budget: the paper's Table 6 on any dataset."""
+  scored = [r for r in records if r['metric'] == 'pck']
+  if not scored:
+    return None
+  names = _points(records, groups_only=True)
+  columns, cells = ['method'], []
+  rows = naming.keys(scored)
+  for metric, heading in _headings(records):
+    for point in names if metric == 'pck' else ('all',):
+      columns.append(f'{point}: {heading}' if len(names) > 1 else heading)
+      cells.append((metric, point, None))
+  for at in _acc_distances(records)[-1:]:
+    columns.append(f'Acc({at:g}), layer 1')
+    cells.append(('acc', 'all', at))
+  body = []
+  for row in rows:
+    mine = [r for r in records if naming.key(r) == row]
+    body.append((naming.label(row, records), *(
+        _cell(mine, metric, point, at) for metric, point, at in cells
+    )))  # fmt: skip
+  return Table(
+      'summary', 'Methods', tuple(columns), tuple(body),
+      note=_spread_note(records),
+  )
+
+
+def points(records: Records) -> Table | None:
   """A row per annotated point and group, a column per metric and method."""
-  columns = [
-      (metric, method)
-      for metric in _HEADINGS
-      for method in _methods(r for r in records if r['metric'] == metric)
-  ]
-  cells, counts, heads = {}, {}, {}
-  for record in records:
-    key = record['metric'], record['method']
-    if key in columns:
-      heading, write = _HEADINGS[record['metric']]
-      heads[key] = f"{heading.format(at=record['at'])}\n{record['method']}"
-      if record['metric'] == 'pck':
-        counts[record['point']] = record['count']
-      value = record['value']
-      cells[record['point'], key] = '-' if value is None else write(value)
+  names = _points(records)
+  if not names:
+    return None
+  columns, cells = ['point'], []
+  for metric, heading in _headings(records):
+    there = [r for r in records if r['metric'] == metric]
+    for row in naming.keys(there):
+      columns.append(f'{naming.label(row, records)}: {heading}')
+      cells.append({
+          r['point']: naming.number(r, *METRICS[metric][1:2],
+                                    scale=METRICS[metric][2])
+          for r in there if naming.key(r) == row
+      })  # fmt: skip
+  counts = {
+      r['point']: str(r['count']) for r in records if r['metric'] == 'pck'
+  }
   body = [
-      [point, *(cells.get((point, key), '') for key in columns), count]
-      for point, count in counts.items()
+      (name, *(column.get(name, '') for column in cells), counts[name])
+      for name in names
   ]
-  return _tabulate(body, ['point', *(heads[key] for key in columns), 'count'])
+  return Table('points', 'Annotated points', (*columns, 'count'), tuple(body))
 
 
-def _acc_table(records: list[dict[str, Any]]) -> str:
+def accuracy(records: Records) -> Table | None:
   """Acc(d), a row per method and layer, a column per distance."""
-  records = [r for r in records if r['metric'] == 'acc']
-  distances = sorted({r['at'] for r in records})
-  rows: dict[tuple[str, int], dict[float, str]] = {}
-  for record in records:
-    row = rows.setdefault((record['method'], record['layer']), {})
-    value = record['value']
-    row[record['at']] = '-' if value is None else f'{value:.3f}'
+  there = [r for r in records if r['metric'] == 'acc']
+  if not there:
+    return None
+  distances = _acc_distances(records)
+  body = []
+  for row in naming.keys(there):
+    mine = [r for r in there if naming.key(r) == row]
+    for layer in sorted({r['layer'] for r in mine}, key=str):
+      found = {r['at']: r for r in mine if r['layer'] == layer}
+      name = naming.label(row, records)
+      name += '' if layer is None else f', layer {layer}'
+      body.append((name, *(
+          naming.number(found.get(at), 3) for at in distances
+      )))  # fmt: skip
+  protocol = there[0]['protocol']
+  note = (
+      f"Equation (6), {protocol['warps_per_image']} warps an image; "
+      f"{protocol['points_left_image']} points left the image and are masked "
+      f"({100 * protocol['masked_share']:.1f} %)."
+  )
+  return Table(
+      'accuracy', 'Equivariance accuracy of the features',
+      ('features', *(f'Acc({at:g})' for at in distances)), tuple(body),
+      note=note,
+  )
+
+
+def sample_efficiency(records: Records) -> Table | None:
+  """Figures by the number of annotated images, as Tables 2, 3 and 5."""
+  metric = headline(records)
+  few = [r for r in records if r['metric'] == f'samples_{metric}']
+  if not few:
+    return None
+  heading, digits, scale = METRICS[metric]
+  heading = heading.format(at=few[0]['at'] or 0)
+  full = [r for r in records if r['metric'] == metric and r['point'] == 'all']
+  columns = naming.keys(few)
+  by = {
+      (r['protocol']['fit_images'], naming.key(r)): r for r in (*full, *few)
+  }
+  numbers = sorted({number for number, _ in by})
   body = [
-      [method, f'layer {layer}', *(row.get(at, '') for at in distances)]
-      for (method, layer), row in rows.items()
+      (f'{n}' + (' (all)' if n == numbers[-1] else ''), *(
+          naming.number(by.get((n, row)), digits, scale=scale)
+          for row in columns
+      ))
+      for n in numbers
+  ]  # fmt: skip
+  repeats = few[0]['protocol']['repeats']
+  return Table(
+      'samples', f'Sample efficiency: {heading}',
+      ('annotated images', *(naming.label(r, records) for r in columns)),
+      tuple(body),
+      note=f'Mean ± standard deviation over {repeats} random draws, the same '
+      'for every method' + (' (and over seeds).' if _seeds(records) else '.'),
+  )
+
+
+def landmarks(records: Records) -> Table | None:
+  """One method's landmarks, the most reliable first."""
+  columns = {
+      'equivariance_px': 'own equivariance error, px',
+      'backward_px': 'error when told from annotations, px',
+      'spread_px': 'spread of the heatmap, px',
+  }
+  there = [m for m in columns if any(r['metric'] == m for r in records)]
+  by = {(r['metric'], r['point']): r for r in records}
+  named = [
+      r for r in records
+      if r['metric'] == 'equivariance_px' and r['point'] != 'all'
   ]
-  heads = [f'Acc({at:g})' for at in distances]
-  return _tabulate(body, ['features of', '', *heads]) if body else ''
-
-
-def _tabulate(body: list[list[Any]], headers: list[str]) -> str:
-  align = ['left'] + ['right'] * (len(headers) - 1)
-  return tabulate.tabulate(
-      body, headers, colalign=align, disable_numparse=True
+  if not named:
+    return None
+  # A landmark that was never inside the image is the least to be trusted.
+  named.sort(key=lambda r: (r['value'] is None, r['value'] or 0.0))
+  body = [
+      (
+          record['point'].removeprefix('landmark '),
+          *(naming.number(by.get((m, record['point'])), 2) for m in there),
+          str(record['count']),
+      )
+      for record in named
+  ]
+  return Table(
+      'landmarks', 'Landmarks, the most reliable first',
+      ('landmark', *(columns[m] for m in there), 'warped copies used'),
+      tuple(body),
+      note='Low is good. A landmark that does not move with the image under '
+      'warps, or that annotations cannot tell, sits on no part of the object.',
   )
 
 
-def _methods(records: Iterable[dict[str, Any]]) -> list[str]:
-  there = {record['method'] for record in records}
-  return [method for method in _METHODS if method in there]
-
-
-def _protocol_line(record: dict[str, Any]) -> str:
-  p = record['protocol']
+def protocol(records: Records) -> Table:
+  """All that the figures depend on."""
+  p = records[0]['protocol']
   r = p['regression']
-  return (
-      f"{record['dataset']}: K = {p['num_landmarks']} landmarks at "
-      f"{p['image_size']} px, regressor fitted on {p['fit_images']} images "
-      f"({p['missing_in_fit']} points missing), scored on {p['test_images']} "
-      f"({p['missing_in_test']} missing);\nridge alpha {r['alpha']:g}, "
-      f"intercept {r['intercept']}, origin {r['origin']}, unit {r['unit']}; "
-      f"seed {p['seed']}. px are pixels of a 128-pixel image."
-  )
+  seeds = p.get('seeds') or [p['seed']]
+  rows = [
+      ('dataset, split', f"{records[0]['dataset']}, {records[0]['split']}"),
+      ('landmarks K', p['num_landmarks']),
+      ('image size', f"{p['image_size']} px, {p['resize']}"),
+      ('unit of all errors', 'pixels of a 128-pixel image'),
+      ('regressor fitted on', f"{p['fit_images']} images"
+       f" ({p['missing_in_fit']} points missing)"),
+      ('scored on', f"{p['test_images']} images"
+       f" ({p['missing_in_test']} points missing)"),
+      ('ridge alpha', f"{r['alpha']:g}"),
+      ('intercept', 'fitted' if r['intercept'] else 'none'),
+      ('origin of coordinates', r['origin']),
+      ('unit of coordinates', 'px of 128' if r['unit'] == 'px' else
+       "the image's side"),
+      ('loss weights', ', '.join(f'{k} {v:g}' for k, v in
+                                 p['weights'].items())),
+      ('seeds', ', '.join(map(str, seeds))),
+  ]  # fmt: skip
+  body = tuple((name, str(value)) for name, value in rows)
+  return Table('protocol', 'Protocol', ('what', 'value'), body)
+
+
+def headline(records: Records) -> str:
+  """The metric of a dataset: inter-ocular error where there are eyes."""
+  eyes = any(r['metric'] == 'error_iod' for r in records)
+  return 'error_iod' if eyes else 'pck'
+
+
+def _cell(
+    mine: Records, metric: str, point: str, at: float | None
+) -> str:
+  _, digits, scale = METRICS.get(metric, ('', 3, 1.0))
+  for record in mine:
+    if record['metric'] == metric and record['point'] == point:
+      if metric == 'acc' and (record['at'], record['layer']) != (at, 1):
+        continue
+      return naming.number(record, digits, scale=scale)
+  return ''
+
+
+def _headings(records: Records) -> list[tuple[str, str]]:
+  """The metrics that there are, with their columns' headings."""
+  found = []
+  for metric, (heading, *_) in METRICS.items():
+    there = [r for r in records if r['metric'] == metric]
+    if there:
+      found.append((metric, heading.format(at=there[0]['at'] or 0)))
+  return found
+
+
+def _points(records: Records, *, groups_only: bool = False) -> list[str]:
+  """Annotated points, groups and 'all'; or groups and 'all'."""
+  return list(dict.fromkeys(
+      r['point']
+      for r in records
+      if r['metric'] == 'pck'
+      and (not groups_only or r['point'] == 'all' or 'group' in r['protocol'])
+  ))  # fmt: skip
+
+
+def _acc_distances(records: Records) -> list[float]:
+  return sorted({r['at'] for r in records if r['metric'] == 'acc'})
+
+
+def _seeds(records: Records) -> list[int] | None:
+  return records[0]['protocol'].get('seeds')
+
+
+def _spread_note(records: Records) -> str:
+  seeds = _seeds(records)
+  if not seeds:
+    return ''
+  return f'Mean ± standard deviation over {len(seeds)} seeds.'

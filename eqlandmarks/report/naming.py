@@ -1,0 +1,65 @@
+"""What readers call methods, budgets and layers."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+_METHODS = {
+    'two_stage': 'two-stage',
+    'unfrozen': 'two-stage, F unfrozen',
+    'end_to_end': 'end-to-end',
+    'mean_shape': 'mean shape (floor)',
+    'random': 'random point (floor)',
+}
+_BUDGETS = {
+    'paper': 'epochs of stage 2',
+    'steps': 'equal steps',
+    'time': 'equal time',
+}
+
+# What tells the rows of a table apart: a method, and its budgets.
+Key = tuple[str, tuple[str, ...]]
+
+
+def key(record: dict[str, Any]) -> Key:
+  """What a record's row is known by."""
+  return record['method'], tuple(record['protocol'].get('budgets', ()))
+
+
+def keys(records: Iterable[dict[str, Any]]) -> list[Key]:
+  """The rows that records fill, in the order of methods."""
+  order = list(_METHODS)
+  # Single runs before comparisons, the paper's length before other ones.
+  return sorted(
+      dict.fromkeys(key(record) for record in records),
+      key=lambda k: (order.index(k[0]), _rank(k[1])),
+  )
+
+
+def _rank(budgets: Sequence[str]) -> int:
+  return min((1 + list(_BUDGETS).index(b) for b in budgets), default=0)
+
+
+def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
+  """A row's name, with its length where lengths are compared."""
+  method, budgets = row
+  name = _METHODS[method]
+  if not budgets:
+    return name
+  epochs = next(r['protocol']['epochs'] for r in records if key(r) == row)
+  length = f'{epochs[0]} + {epochs[1]}' if epochs[0] else f'{epochs[1]}'
+  if len(budgets) == len(_BUDGETS):
+    return f'{name}, {length} epochs'
+  said = ', '.join(_BUDGETS[budget] for budget in budgets)
+  return f'{name}, {length} epochs ({said})'
+
+
+def number(
+    record: dict[str, Any] | None, digits: int, *, scale: float = 1.0
+) -> str:
+  """A figure as text, with its standard deviation where it has one."""
+  if record is None or record['value'] is None:
+    return '-'
+  text = f"{scale * record['value']:.{digits}f}"
+  if record['std'] is not None:
+    text += f" ± {scale * record['std']:.{digits}f}"
+  return text

@@ -1,0 +1,183 @@
+"""The report as one page that needs nothing else: report.html."""
+
+import base64
+import dataclasses
+import io
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import numpy as np
+import plotly.offline
+from PIL import Image
+
+from eqlandmarks.report import figures
+from eqlandmarks.report.charts import Chart
+from eqlandmarks.report.tables import Table
+
+_HERE = pathlib.Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+  """What one method found, for the viewers of the page.
+
+  Attributes:
+    name: a word for links.
+    label: what readers call it.
+    outcome: arrays of `evaluation.Outcome`.
+    landmarks: the table of its landmarks, or None.
+  """
+
+  name: str
+  label: str
+  outcome: dict[str, np.ndarray]
+  landmarks: Table | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """All that the page shows.
+
+  Attributes:
+    title: of the page.
+    tables: in the order of the page.
+    charts: in the order of the page.
+    methods: for the viewers.
+    images: uint8 `[N, S, S, 3]`, those of the methods' outcomes.
+    point_names: the annotated points.
+    num_images: how many images the viewers show.
+    warnings: what a reader must be told first.
+  """
+
+  title: str
+  tables: Sequence[Table]
+  charts: Sequence[Chart]
+  methods: Sequence[Method]
+  images: np.ndarray
+  point_names: Sequence[str]
+  num_images: int
+  warnings: Sequence[str]
+
+
+def render(page: Page) -> str:
+  """The page's HTML; names of files and points are escaped."""
+  environment = jinja2.Environment(
+      loader=jinja2.FileSystemLoader(_HERE / 'template'),
+      autoescape=True,
+      undefined=jinja2.StrictUndefined,
+      trim_blocks=True,
+      lstrip_blocks=True,
+  )
+  return environment.get_template('page.html').render(
+      page=page,
+      plotly=plotly.offline.get_plotlyjs(),
+      charts=[_plotly(chart) for chart in page.charts],
+      viewers=_viewers(page),
+      style=(_HERE / 'template/page.css').read_text(),
+      script=(_HERE / 'template/page.js').read_text(),
+  )
+
+
+def write(path: pathlib.Path, page: Page) -> None:
+  """Writes the page; an older one stays until the new one is whole."""
+  partial = path.with_name(path.name + '.partial')
+  partial.write_text(render(page), encoding='utf-8')
+  partial.rename(path)
+
+
+def _plotly(chart: Chart) -> dict[str, Any]:
+  """The chart as Plotly's data and layout; colours of the page come later."""
+  traces = []
+  for line in chart.series:
+    if line.spread:
+      traces.append(_band(line))
+    traces.append({
+        'x': line.x, 'y': line.y, 'name': line.label,
+        'mode': 'lines+markers' if chart.x_log else 'lines',
+        'legendgroup': line.label,
+        'line': {'color': line.colour, 'dash': line.dash, 'width': 2},
+    })  # fmt: skip
+  x_axis: dict[str, Any] = {'title': {'text': chart.x_label}}
+  y_axis: dict[str, Any] = {'title': {'text': chart.y_label}}
+  if chart.x_limits:
+    x_axis['range'], y_axis['range'] = chart.x_limits, (0, 1.02)
+  if chart.x_log:
+    x_axis |= {'type': 'log', 'tickvals': sorted({
+        x for line in chart.series for x in line.x
+    })}  # fmt: skip
+  if chart.y_log:
+    y_axis['type'] = 'log'
+  return {
+      'name': chart.name, 'title': chart.title, 'data': traces,
+      'layout': {'xaxis': x_axis, 'yaxis': y_axis},
+  }  # fmt: skip
+
+
+def _band(line: Any) -> dict[str, Any]:
+  """One standard deviation about a line, as a closed outline."""
+  y, spread = np.array(line.y), np.array(line.spread)
+  return {
+      'x': [*line.x, *reversed(line.x)],
+      'y': [*(y + spread), *reversed(y - spread)],
+      'fill': 'toself', 'fillcolor': line.colour, 'opacity': 0.15,
+      'line': {'width': 0}, 'mode': 'lines', 'hoverinfo': 'skip',
+      'showlegend': False, 'legendgroup': line.label,
+  }  # fmt: skip
+
+
+def _viewers(page: Page) -> dict[str, Any]:
+  """What the script draws over the images."""
+  count = min(page.num_images, len(page.images))
+  rows = np.linspace(0, len(page.images) - 1, count).astype(int)
+  size = page.images.shape[1]
+  number = max(
+      (m.outcome['landmarks'].shape[1] for m in page.methods), default=0
+  )
+  pairs = page.methods[0].outcome['pair_rows'] if page.methods else []
+  return {
+      'size': size,
+      'pointNames': list(page.point_names),
+      'colours': [_css(figures.landmark_style(k)) for k in range(number)],
+      'images': [_data_uri(page.images[i]) for i in rows],
+      'pairImages': [_data_uri(page.images[i]) for i in pairs],
+      'methods': [_method(method, rows) for method in page.methods],
+  }
+
+
+def _method(method: Method, rows: np.ndarray) -> dict[str, Any]:
+  outcome = method.outcome
+  return {
+      'name': method.name,
+      'label': method.label,
+      'ids': [str(name) for name in outcome['ids'][rows]],
+      'landmarks': _round(outcome['landmarks'][rows]),
+      'predicted': _round(outcome['predicted'][rows]),
+      'points': _round(outcome['points'][rows]),
+      'pairIds': [str(outcome['ids'][i]) for i in outcome['pair_rows']],
+      'pairPoints': _round(outcome['points'][outcome['pair_rows']]),
+      'pairTruth': _round(outcome['pair_truth']),
+      'pairFound': _round(outcome['pair_found']),
+      'pairWarped': [_data_uri(image) for image in outcome['pair_images']],
+  }
+
+
+def _css(style: dict[str, Any]) -> str:
+  red, green, blue = (round(255 * channel) for channel in style['color'])
+  return f'rgb({red},{green},{blue})'
+
+
+def _round(values: np.ndarray) -> Any:
+  """Nested lists with two decimals; NaN becomes null."""
+  rounded = np.round(values.astype(np.float64), 2)
+  return json.loads(json.dumps(rounded.tolist()).replace('NaN', 'null'))
+
+
+def _data_uri(image: np.ndarray) -> str:
+  encoded = io.BytesIO()
+  Image.fromarray(image).save(encoded, format='PNG')
+  return 'data:image/png;base64,' + base64.b64encode(
+      encoded.getvalue()
+  ).decode()

@@ -1,0 +1,182 @@
+"""Makes the report of a workdir: tables, pictures, and the page."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks import ablation
+from eqlandmarks import records as records_lib
+from eqlandmarks import runs
+from eqlandmarks.datasets import loader
+from eqlandmarks.report import charts as charts_lib
+from eqlandmarks.report import figures
+from eqlandmarks.report import naming
+from eqlandmarks.report import page as page_lib
+from eqlandmarks.report import paper_tables
+from eqlandmarks.report import tables as tables_lib
+from eqlandmarks.training import logs
+from eqlandmarks.workdir import Workdir
+
+# Fewer test images than this tell little, and the page says so.
+_FEW_IMAGES = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shown:
+  """A finished stage of which pictures are shown."""
+
+  stage: str
+  label: str
+  workdir: Workdir
+
+  @property
+  def outcome(self) -> dict[str, np.ndarray]:
+    return self.workdir.outcome(self.stage)
+
+  @property
+  def records(self) -> list[dict[str, Any]]:
+    return self.workdir.records(self.stage)
+
+
+def report(this: runs.Run) -> None:
+  """Prints the tables, draws the figures, and writes report.html."""
+  records = this.workdir.results()
+  shown = _shown(this)
+  split = this.load(this.shown_split)
+  for table in _terminal_tables(records):
+    print(table.to_text() + '\n', flush=True)
+  if not records_lib.select(records, metric='pck'):
+    runs.say('no labelled test images, so nothing to score: see the report')
+  charts = charts_lib.from_records(records) + _losses(shown)
+  for chart in charts:
+    figures.draw_chart(this.workdir.figures, chart)
+  for one in shown:
+    _draw_pictures(this, one, split)
+  page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
+      title=f'Landmarks of {records[0]["dataset"]}',
+      tables=_page_tables(records),
+      charts=charts,
+      methods=[
+          page_lib.Method(
+              one.stage, one.label, one.outcome,
+              tables_lib.landmarks(one.records),
+          )
+          for one in shown
+      ],
+      images=split.images,
+      point_names=this.description.point_names if _scored(records) else (),
+      num_images=this.config.evaluation.sheet_images,
+      warnings=_warnings(this, records),
+  ))  # fmt: skip
+  runs.say(f'the report is {this.workdir.path / "report.html"}')
+
+
+def _shown(this: runs.Run) -> list[_Shown]:
+  """The methods of the workdir, and those of a comparison's first seed."""
+  shown = [
+      _Shown(name, '', this.workdir)
+      for name in this.workdir.finished(runs.METHODS)
+  ]
+  first = this.workdir.seed(this.config.seed)
+  if ablation.results(this.workdir):
+    shown += [
+        _Shown(row.stage, '', first) for row in ablation.rows(this.workdir)
+    ]
+  return [_labelled(one) for one in shown]
+
+
+def _labelled(one: _Shown) -> _Shown:
+  (record,) = records_lib.select(
+      one.records, metric='equivariance_px', point='all'
+  )
+  label = naming.label(naming.key(record), one.records)
+  seed = f", seed {record['protocol']['seed']}"
+  return dataclasses.replace(one, label=label + seed)
+
+
+def _scored(records: list[dict[str, Any]]) -> bool:
+  return bool(records_lib.select(records, metric='pck'))
+
+
+def _terminal_tables(
+    records: list[dict[str, Any]],
+) -> list[tables_lib.Table]:
+  """What fits a terminal."""
+  made = [tables_lib.summary(records), tables_lib.accuracy(records)]
+  if not records_lib.select(records, metric='pck', budgets=None):
+    made.append(tables_lib.sample_efficiency(records))
+  else:
+    made += [tables_lib.points(records), tables_lib.sample_efficiency(records)]
+  made.append(tables_lib.protocol(records))
+  return [table for table in made if table]
+
+
+def _page_tables(records: list[dict[str, Any]]) -> list[tables_lib.Table]:
+  made = [
+      tables_lib.protocol(records),
+      tables_lib.summary(records),
+      tables_lib.points(records),
+      tables_lib.accuracy(records),
+      tables_lib.sample_efficiency(records),
+      *paper_tables.paper_tables(records),
+  ]
+  return [table for table in made if table]
+
+
+def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
+  """Training curves: of stage 1 once, and of the longest row of a method."""
+  made = {}
+  for one in shown:
+    for stage in (runs.PRETRAIN, one.stage):
+      rows = logs.read_metrics(one.workdir.path / stage)
+      if rows:
+        made[stage] = charts_lib.losses(stage, rows)
+  return list(made.values())
+
+
+def _draw_pictures(
+    this: runs.Run, one: _Shown, split: loader.Split
+) -> None:
+  folder = this.workdir.figures / one.stage
+  outcome = one.outcome
+  figures.draw_sheets(
+      folder,
+      images=split.images,
+      outcome=outcome,
+      point_names=this.description.point_names,
+      count=this.config.evaluation.sheet_images,
+  )
+  if outcome['points'].shape[1]:
+    figures.draw_pairs(
+        folder,
+        images=split.images,
+        outcome=outcome,
+        point_names=this.description.point_names,
+        layer=1,
+    )
+
+
+def _warnings(
+    this: runs.Run, records: list[dict[str, Any]]
+) -> list[str]:
+  """What a reader must be told before the figures."""
+  warnings = list(this.description.notes)
+  images = records[0]['protocol']['test_images']
+  if not _scored(records):
+    warnings.append(
+        'There are no labelled test images: the landmarks are shown on images '
+        'that were trained on, and nothing is scored.'
+    )
+  elif images < _FEW_IMAGES:
+    warnings.append(f'Only {images} test images: the figures are rough.')
+  without = [
+      r['protocol']['images_without_eyes']
+      for r in records_lib.select(records, metric='error_iod')
+  ]
+  if any(without):
+    warnings.append(
+        f'{max(without)} test images are left out of the inter-ocular error: '
+        'their eyes are missing or coincide.'
+    )
+  return warnings
