@@ -166,6 +166,8 @@ def _discover() -> ConfigDict:
   stage.num_epochs = 20
   # Let F go on learning from stage 1's weights, instead of freezing it.
   stage.train_features = False
+  # Factor on the learning rate of an F that goes on learning.
+  stage.features_rate = 1.0
   _optimizer(stage)
   # Weights of the three losses. The paper prints none, and no unit: here the
   # points are in pixels, so equivariance and variance are per squared pixel.

@@ -25,6 +25,12 @@ def get_config(variant: str = '') -> ConfigDict:
   config.model.landmark_width = 24
   config.pretrain.num_epochs = 10
   config.discover.num_epochs = 8
+  # The recipe that held on all of articulated people, lips and a mouse: F goes
+  # on learning in stage 2, a tenth as fast as T. A frozen F (the paper's) is as
+  # good on people and on the mouse, and worse on lips; at T's own rate F loses
+  # on people (docs/method.md).
+  config.discover.train_features = True
+  config.discover.features_rate = 0.1
   config.end_to_end.num_epochs = 18
   # Stronger than on signer, and without its fine bends: better on lips.
   config.pretrain.appearance.update(

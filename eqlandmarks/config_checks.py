@@ -112,6 +112,7 @@ _RULES = {
     'discover': {
         **_STAGE,
         'patch': _integer(1),
+        'features_rate': _POSITIVE,
         'weights': {
             'equivariance': _NOT_NEGATIVE,
             'diversity': _NOT_NEGATIVE,

@@ -73,7 +73,7 @@ def report(this: runs.Run) -> None:
 
 
 def _shown(this: runs.Run) -> list[_Shown]:
-  """The methods of the workdir, and those of a comparison's first seed."""
+  """The methods of the workdir, and of a comparison's first seed."""
   shown = [
       _Shown(name, '', this.workdir)
       for name in this.workdir.finished(runs.METHODS)
@@ -81,7 +81,10 @@ def _shown(this: runs.Run) -> list[_Shown]:
   first = this.workdir.seed(this.config.seed)
   if ablation.results(this.workdir):
     shown += [
-        _Shown(row.stage, '', first) for row in ablation.rows(this.workdir)
+        _Shown(row.stage, '', first)
+        for row in ablation.rows(this.workdir)
+        # What the paper shows; the curves have all lengths.
+        if 'paper' in row.budgets
     ]
   return [_labelled(one) for one in shown]
 

@@ -113,6 +113,8 @@ class Run:
     nets_lib.check_variables(
         self.config, variables, f'{self.workdir.stage(name).path}'
     )
+    if method == 'unfrozen':
+      protocol['features_rate'] = self.config.discover.features_rate
     description = self.description
     outcome = evaluation.evaluate(
         method,

@@ -335,6 +335,9 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
   read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
+  configs[0].discover.train_features = True
+  unfrozen = _Recording(configs[0], read)
+  pipeline.run(unfrozen, str(tmp_path / '0'), 'discover')
   assert set(workdir_lib.flatten(configs[0].to_dict())) == read
 
 

@@ -22,6 +22,8 @@ Key = tuple[str, tuple[str, ...]]
 
 def key(record: dict[str, Any]) -> Key:
   """What a record's row is known by."""
+  if record['method'] in ('mean_shape', 'random'):
+    return record['method'], ()  # a floor has no length
   return record['method'], tuple(record['protocol'].get('budgets', ()))
 
 

@@ -85,7 +85,9 @@ def points(records: Records) -> Table | None:
   if not names:
     return None
   columns, cells = ['point'], []
-  for metric, heading in _headings(records):
+  compared = any(naming.key(r)[1] for r in records)
+  # A comparison has many methods: one metric each is what a page can hold.
+  for metric, heading in _headings(records)[: 1 if compared else None]:
     there = [r for r in records if r['metric'] == metric]
     for row in naming.keys(there):
       columns.append(f'{naming.label(row, records)}: {heading}')

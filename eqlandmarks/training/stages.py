@@ -53,7 +53,7 @@ def pretrain(
       title='pretrain',
       objective=objective,
       variables=variables,
-      trained=(nets_lib.FEATURES,),
+      rates={nets_lib.FEATURES: 1.0},
       images=images,
       folder=folder,
   )
@@ -83,11 +83,13 @@ def discover(
   """
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = _initial_variables(config)
+  rates = {nets_lib.LANDMARKS: 1.0}
   if features is not None:
     variables[nets_lib.FEATURES] = features
-  trained = [nets_lib.LANDMARKS]
   if train_features:
-    trained.append(nets_lib.FEATURES)
+    pretrained = features is not None
+    rate = config.discover.features_rate if pretrained else 1.0
+    rates[nets_lib.FEATURES] = rate
   objective = functools.partial(
       objectives.discover,
       nets=nets,
@@ -103,7 +105,7 @@ def discover(
       title=title,
       objective=objective,
       variables=variables,
-      trained=tuple(trained),
+      rates=rates,
       images=images,
       folder=folder,
   )
@@ -118,19 +120,19 @@ def _run_stage(
     title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
-    trained: tuple[str, ...],
+    rates: dict[str, float],
     images: np.ndarray,
     folder: checkpoints.StageFolder,
 ) -> None:
   """Trains, saves, and marks the folder as done."""
   devices = jax.local_devices()
   per_epoch = loader.steps_per_epoch(len(images), config.batch_size)
-  optimizer = step_lib.make_optimizer(stage, per_epoch)
+  optimizer = step_lib.make_optimizer(stage, per_epoch, rates=rates)
   step = step_lib.make_step(objective, optimizer)
   end = loop.train(
       title,
       step=parallel.parallelize(step, devices),
-      state=step_lib.create_state(variables, trained, optimizer),
+      state=step_lib.create_state(variables, tuple(rates), optimizer),
       batches=functools.partial(_batches, images, config, name),
       key=_keys(config, name)[1],
       num_steps=num_epochs * per_epoch,

@@ -1,6 +1,6 @@
 """The state of a stage, its optimiser, and its data-parallel step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.struct
@@ -46,20 +46,28 @@ def join(params: Any, batch_stats: Any) -> dict[str, Any]:
 
 
 def make_optimizer(
-    stage: Any, steps_per_epoch: int
+    stage: Any, steps_per_epoch: int, *, rates: Mapping[str, float]
 ) -> optax.GradientTransformation:
   """Adam with per-epoch decay and L2 regularisation in the gradient.
 
   Args:
     stage: fields `learning_rate`, `decay` (factor after each epoch) and `l2`.
     steps_per_epoch: updates per epoch.
+    rates: the trained nets, and for each the factor on its learning rate.
   """
-  schedule = optax.exponential_decay(
-      stage.learning_rate, steps_per_epoch, stage.decay, staircase=True
-  )
-  # Coupled: before Adam, as "L2 regularisation" says, not decoupled (AdamW).
-  return optax.chain(
-      optax.add_decayed_weights(stage.l2), optax.adam(schedule)
+
+  def adam(rate: float) -> optax.GradientTransformation:
+    schedule = optax.exponential_decay(
+        rate * stage.learning_rate, steps_per_epoch, stage.decay, staircase=True
+    )
+    # Coupled: before Adam, as "L2 regularisation" says, not decoupled (AdamW).
+    return optax.chain(
+        optax.add_decayed_weights(stage.l2), optax.adam(schedule)
+    )
+
+  return optax.partition(
+      {net: adam(rate) for net, rate in rates.items()},
+      lambda params: {net: net for net in params},
   )
 
 

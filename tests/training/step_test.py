@@ -40,7 +40,9 @@ def _build(config, name, optimizer=None):
         **kwargs,
     )
     trained = ['landmarks'] + ['features'] * (name == 'end_to_end')
-  optimizer = optimizer or step_lib.make_optimizer(config.pretrain, 10)
+  optimizer = optimizer or step_lib.make_optimizer(
+      config.pretrain, 10, rates=dict.fromkeys(trained, 1.0)
+  )
   state = step_lib.create_state(variables, trained, optimizer)
   return step_lib.make_step(objective, optimizer), state
 
@@ -144,7 +146,7 @@ def test_pretraining_lowers_its_loss():
 
 def test_l2_alone_shrinks_parameters():
   stage = ConfigDict({'learning_rate': 1e-2, 'decay': 0.9, 'l2': 5e-4})
-  optimizer = step_lib.make_optimizer(stage, 5)
+  optimizer = step_lib.make_optimizer(stage, 5, rates={'w': 1.0})
   params = {'w': jnp.array([2.0, -3.0])}
   updates, _ = optimizer.update(
       {'w': jnp.zeros(2)}, optimizer.init(params), params
@@ -154,13 +156,16 @@ def test_l2_alone_shrinks_parameters():
 
 def test_learning_rate_falls_once_per_epoch():
   stage = ConfigDict({'learning_rate': 1.0, 'decay': 0.5, 'l2': 0.0})
-  optimizer = step_lib.make_optimizer(stage, 3)
-  params = {'w': jnp.zeros(())}
+  optimizer = step_lib.make_optimizer(stage, 3, rates={'w': 1.0, 'v': 0.25})
+  params = {'w': jnp.zeros(()), 'v': jnp.zeros(())}
   state, sizes = optimizer.init(params), []
   for _ in range(9):
     # A constant gradient: Adam's update is the learning rate itself.
-    updates, state = optimizer.update({'w': jnp.ones(())}, state, params)
+    ones = {'w': jnp.ones(()), 'v': jnp.ones(())}
+    updates, state = optimizer.update(ones, state, params)
     sizes.append(-float(updates['w']))
+    # A net with a rate of its own learns by that factor slower.
+    np.testing.assert_allclose(updates['v'], 0.25 * updates['w'], rtol=1e-5)
   np.testing.assert_allclose(
       sizes, [1.0] * 3 + [0.5] * 3 + [0.25] * 3, rtol=1e-4
   )

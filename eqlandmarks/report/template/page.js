@@ -51,7 +51,7 @@ async function drawCharts() {
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
       margin: {l: 60, r: 10, t: 10, b: 50},
-      legend: {orientation: 'h', y: -0.22, yanchor: 'top'},
+      legend: {orientation: 'h', yref: 'container', y: 0, yanchor: 'bottom'},
       hovermode: 'x unified',
       hoverlabel: {bgcolor: '#222', font: {color: '#fff'}},
     };
