@@ -59,6 +59,11 @@ def run(config: Any, workdir: str, mode: str) -> None:
       *(this.workdir.records(name) for name in done),
       ablation.results(this.workdir),
   )
+  if not this.workdir.results():
+    raise errors.UserError(
+        f'workdir {this.workdir.path} holds a comparison of which no seed is '
+        'finished, expected --mode=ablation to go on with it first.'
+    )
   reporting.report(this)
 
 

@@ -56,12 +56,24 @@ def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
 
 
 def number(
-    record: dict[str, Any] | None, digits: int, *, scale: float = 1.0
+    record: dict[str, Any] | None,
+    digits: int,
+    *,
+    scale: float = 1.0,
+    spread: Sequence[str] = ('std', 'stderr'),
 ) -> str:
-  """A figure as text, with its standard deviation where it has one."""
+  """A figure as text, with its spread where it has one.
+
+  Args:
+    record: None and a figure without value give a dash.
+    digits: behind the point.
+    scale: factor on the value.
+    spread: fields of the record, the first one that is there is written.
+  """
   if record is None or record['value'] is None:
     return '-'
   text = f"{scale * record['value']:.{digits}f}"
-  if record['std'] is not None:
-    text += f" ± {scale * record['std']:.{digits}f}"
+  known = [record[field] for field in spread if record[field] is not None]
+  if known:
+    text += f' ± {scale * known[0]:.{digits}f}'
   return text

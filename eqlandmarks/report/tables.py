@@ -103,7 +103,10 @@ def points(records: Records) -> Table | None:
       (name, *(column.get(name, '') for column in cells), counts[name])
       for name in names
   ]
-  return Table('points', 'Annotated points', (*columns, 'count'), tuple(body))
+  return Table(
+      'points', 'Annotated points', (*columns, 'count'), tuple(body),
+      note=_spread_note(records),
+  )  # fmt: skip
 
 
 def accuracy(records: Records) -> Table | None:
@@ -126,7 +129,7 @@ def accuracy(records: Records) -> Table | None:
   note = (
       f"Equation (6), {protocol['warps_per_image']} warps an image; "
       f"{protocol['points_left_image']} points left the image and are masked "
-      f"({100 * protocol['masked_share']:.1f} %)."
+      f"({100 * protocol['masked_share']:.1f} %). {_spread_note(records)}"
   )
   return Table(
       'accuracy', 'Equivariance accuracy of the features',
@@ -151,7 +154,7 @@ def sample_efficiency(records: Records) -> Table | None:
   numbers = sorted({number for number, _ in by})
   body = [
       (f'{n}' + (' (all)' if n == numbers[-1] else ''), *(
-          naming.number(by.get((n, row)), digits, scale=scale)
+          naming.number(by.get((n, row)), digits, scale=scale, spread=['std'])
           for row in columns
       ))
       for n in numbers
@@ -276,5 +279,5 @@ def _seeds(records: Records) -> list[int] | None:
 def _spread_note(records: Records) -> str:
   seeds = _seeds(records)
   if not seeds:
-    return ''
+    return 'Behind ±: the standard error over images.'
   return f'Mean ± standard deviation over {len(seeds)} seeds.'

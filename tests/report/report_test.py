@@ -87,13 +87,13 @@ def test_rows_of_a_comparison_say_how_long_they_trained():
 
 def test_accuracy_and_protocol_by_hand():
   records = [
-      _record('acc', 'two_stage', 0.875, at=5.0, layer=1),
+      _record('acc', 'two_stage', 0.875, at=5.0, layer=1, stderr=0.02),
       _record('acc', 'two_stage', 1.0, at=20.0, layer=1),
       _record('acc', 'random', 0.25, at=5.0),
   ]
   table = tables.accuracy(records)
   assert table.rows == (
-      ('two-stage, layer 1', '0.875', '1.000'),
+      ('two-stage, layer 1', '0.875 ± 0.020', '1.000'),
       ('random point (floor)', '0.250', '-'),
   )
   assert '3 points left the image and are masked (12.5 %)' in table.note
