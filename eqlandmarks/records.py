@@ -17,6 +17,7 @@ A record is a dict that JSON can hold:
     protocol         all that the figure depends on
 """
 
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,3 +95,42 @@ def _merge(group: list[dict[str, Any]]) -> dict[str, Any]:
       variance = variance + np.mean([record['std'] ** 2 for record in group])
     merged['std'] = np.sqrt(variance).tolist()
   return merged
+
+
+def dataset_name(dataset: Any) -> str:
+  """What the figures are called by: a folder's own name, say."""
+  if dataset.name == 'folder':
+    return pathlib.Path(dataset.root).expanduser().resolve().name
+  return dataset.name
+
+
+def base_protocol(
+    config: Any, fit_split: Any | None, test_split: Any
+) -> dict[str, Any]:
+  """What every figure of a run depends on.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    fit_split: a `loader.Split` that the regressor is fitted on, or None.
+    test_split: a `loader.Split` that is scored.
+  """
+  fields = config.regression.to_dict()
+  fields['intercept'] = fields.pop('fit_intercept')
+  fit = None if fit_split is None else fit_split.points
+  return {
+      'image_size': config.image_size,
+      'resize': 'squashed to a square',
+      'unit': 'px at 128',
+      'num_landmarks': config.num_landmarks,
+      'fit_images': 0 if fit is None else len(fit),
+      'test_images': len(test_split),
+      'missing_in_fit': 0 if fit is None else _missing(fit),
+      'missing_in_test': _missing(test_split.points),
+      'seed': config.seed,
+      'weights': config.discover.weights.to_dict(),
+      'regression': fields,
+  }
+
+
+def _missing(points: np.ndarray) -> int:
+  return int(np.isnan(points).any(axis=-1).sum())

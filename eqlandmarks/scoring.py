@@ -4,7 +4,6 @@ docs/evaluation.md says what each metric is. Errors are in pixels of a 128-pixel
 image throughout, whatever the size of the images.
 """
 
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from eqlandmarks import errors as errors_lib
 from eqlandmarks import metrics
+from eqlandmarks import records as records_lib
 from eqlandmarks import regression
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
@@ -60,7 +60,9 @@ class Scorer:
     self._config = config
     self._description = description
     self._fit, self._test = fit_split, test_split
-    self._protocol = _protocol(config, fit_split, test_split) | protocol
+    self._protocol = (
+        records_lib.base_protocol(config, fit_split, test_split) | protocol
+    )
     # To 128 px, from pixels of the images.
     self._scale = 128.0 / config.image_size
     step = config.evaluation.curve_step
@@ -329,7 +331,7 @@ class Scorer:
       layer: int | None = None,
   ) -> dict[str, Any]:
     return {
-        'dataset': dataset_name(self._config.dataset),
+        'dataset': records_lib.dataset_name(self._config.dataset),
         'split': 'test',
         'method': method or self._method,
         'metric': metric,
@@ -342,39 +344,6 @@ class Scorer:
         'count': int(count),
         'protocol': dict(self._protocol),
     }
-
-
-def dataset_name(dataset: Any) -> str:
-  """What the figures are called by: a folder's own name, say."""
-  if dataset.name == 'folder':
-    return pathlib.Path(dataset.root).expanduser().resolve().name
-  return dataset.name
-
-
-def _protocol(
-    config: Any, fit_split: loader.Split | None, test_split: loader.Split
-) -> dict[str, Any]:
-  """All that a figure depends on."""
-  fields = config.regression.to_dict()
-  fields['intercept'] = fields.pop('fit_intercept')
-  fit = None if fit_split is None else fit_split.points
-  return {
-      'image_size': config.image_size,
-      'resize': 'squashed to a square',
-      'unit': 'px at 128',
-      'num_landmarks': config.num_landmarks,
-      'fit_images': 0 if fit is None else len(fit),
-      'test_images': len(test_split),
-      'missing_in_fit': 0 if fit is None else _missing(fit),
-      'missing_in_test': _missing(test_split.points),
-      'seed': config.seed,
-      'weights': config.discover.weights.to_dict(),
-      'regression': fields,
-  }
-
-
-def _missing(points: np.ndarray) -> int:
-  return int(np.isnan(points).any(axis=-1).sum())
 
 
 def _within(errors: np.ndarray, limit: float) -> np.ndarray:

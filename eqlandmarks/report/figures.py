@@ -10,6 +10,8 @@ import pathlib
 import matplotlib
 
 matplotlib.use('Agg')  # no screen is needed, and none may be there
+# Names inside SVG files are random else: the same results make the same files.
+matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 import matplotlib.pyplot as plt
 import matplotlib.ticker as mticker
