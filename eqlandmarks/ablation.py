@@ -77,6 +77,8 @@ def train(base: runs.Run) -> None:
 def measure(base: runs.Run) -> None:
   """Measures all that has been trained, and merges it over the seeds."""
   planned = rows(base.workdir)
+  if not planned:
+    return
   whole = [
       this
       for this in _seeds(base)
@@ -85,6 +87,20 @@ def measure(base: runs.Run) -> None:
   found = [_measure(this, planned) for this in whole]
   if found:
     base.workdir.write(_RECORDS, records_lib.over_seeds(found))
+
+
+def check_config(config: Any) -> None:
+  """Sees that every seed trains its own stage 1.
+
+  Raises:
+    UserError: stage 1 is another run's. The seeds would share it, and their
+      spread would be too small.
+  """
+  if config.pretrained:
+    raise errors.UserError(
+        f'config.pretrained is {config.pretrained!r}, expected nothing with '
+        '--mode=ablation, where every seed trains its own stage 1.'
+    )
 
 
 def check_labels(base: runs.Run) -> None:
@@ -170,10 +186,7 @@ def _make_plan(
 
 
 def _seconds(this: runs.Run, stage: str) -> float | None:
-  source = this.workdir
-  if stage == runs.PRETRAIN and this.config.pretrained:
-    source = Workdir(this.config.pretrained)
-  return source.stage(stage).summary().get('seconds_per_step')
+  return this.workdir.stage(stage).summary().get('seconds_per_step')
 
 
 def _rows(plan: Mapping[str, Any]) -> list[Row]:

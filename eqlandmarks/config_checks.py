@@ -22,6 +22,10 @@ def _is_number(value: Any) -> bool:
   return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
+def _are_distinct(values: Any) -> bool:
+  return len(set(values)) == len(values)
+
+
 def _integer(least: int) -> _Rule:
   return (
       lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
@@ -45,17 +49,19 @@ _WIDTHS = (
     'four whole numbers, the channels of the encoder blocks',
 )
 _DISTANCES = (
-    lambda v: len(v) > 0 and all(_is_number(d) and d >= 0 for d in v),
+    lambda v: len(v) > 0 and _are_distinct(v)
+    and all(_is_number(d) and d >= 0 for d in v),
     'distances of at least 0, in pixels of a 128-pixel image',
 )
 
 _LAYERS = (
-    lambda v: len(v) > 0 and all(layer in (1, 2, 3, 4) for layer in v),
-    'layers out of 1, 2, 3, 4',
+    lambda v: 1 in v and _are_distinct(v)
+    and all(type(layer) is int and 1 <= layer <= 4 for layer in v),
+    'layers out of 1, 2, 3, 4, each once, with 1 among them',
 )
 _COUNTS = (
-    lambda v: all(isinstance(n, int) and n >= 1 for n in v),
-    'whole numbers of at least 1',
+    lambda v: _are_distinct(v) and all(type(n) is int and n >= 1 for n in v),
+    'different whole numbers of at least 1',
 )
 
 _WARP = {

@@ -51,19 +51,18 @@ def run(config: Any, workdir: str, mode: str) -> None:
   for name in done:
     if mode == 'evaluate' or not this.workdir.is_evaluated(name, config):
       this.evaluate(name, name)
-  with parallel.compile_once():
-    if mode == 'ablation':
+  if mode == 'ablation':
+    with parallel.compile_once():
       ablation.train(this)
-    ablation.measure(this)
-  this.workdir.write_results(
-      *(this.workdir.records(name) for name in done),
-      ablation.results(this.workdir),
-  )
-  if not this.workdir.results():
+  ablation.measure(this)
+  sources = [this.workdir.records(name) for name in done]
+  sources.append(ablation.results(this.workdir))
+  if not any(sources):
     raise errors.UserError(
         f'workdir {this.workdir.path} holds a comparison of which no seed is '
         'finished, expected --mode=ablation to go on with it first.'
     )
+  this.workdir.write_results(*sources)
   reporting.report(this)
 
 
@@ -71,6 +70,8 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   """Checks everything that can be checked, then prepares the dataset."""
   config_checks.check(config)
   workdir.check(config)
+  if mode == 'ablation':
+    ablation.check_config(config)
   if mode in ('evaluate', 'report') and not ablation.rows(workdir):
     workdir.check_finished(runs.METHODS)
   if config.pretrained or mode == 'discover':

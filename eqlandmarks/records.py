@@ -26,6 +26,9 @@ import numpy as np
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
 
+# Metrics that are given for each landmark.
+PER_LANDMARK = ('equivariance_px', 'backward_px', 'spread_px')
+
 _SAME = ('method', 'metric', 'at', 'point', 'layer')
 
 
@@ -66,7 +69,7 @@ def over_seeds(
   return [
       _merge(group)
       for group in groups.values()
-      if not group[0]['point'].startswith('landmark ')
+      if group[0]['metric'] not in PER_LANDMARK or group[0]['point'] == 'all'
   ]
 
 
@@ -127,6 +130,7 @@ def base_protocol(
       'missing_in_fit': 0 if fit is None else _missing(fit),
       'missing_in_test': _missing(test_split.points),
       'seed': config.seed,
+      'learning_rate': config.discover.learning_rate,
       'weights': config.discover.weights.to_dict(),
       'regression': fields,
   }

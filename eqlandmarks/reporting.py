@@ -24,8 +24,16 @@ _FEW_IMAGES = 50
 
 @dataclasses.dataclass(frozen=True)
 class _Shown:
-  """A finished stage of which pictures are shown."""
+  """A finished stage of which pictures are shown.
 
+  Attributes:
+    name: of its pictures.
+    stage: its folder in the workdir.
+    label: what readers call it.
+    workdir: the run's, or that of a comparison's first seed.
+  """
+
+  name: str
   stage: str
   label: str
   workdir: Workdir
@@ -59,7 +67,7 @@ def report(this: runs.Run) -> None:
       charts=charts,
       methods=[
           page_lib.Method(
-              one.stage, one.label, one.outcome,
+              one.name, one.label, one.outcome,
               tables_lib.landmarks(one.records),
           )
           for one in shown
@@ -75,13 +83,14 @@ def report(this: runs.Run) -> None:
 def _shown(this: runs.Run) -> list[_Shown]:
   """The methods of the workdir, and of a comparison's first seed."""
   shown = [
-      _Shown(name, '', this.workdir)
+      _Shown(name, name, '', this.workdir)
       for name in this.workdir.finished(runs.METHODS)
   ]
   first = this.workdir.seed(this.config.seed)
   if ablation.results(this.workdir):
     shown += [
-        _Shown(row.stage, '', first)
+        # Apart from those of the workdir's own methods.
+        _Shown(f'compared_{row.stage}', row.stage, '', first)
         for row in ablation.rows(this.workdir)
         # What the paper shows; the curves have all lengths.
         if 'paper' in row.budgets
@@ -128,20 +137,21 @@ def _page_tables(records: list[dict[str, Any]]) -> list[tables_lib.Table]:
 
 
 def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
-  """Training curves: of stage 1 once, and of the longest row of a method."""
+  """Training curves of all that is shown, stage 1 once for each workdir."""
   made = {}
   for one in shown:
+    prefix = one.name.removesuffix(one.stage)
     for stage in (runs.PRETRAIN, one.stage):
       rows = logs.read_metrics(one.workdir.path / stage)
       if rows:
-        made[stage] = charts_lib.losses(stage, rows)
+        made[prefix + stage] = charts_lib.losses(prefix + stage, rows)
   return list(made.values())
 
 
 def _draw_pictures(
     this: runs.Run, one: _Shown, split: loader.Split
 ) -> None:
-  folder = this.workdir.figures / one.stage
+  folder = this.workdir.figures / one.name
   outcome = one.outcome
   figures.draw_sheets(
       folder,

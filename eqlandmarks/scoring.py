@@ -112,10 +112,13 @@ class Scorer:
         for name, at, value in self._summary(self._errors(predicted)):
           values.setdefault((name, at), []).append(value)
       for (name, at), found in values.items():
+        # A draw may lack every annotation that is scored.
+        found = np.array(found)[~np.isnan(found)]
         record = self._record(
-            f'samples_{name}', np.mean(found), len(self._test), at=at
+            f'samples_{name}', _mean(found), len(self._test), at=at
         )
-        record['std'] = _number(np.std(found, ddof=1)) if repeats > 1 else None
+        if len(found) > 1:
+          record['std'] = _number(np.std(found, ddof=1))
         record['protocol'] |= {'fit_images': number, 'repeats': repeats}
         records.append(record)
     return records

@@ -6,7 +6,9 @@ from sklearn import linear_model
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import geometry
 from eqlandmarks import heatmaps
+from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import scoring
@@ -189,6 +191,36 @@ def test_predictions_and_records_agree(outcome):
 
 def _select(records, **wanted):
   return [r for r in records if all(r[k] == v for k, v in wanted.items())]
+
+
+def test_acc_records_of_features_that_the_warp_carries():
+  # Coordinates on a sphere, so that cosine similarity tells them apart, carried
+  # by the warp: perfectly equivariant, up to the pixel.
+  def code(points):
+    return np.concatenate([np.cos(points / 32), np.sin(points / 32)], -1)
+
+  config, test = _config(), _split(6, 8)
+  targets = np.full((6, 1, 3, 2), np.nan, np.float32)
+  found = np.full((6, 1, 4, 3, 2), np.nan, np.float32)
+  centres = geometry.pixel_centres((32, 32))
+  for n in range(6):
+    g = warps.random_warp(
+        jax.random.key(n), (32, 32), rotation=20.0, elastic=0.03
+    )
+    moved = g(test.points[n])
+    inside = geometry.inside(moved, (32, 32))[:, None]
+    targets[n, 0] = np.where(inside, moved, np.nan)
+    features = code(np.asarray(g.inverse()(centres)))
+    found[n, 0] = metrics.match(features, code(test.points[n]))
+  seen = evaluation.Observation(None, None, None, targets, found)
+  config.evaluation.distances = (4.0,)  # one pixel of 32
+  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, test, test, {})
+  records = scorer.acc_records(seen.match_errors(), targets)
+  for layer in (1, 2, 3, 4):
+    assert _value(records, metric='acc', method='two_stage', layer=layer) == 1.0
+  (curve,) = _select(records, metric='acc_curve', method='two_stage', layer=1)
+  assert curve['value'][4:] == [1.0] * 125
+  assert curve['value'][0] < 0.1
 
 
 def test_samples_are_mean_and_deviation_over_draws(outcome):

@@ -71,6 +71,7 @@ def test_everything_promised_is_there(finished):
       'figures/accuracy_curve.svg', 'figures/sample_efficiency.png',
   ):
     assert (finished / name).stat().st_size > 0, name
+  assert not (finished / 'ablation').exists()
   assert list((finished / 'pretrain/events').glob('events.*'))
 
 
@@ -346,7 +347,10 @@ def test_what_a_comparison_needs_is_checked_before_it_trains(tmp_path):
   config = _folder_config(tmp_path / 'photos')
   with pytest.raises(errors.UserError, match='no labelled test images'):
     pipeline.run(config, str(tmp_path / 'w'), 'ablation')
-  config.evaluation.samples = (5,)
+  config.pretrained = 'other'
+  with pytest.raises(errors.UserError, match='every seed trains its own'):
+    pipeline.run(config, str(tmp_path / 'w'), 'ablation')
+  config.pretrained, config.evaluation.samples = '', (5,)
   with pytest.raises(errors.UserError, match=r'evaluation\.samples'):
     pipeline.run(config, str(tmp_path / 'w'), 'train')
   assert not (tmp_path / 'w').exists()

@@ -55,9 +55,12 @@ def test_single_landmarks_and_the_spread_of_floors_are_left_out():
   run = lambda seed: [
       _record(1.0, seed, metric='equivariance_px', point='landmark 3'),
       _record(2.0, seed, method='mean_shape'),
+      # An annotation may be called like that.
+      _record(3.0, seed, point='landmark 3'),
   ]
-  (record,) = records.over_seeds([run(0), run(1)])
-  assert (record['method'], record['std']) == ('mean_shape', None)
+  floor, annotation = records.over_seeds([run(0), run(1)])
+  assert (floor['method'], floor['std']) == ('mean_shape', None)
+  assert (annotation['metric'], annotation['value']) == ('pck', 3.0)
 
 
 def test_a_figure_that_one_seed_lacks_is_no_figure():

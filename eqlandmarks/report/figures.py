@@ -10,8 +10,6 @@ import pathlib
 import matplotlib
 
 matplotlib.use('Agg')  # no screen is needed, and none may be there
-# Names inside SVG files are random else: the same results make the same files.
-matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 import matplotlib.pyplot as plt
 import matplotlib.ticker as mticker
@@ -21,6 +19,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from eqlandmarks.report.charts import Chart
+
+# Names inside SVG files are random else: the same results make the same files.
+matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 _COLUMNS = 6
 _MARKERS = 'osD^v'
@@ -202,10 +203,18 @@ def _draw_predictions(
         markeredgewidth=1.5,
     )
     handles += axes.plot(
-        predicted[j, 1], predicted[j, 0], 'o', color=colour, label=name,
+        predicted[j, 1], predicted[j, 0], 'o', color=colour,
+        label=_literal(name),
         markersize=6, markerfacecolor='none', markeredgewidth=1.3,
     )
   return handles
+
+
+def _literal(name: str) -> str:
+  """A name as matplotlib shows it letter by letter."""
+  # A dollar would begin a formula, a leading underscore hide the name.
+  shown = name.replace('$', r'\$')
+  return f' {shown}' if shown.startswith('_') else shown
 
 
 def _save_with_legend(

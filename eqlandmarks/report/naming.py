@@ -45,9 +45,12 @@ def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
   """A row's name, with its length where lengths are compared."""
   method, budgets = row
   name = _METHODS[method]
+  protocol = next(r['protocol'] for r in records if key(r) == row)
+  if protocol.get('features_rate', 1.0) != 1.0:
+    name += f" (at {protocol['features_rate']:g} of T's rate)"
   if not budgets:
     return name
-  epochs = next(r['protocol']['epochs'] for r in records if key(r) == row)
+  epochs = protocol['epochs']
   length = f'{epochs[0]} + {epochs[1]}' if epochs[0] else f'{epochs[1]}'
   if len(budgets) == len(_BUDGETS):
     return f'{name}, {length} epochs'

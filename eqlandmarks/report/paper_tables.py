@@ -1,9 +1,8 @@
-"""The paper's Tables 1, 3, 4 and 6, filled with a run's own figures.
+"""The paper's Tables 1 to 6, filled with a run's own figures.
 
-A dataset gets those that its annotations allow: Table 1 where heads, wrists,
-elbows and shoulders are annotated, Tables 3 and 4 where eyes are. The rows of
-others are numbers that they published; where the dataset is not theirs, each
-of them says so.
+A dataset gets those that its annotations allow: Tables 1, 2 and 6 where heads,
+wrists, elbows and shoulders are annotated, Tables 3 to 5 where eyes are. What
+others published says so, and where the dataset is not theirs, that too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from eqlandmarks.report import naming
 from eqlandmarks.report import published
+from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.report.tables import Table
 
 _JOINTS = ('head', 'wrists', 'elbows', 'shoulders')
@@ -21,15 +21,49 @@ def paper_tables(records: Sequence[dict[str, Any]]) -> list[Table]:
   """The tables of the paper that a run's annotations allow."""
   dataset = records[0]['dataset']
   tables = []
-  if {r['point'] for r in records} >= {*_JOINTS}:
+  # Published shares are within 6 px, and stand beside no other ones.
+  six = any(r['metric'] == 'pck' and r['at'] == 6 for r in records)
+  if six and {r['point'] for r in records} >= {*_JOINTS}:
     tables += [_table_1(records, dataset), _table_6(records, dataset)]
+    tables += _by_samples(
+        'table2', 'Table 2: points within 6 px by annotated images, %',
+        published.BBC_SAMPLES, records, dataset == 'bbc_pose', 'BBC Pose',
+    )  # fmt: skip
   if any(r['metric'] == 'error_iod' for r in records):
     # A face is no cat: on a dataset of the paper, the other one is left out.
     if dataset not in ('celeba', 'mafl'):
       tables.append(_table_3(records, dataset))
     if dataset != 'cat_head':
       tables.append(_table_4(records, dataset))
+      tables += _by_samples(
+          'table5', 'Table 5: inter-ocular error by annotated images, %',
+          published.MAFL_SAMPLES, records, dataset in ('celeba', 'mafl'),
+          'MAFL',
+      )  # fmt: skip
   return tables
+
+
+def _by_samples(
+    name: str,
+    title: str,
+    quoted: Mapping[int, Sequence[str]],
+    records: Sequence[dict[str, Any]],
+    same: bool,
+    of: str,
+) -> list[Table]:
+  """Tables 2 and 5; none where no small numbers of images were tried."""
+  own = tables_lib.sample_efficiency(records)
+  if own is None:
+    return []
+  found = {int(row[0].split()[0]): row[1:] for row in own.rows}
+  nothing = ('',) * (len(own.columns) - 1)
+  rows = tuple(
+      (str(n), *quoted.get(n, ('', '')), *found.get(n, nothing))
+      for n in sorted({*quoted, *found})
+  )
+  heads = [_mark(method, same) for method in published.SAMPLE_METHODS]
+  columns = ('annotated images', *heads, *own.columns[1:])
+  return [Table(name, title, columns, rows, note=_note(of, same))]
 
 
 def _table_1(records: Sequence[dict[str, Any]], dataset: str) -> Table:
@@ -58,8 +92,9 @@ def _table_6(records: Sequence[dict[str, Any]], dataset: str) -> Table:
 
 
 def _own_joints(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-  rows = []
-  for metric, suffix in (('pck', ''), ('pck_original', ' (official rule)')):
+  rows, at = [], {r['metric']: r['at'] for r in records}.get('pck_original')
+  official = ' (official rule)' if at == 12 else f' ({at} px of the original)'
+  for metric, suffix in (('pck', ''), ('pck_original', official)):
     there = [r for r in records if r['metric'] == metric]
     for row in naming.keys(there):
       found = {r['point']: r for r in there if naming.key(r) == row}
@@ -142,8 +177,8 @@ def _mark(name: str, same: bool) -> str:
 
 def _note(name: str, same: bool) -> str:
   if same:
-    return f'Published rows: on {name}, as quoted in the paper.'
+    return f'Published figures: on {name}, as quoted in the paper.'
   return (
-      f'Published rows: on {name}, as quoted in the paper; these are other '
+      f'Published figures: on {name}, as quoted in the paper; these are other '
       'images, and no comparison.'
   )

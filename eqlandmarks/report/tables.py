@@ -14,6 +14,9 @@ from eqlandmarks.report import naming
 
 Records = Sequence[dict[str, Any]]
 
+# What trains nothing.
+_FLOORS = ('mean_shape', 'random')
+
 # Metric -> what a column of it is headed by, its digits, and its factor.
 METRICS = {
     'pck': ('within {at:g} px, %', 1, 100.0),
@@ -165,7 +168,8 @@ def sample_efficiency(records: Records) -> Table | None:
       ('annotated images', *(naming.label(r, records) for r in columns)),
       tuple(body),
       note=f'Mean ± standard deviation over {repeats} random draws, the same '
-      'for every method' + (' (and over seeds).' if _seeds(records) else '.'),
+      'for every method'
+      + (' (and over seeds).' if _has_seeds(records) else '.'),
   )
 
 
@@ -207,7 +211,8 @@ def protocol(records: Records) -> Table:
   """All that the figures depend on."""
   p = records[0]['protocol']
   r = p['regression']
-  seeds = p.get('seeds') or [p['seed']]
+  seeds = {s for x in records for s in _seeds_of(x['protocol'])}
+  warps = [x['protocol'] for x in records if 'warps_per_image' in x['protocol']]
   rows = [
       ('dataset, split', f"{records[0]['dataset']}, {records[0]['split']}"),
       ('landmarks K', p['num_landmarks']),
@@ -224,10 +229,21 @@ def protocol(records: Records) -> Table:
        "the image's side"),
       ('loss weights', ', '.join(f'{k} {v:g}' for k, v in
                                  p['weights'].items())),
-      ('seeds', ', '.join(map(str, seeds))),
+      ("learning rate of stage 2", f"{p['learning_rate']:g}"),
+      ('seeds', ', '.join(map(str, sorted(seeds)))),
   ]  # fmt: skip
+  if warps:
+    strengths = ', '.join(
+        f'{name} {value}' for name, value in warps[0]['warp'].items() if value
+    )
+    number = warps[0]['warps_per_image']
+    rows.append(('warps of Acc(d)', f'{number} an image: {strengths}'))
   body = tuple((name, str(value)) for name, value in rows)
   return Table('protocol', 'Protocol', ('what', 'value'), body)
+
+
+def _seeds_of(protocol: dict[str, Any]) -> list[int]:
+  return protocol.get('seeds') or [protocol['seed']]
 
 
 def headline(records: Records) -> str:
@@ -272,12 +288,18 @@ def _acc_distances(records: Records) -> list[float]:
   return sorted({r['at'] for r in records if r['metric'] == 'acc'})
 
 
-def _seeds(records: Records) -> list[int] | None:
-  return records[0]['protocol'].get('seeds')
+def _has_seeds(records: Records) -> bool:
+  return any('seeds' in r['protocol'] for r in records)
 
 
 def _spread_note(records: Records) -> str:
-  seeds = _seeds(records)
-  if not seeds:
-    return 'Behind ±: the standard error over images.'
-  return f'Mean ± standard deviation over {len(seeds)} seeds.'
+  seeds = [r['protocol']['seeds'] for r in records if 'seeds' in r['protocol']]
+  notes = []
+  if any(r['method'] not in _FLOORS and 'seed' in r['protocol']
+         for r in records):
+    notes.append('Of one run: ± the standard error over images.')
+  if seeds and len(seeds[0]) > 1:
+    notes.append(
+        f'Over {len(seeds[0])} seeds: mean ± standard deviation over them.'
+    )
+  return ' '.join(notes)

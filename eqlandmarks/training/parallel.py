@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
@@ -50,9 +51,11 @@ def compile_once() -> Iterator[None]:
   with tempfile.TemporaryDirectory() as folder:
     jax.config.update('jax_compilation_cache_dir', folder)
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    compilation_cache.reset_cache()  # JAX stays with the first folder else
     try:
       yield
     finally:
+      compilation_cache.reset_cache()
       jax.config.update('jax_compilation_cache_dir', None)
       jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
 

@@ -28,6 +28,7 @@ def _record(metric, method, value, **fields):
           'alpha': 0.1, 'intercept': False, 'origin': 'corner', 'unit': 'px',
       },
       'warps_per_image': 2, 'points_left_image': 3, 'masked_share': 0.125,
+      'learning_rate': 1e-3, 'warp': {'rotation': 20.0, 'zoom': 0.0},
   } | fields.pop('protocol', {})
   default = {
       'dataset': 'cats', 'split': 'test', 'at': None, 'point': 'all',
@@ -58,6 +59,10 @@ COMPARED = [
 ]  # fmt: skip
 
 
+# As long as a label gets.
+LONG = 'two-stage, F unfrozen, 6 + 6 epochs (epochs of stage 2, equal steps)'
+
+
 def test_summary_by_hand():
   table = tables.summary([
       _record('pck', 'two_stage', 0.5, at=6.0),
@@ -82,7 +87,7 @@ def test_rows_of_a_comparison_say_how_long_they_trained():
   assert [row[0] for row in table.rows] == [
       'two-stage, 6 + 6 epochs', 'end-to-end, 6 epochs (epochs of stage 2)'
   ]
-  assert table.note == 'Mean ± standard deviation over 3 seeds.'
+  assert 'Over 3 seeds: mean ± standard deviation' in table.note
 
 
 def test_accuracy_and_protocol_by_hand():
@@ -98,6 +103,9 @@ def test_accuracy_and_protocol_by_hand():
   )
   assert '3 points left the image and are masked (12.5 %)' in table.note
   assert ('ridge alpha', '0.1') in tables.protocol(records).rows
+  assert ('warps of Acc(d)', '2 an image: rotation 20.0') in (
+      tables.protocol(records).rows
+  )
   assert 'two-stage, layer 1' in table.to_text()
 
 
@@ -144,6 +152,9 @@ def test_table_1_marks_what_was_published_on_other_images():
   assert [row[0] for row in ablation.rows[2:]] == [
       'two-stage, 6 + 6 epochs', 'end-to-end, 6 epochs (epochs of stage 2)'
   ]
+  # Within another distance there is nothing to set beside published shares.
+  wider = [r | {'at': 10.0} for r in COMPARED]
+  assert paper_tables.paper_tables(wider) == []
   same = [r | {'dataset': 'bbc_pose'} for r in COMPARED]
   assert ('Paper (published)', '99.4', '33.5', '78.3', '93.5', '72.9') in (
       paper_tables.paper_tables(same)[0].rows
@@ -156,7 +167,13 @@ def test_tables_3_and_4_have_a_column_for_the_runs_own_k():
       _record('samples_error_iod', 'two_stage', 20.5, std=1.5,
               protocol={'fit_images': 2, 'repeats': 10}),
   ]
-  cats, faces = paper_tables.paper_tables(records)
+  cats, faces, few = paper_tables.paper_tables(records)
+  assert few.columns[1:] == (
+      'Jakab et al. 2018 (published, other images)',
+      'Paper (published, other images)', 'two-stage',
+  )
+  assert few.rows[0] == ('1', '12.89 ± 3.2', '11.12 ± 2.1', '')
+  assert few.rows[1] == ('2', '', '', '20.50 ± 1.50')
   assert cats.columns == ('method', 'K = 10', 'K = 20', 'K = 3')
   assert cats.rows[-2:] == (
       ('two-stage, 2 images', '', '', '20.50 ± 1.50'),
@@ -270,6 +287,7 @@ def _page(**fields):
       'equivariance_px', 'two_stage', value, point=f'landmark {k}'
   )
   ranked = tables.landmarks([own(0, 2.0), own(1, 1.0), own(2, 3.0)])
+  other = tables.landmarks([own(0, 1.0), own(1, 2.0), own(2, 3.0)])
   records = [
       *COMPARED,
       _curve('acc_curve', 'two_stage', [0.0, 0.9], layer=1, std=[0.0, 0.1]),
@@ -280,8 +298,8 @@ def _page(**fields):
       'tables': [tables.protocol(records), tables.summary(COMPARED)],
       'charts': charts.from_records(records),
       'methods': [
-          page.Method('two_stage', 'two-stage', outcome, ranked),
-          page.Method('end_to_end', 'end-to-end', outcome, ranked),
+          page.Method('two_stage', LONG, outcome, ranked),
+          page.Method('end_to_end', 'end-to-end', outcome, other),
       ],
       'images': rng.integers(0, 256, (4, 32, 32, 3), np.uint8),
       'point_names': ('nose</script>', 'tail'),
@@ -417,8 +435,24 @@ def test_pairs_show_the_layer_and_method_that_are_chosen(opened):
   before = place()
   opened.select_option('#pair-layer', '3')
   assert place() != before
+
+
+def test_only_the_best_are_the_shown_methods_best(opened):
+  shown = lambda: {
+      mark.get_attribute('data-k')
+      for mark in opened.locator('#sheet .mark:visible').all()
+  }
+  opened.locator('#best').fill('1')
+  assert shown() == {'1'}
   opened.select_option('#method', '1')
   assert opened.locator('.landmark-table:visible').count() == 1
+  assert shown() == {'0'}
+  # Sorting the table changes no landmark's reliability.
+  head = '.landmark-table:not([hidden]) thead th:nth-child(2) button'
+  opened.click(head)
+  opened.click(head)
+  opened.locator('#best').fill('2')
+  assert shown() == {'0', '1'}
 
 
 def test_the_report_needs_no_jax():

@@ -269,7 +269,10 @@ function dressRow(row) {
 }
 
 function dressTable(table) {
-  for (const row of table.tBodies[0].rows) dressRow(row);
+  [...table.tBodies[0].rows].forEach((row, rank) => {
+    row.dataset.rank = rank;
+    dressRow(row);
+  });
   [...table.tHead.rows[0].cells].forEach((cell, column) => {
     const button = document.createElement('button');
     button.type = 'button';
@@ -295,19 +298,15 @@ function startLandmarks() {
   for (const table of document.querySelectorAll('.landmark-table table')) {
     dressTable(table);
   }
-  onChange('method', () => {
-    const select = document.getElementById('method');
-    for (const part of document.querySelectorAll('.landmark-table')) {
-      part.hidden = part.dataset.method !== select.value;
-    }
-    drawLandmarks(chosen('method'));
-  });
   const best = document.getElementById('best');
-  if (!best) return;
   const count = document.getElementById('best-count');
-  // As they are listed, that is, from the most reliable one unless resorted.
-  const ranked = () => [...document.querySelectorAll(
-    '.landmark-table:not([hidden]) tr[data-k]')].map((r) => Number(r.dataset.k));
+  // By reliability, however the table is sorted at the moment.
+  const ranked = () => {
+    const rows = [...document.querySelectorAll(
+      '.landmark-table:not([hidden]) tr[data-k]')];
+    rows.sort((a, b) => a.dataset.rank - b.dataset.rank);
+    return rows.map((row) => Number(row.dataset.k));
+  };
   const show = (number) => {
     off.clear();
     ranked().slice(number).forEach((k) => off.add(k));
@@ -315,7 +314,16 @@ function startLandmarks() {
     count.textContent = number;
     applySwitches();
   };
-  count.textContent = best.value;
+  onChange('method', () => {
+    const select = document.getElementById('method');
+    for (const part of document.querySelectorAll('.landmark-table')) {
+      part.hidden = part.dataset.method !== select.value;
+    }
+    // Landmark 3 of one method has nothing to do with that of another.
+    pinned = null;
+    drawLandmarks(chosen('method'));
+    show(Number(best.value));
+  });
   best.addEventListener('input', () => show(Number(best.value)));
   document.getElementById('all-on').addEventListener(
     'click', () => show(ranked().length));
