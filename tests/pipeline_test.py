@@ -134,7 +134,7 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   assert _digest(workdir) == _digest(finished)
   # Each stage was cut once, and went on from where it had been saved.
   assert saves.count(('pretrain', 1)) == 1
-  assert saves.count(('discover', 1)) == 1
+  assert saves.count(('two_stage', 1)) == 1
   same = [
       r for r in json.loads((finished / 'results.json').read_text())
       if r['method'] != 'end_to_end'
