@@ -50,7 +50,7 @@ def compile_once() -> Iterator[None]:
   least = jax.config.jax_persistent_cache_min_compile_time_secs
   with tempfile.TemporaryDirectory() as folder:
     jax.config.update('jax_compilation_cache_dir', folder)
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
     compilation_cache.reset_cache()  # JAX stays with the first folder else
     try:
       yield
