@@ -56,6 +56,13 @@ async function drawCharts() {
       hoverlabel: {bgcolor: '#222', font: {color: '#fff'}},
     };
     layout.xaxis.automargin = layout.yaxis.automargin = true;
+    if (innerWidth < 640) {
+      // A legend of one entry a line, which takes nothing from the plot.
+      const names = chart.data.filter((line) => line.showlegend !== false);
+      layout.legend.font = {size: 9};
+      document.getElementById('chart-' + chart.name).style.height =
+        `${320 + 22 * names.length}px`;
+    }
     await Plotly.newPlot('chart-' + chart.name, chart.data, layout, {
       responsive: true,
       displaylogo: false,
