@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eqlandmarks.records import FLOORS
 from eqlandmarks.report import naming
 from eqlandmarks.report import tables
 
@@ -173,7 +174,7 @@ def _by_row(records: Records, everything: Records) -> list[Series]:
   series = []
   for number, row in enumerate(naming.keys(records)):
     (record,) = [r for r in records if naming.key(r) == row][:1]
-    floor = row[0] in ('mean_shape', 'random')
+    floor = row[0] in FLOORS
     colour = _FLOOR if floor else _COLOURS[number % len(_COLOURS)]
     label = naming.label(row, everything)
     series.append(_series(label, record, colour, 'dash' if floor else 'solid'))

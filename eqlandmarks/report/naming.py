@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from eqlandmarks.records import FLOORS
+
 _METHODS = {
     'two_stage': 'two-stage',
     'unfrozen': 'two-stage, F unfrozen',
@@ -22,7 +24,7 @@ Key = tuple[str, tuple[str, ...]]
 
 def key(record: dict[str, Any]) -> Key:
   """What a record's row is known by."""
-  if record['method'] in ('mean_shape', 'random'):
+  if record['method'] in FLOORS:
     return record['method'], ()  # a floor has no length
   return record['method'], tuple(record['protocol'].get('budgets', ()))
 

@@ -10,12 +10,10 @@ from typing import Any
 
 import tabulate
 
+from eqlandmarks.records import FLOORS
 from eqlandmarks.report import naming
 
 Records = Sequence[dict[str, Any]]
-
-# What trains nothing.
-_FLOORS = ('mean_shape', 'random')
 
 # Metric -> what a column of it is headed by, its digits, and its factor.
 METRICS = {
@@ -295,7 +293,7 @@ def _has_seeds(records: Records) -> bool:
 def _spread_note(records: Records) -> str:
   seeds = [r['protocol']['seeds'] for r in records if 'seeds' in r['protocol']]
   notes = []
-  if any(r['method'] not in _FLOORS and 'seed' in r['protocol']
+  if any(r['method'] not in FLOORS and 'seed' in r['protocol']
          for r in records):
     notes.append('Of one run: ± the standard error over images.')
   if seeds and len(seeds[0]) > 1:
