@@ -41,6 +41,7 @@ setuptools.setup(
         'pillow>=11,<14',
         'plotly>=6,<8',
         'scikit-learn>=1.5,<2',
+        'scipy>=1.11,<2',
         'tabulate>=0.9,<1',
         'tensorflow-datasets>=4.9.9,<5',
         'tqdm>=4.66,<5',

@@ -45,21 +45,27 @@ def get_config() -> ConfigDict:
 
 def _dataset() -> ConfigDict:
   dataset = ConfigDict()
-  # signer (built in) or folder (your images).
+  # signer (built in), folder (your images), bbc_pose, cat_head or celeba.
   dataset.name = 'signer'
   # Where prepared datasets are kept; '' is WORKDIR/data.
   dataset.cache = ''
+  # Training images of up to so many GiB are held in memory, in the
+  # accelerator's own where there is one; more are read from disk batch by
+  # batch.
+  dataset.memory_gib = 4.0
   # For signer: images of each split, and the seed they are drawn from.
   dataset.num_train = 1000
   dataset.num_validation = 500
   dataset.num_test = 500
   dataset.seed = 0
-  # For folder: the folder of images, searched with all its subfolders.
+  # For all but signer: the folder of the data. That of `folder` is searched
+  # for images with all its subfolders.
   dataset.root = ''
-  # '' (none), the path of a table (path,split,NAME_x,NAME_y,...), or
-  # deeplabcut.
+  # For folder: '' (none), the path of a table (path,split,NAME_x,NAME_y,...),
+  # or deeplabcut.
   dataset.labels = ''
-  # The two annotated points whose distance normalises the error: 'left,right'.
+  # For folder: the two annotated points whose distance normalises the error,
+  # 'left,right'.
   dataset.eyes = ''
   # Points scored together: 'ears=left_ear+right_ear,eyes=left_eye+right_eye'.
   dataset.groups = ''
@@ -75,6 +81,17 @@ def _dataset() -> ConfigDict:
   dataset.skip_bad = False
   # A labelled point outside its image: error (stop) or missing (leave it out).
   dataset.outside = 'error'
+  # For bbc_pose, cat_head and celeba (docs/benchmarks.md): what is cut out of
+  # the images, with how many of their pixels beside the joints for bbc_pose.
+  dataset.crop = ''
+  dataset.crop_margin = 0.0
+  # For celeba: whose choice of images for the stages and for the regressor.
+  dataset.stage_rule = 'lmdis'
+  dataset.fit_rule = 'mafl'
+  # For cat_head: a file that names photos to leave out.
+  dataset.exclude_list = ''
+  # Go on with a part of the dataset, instead of stopping.
+  dataset.partial = False
   return dataset
 
 

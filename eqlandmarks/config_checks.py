@@ -10,6 +10,7 @@ from eqlandmarks import geometry
 from eqlandmarks import models
 from eqlandmarks import regression
 from eqlandmarks import warps
+from eqlandmarks.datasets import registry
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -95,7 +96,9 @@ _RULES = {
     'batch_size': _integer(1),
     'dtype': _one_of('float32', 'bfloat16'),
     'dataset': {
-        'name': _one_of('signer', 'folder'),
+        'name': _one_of(*registry.NAMES),
+        'memory_gib': _NOT_NEGATIVE,
+        'crop_margin': _NOT_NEGATIVE,
         'seed': _SEED,
         'outside': _one_of('error', 'missing'),
         'test_share': _number(lambda v: 0 <= v < 1, 'a share below 1'),

@@ -159,7 +159,8 @@ class Model:
         landmarks[0],
         jnp.sqrt(heatmaps.spread(probabilities[0])),
         moved,
-        push(g, points),
+        # A point may lie outside the picture, with a crop: nothing to find.
+        push(g, _inside(points, shape)),
         jnp.stack(found, axis=1),
     )
 

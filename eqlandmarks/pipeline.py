@@ -124,7 +124,11 @@ def _check_data(this: runs.Run, mode: str) -> None:
       _count(this, description.stage_split), config.batch_size
   )
   if description.fit_split and description.test_split:
-    scoring.samples(config.evaluation, _count(this, description.fit_split))
+    scoring.samples(
+        config.evaluation,
+        _count(this, description.fit_split),
+        partial=bool(description.partial),
+    )
   elif config.evaluation.samples:
     raise errors.UserError(
         f'config.evaluation.samples is {config.evaluation.samples}, but there '

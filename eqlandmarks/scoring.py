@@ -20,13 +20,23 @@ from eqlandmarks.datasets import loader
 _SAMPLES = (1, 5, 10, 50, 100, 500, 1000, 5000)
 
 
-def samples(evaluation: Any, count: int) -> tuple[int, ...]:
+def samples(
+    evaluation: Any, count: int, *, partial: bool = False
+) -> tuple[int, ...]:
   """How many of `count` annotated images the regressor is tried on.
+
+  Args:
+    evaluation: the config's `evaluation` fields.
+    count: how many annotated images there are to fit on.
+    partial: the dataset is there in part only: numbers beyond what there is
+      are left out.
 
   Raises:
     UserError: the config asks for more than there are.
   """
   asked = tuple(evaluation.samples)
+  if partial:
+    asked = tuple(n for n in asked if n <= count)
   if any(n > count for n in asked):
     raise errors_lib.UserError(
         f'config.evaluation.samples is {asked}, but the regressor is fitted on '
@@ -61,7 +71,10 @@ class Scorer:
     self._description = description
     self._fit, self._test = fit_split, test_split
     self._protocol = (
-        records_lib.base_protocol(config, fit_split, test_split) | protocol
+        records_lib.base_protocol(config, fit_split, test_split)
+        | description.protocol
+        | {'partial': description.partial}
+        | protocol
     )
     # To 128 px, from pixels of the images.
     self._scale = 128.0 / config.image_size
@@ -98,7 +111,10 @@ class Scorer:
     """
     records = []
     repeats = self._config.evaluation.repeats
-    for number in samples(self._config.evaluation, len(self._fit)):
+    partial = bool(self._description.partial)
+    for number in samples(
+        self._config.evaluation, len(self._fit), partial=partial
+    ):
       values: dict[tuple[str, float | None], list[float]] = {}
       for repeat in range(repeats):
         draw = np.random.default_rng([number, repeat]).choice(
@@ -335,7 +351,7 @@ class Scorer:
   ) -> dict[str, Any]:
     return {
         'dataset': records_lib.dataset_name(self._config.dataset),
-        'split': 'test',
+        'split': self._description.test_split or 'test',
         'method': method or self._method,
         'metric': metric,
         'at': at,

@@ -35,6 +35,9 @@ class Description:
     fit_split: the split on which the regressor is fitted, or ''.
     test_split: the split on which everything is scored, or ''.
     notes: lines that the program shows once (counts of left-out files, say).
+    protocol: what every figure depends on besides the split: the crop, say, and
+      which images were trained on.
+    partial: '', or in words how much of the dataset is there.
   """
 
   point_names: tuple[str, ...]
@@ -44,6 +47,8 @@ class Description:
   fit_split: str
   test_split: str
   notes: tuple[str, ...] = ()
+  protocol: dict[str, str] = dataclasses.field(default_factory=dict)
+  partial: str = ''
 
   def to_metadata(self) -> tfds.core.MetadataDict:
     """The form that tfds stores beside the records."""
@@ -77,10 +82,12 @@ def example_features(
       'points': tfds.features.Tensor(
           shape=(max(num_points, 1), 2), dtype=np.float32
       ),
-      # (height, width) of the user's own image, in pixels.
-      'original_size': tfds.features.Tensor(shape=(2,), dtype=np.int32),
+      # (height, width) of what the picture shows, in the file's own pixels.
+      'original_size': tfds.features.Tensor(shape=(2,), dtype=np.float32),
       # The file's path below the dataset's root, or the example's number.
       'id': tfds.features.Text(),
+      # SHA-256 of the file's bytes: equal files have equal ones.
+      'digest': tfds.features.Text(),
   })
 
 

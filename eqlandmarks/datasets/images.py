@@ -88,9 +88,24 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
   return any(fnmatch.fnmatchcase(path, canonical(p)) for p in patterns)
 
 
-def decode(path: pathlib.Path) -> Image.Image:
-  """Decodes an image to 8-bit RGB, as displayed; see the module's docstring."""
-  with _opened(path) as image:
+def read(path: pathlib.Path) -> bytes:
+  """The bytes of an image's file."""
+  try:
+    return path.read_bytes()
+  except OSError as error:
+    raise UserError(
+        f'{path}: cannot be read ({error.strerror}), expected an intact image'
+    ) from error
+
+
+def decode(path: pathlib.Path, content: bytes | None = None) -> Image.Image:
+  """Decodes an image to 8-bit RGB, as displayed; see the module's docstring.
+
+  Args:
+    path: the file, or its name in messages where there is a `content`.
+    content: the bytes of the file, if they have been read already.
+  """
+  with _opened(path, content) as image:
     return _to_rgb(ImageOps.exif_transpose(image))
 
 
@@ -106,17 +121,35 @@ def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   return height, width
 
 
+def resize(
+    image: Image.Image, size: int, box: tuple[float, ...] | None = None
+) -> Image.Image:
+  """An image, or a box of it, squashed to `size` x `size`.
+
+  Args:
+    image: any image.
+    size: side of the result, in pixels.
+    box: (left, top, right, bottom) within the image, in pixels from its top
+      left corner, not necessarily whole ones.
+  """
+  # Pillow widens the triangle filter when it shrinks, which is anti-aliasing;
+  # unlike Lanczos it does not ring around edges.
+  return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+
+
+def to_png(image: Image.Image) -> bytes:
+  """An image as the bytes of a PNG file."""
+  buffer = io.BytesIO()
+  image.save(buffer, 'PNG')
+  return buffer.getvalue()
+
+
 def load_resized(
     path: pathlib.Path, size: int
 ) -> tuple[bytes, tuple[int, int]]:
   """The image squashed to `size` x `size` as PNG, and its (height, width)."""
   image = decode(path)
-  # Pillow widens the triangle filter when it shrinks, which is anti-aliasing;
-  # unlike Lanczos it does not ring around edges.
-  small = image.resize((size, size), Image.Resampling.BILINEAR)
-  buffer = io.BytesIO()
-  small.save(buffer, 'PNG')
-  return buffer.getvalue(), (image.height, image.width)
+  return to_png(resize(image, size)), (image.height, image.width)
 
 
 def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:
@@ -174,7 +207,9 @@ def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
+def _opened(
+    path: pathlib.Path, content: bytes | None = None
+) -> Iterator[Image.Image]:
   """An open image; whatever goes wrong until it closes becomes a UserError."""
   try:
     with warnings.catch_warnings():
@@ -183,7 +218,7 @@ def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
       # Opened here, because Pillow 13 garbles turned TIFF files that it maps
       # into memory, which it does with paths.
       with (
-          open(path, 'rb') as file,
+          open(path, 'rb') if content is None else io.BytesIO(content) as file,
           Image.open(file, formats=_FORMATS) as image,
       ):
         yield image

@@ -1,7 +1,7 @@
 """Labels made by hand: a csv table, or a DeepLabCut project.
 
 Both forms, like Lightning Pose's, hold x, y in pixels of the image as
-displayed, with the CENTRE of the top-left pixel at 0. `to_stored` is the one
+displayed, with the CENTRE of the top-left pixel at 0. `to_ours` is the one
 place that turns them into this project's (row, column) with that centre at
 (0.5, 0.5).
 """
@@ -19,21 +19,16 @@ from eqlandmarks.errors import UserError
 DEEPLABCUT = deeplabcut.NAME
 
 
-def to_stored(
-    points: np.ndarray, original_size: tuple[int, int], size: int
-) -> np.ndarray:
-  """(x, y) from a label file to (row, column) in the stored square image.
+def to_ours(points: np.ndarray) -> np.ndarray:
+  """(x, y) of label files to this project's (row, column).
 
   Args:
     points: [J, 2] (x, y) in pixels of the image, top-left centre at 0.
-    original_size: (height, width) of the image as displayed.
-    size: side of the stored square image.
 
   Returns:
-    [J, 2] float32 on [0, size], top-left centre at (0.5, 0.5).
+    [J, 2] (row, column) in the same pixels, top-left centre at (0.5, 0.5).
   """
-  scale = size / np.asarray(original_size, np.float64)
-  return ((points[:, ::-1] + 0.5) * scale).astype(np.float32)
+  return points[:, ::-1] + 0.5
 
 
 def label_files(

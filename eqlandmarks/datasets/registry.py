@@ -4,8 +4,13 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
+from eqlandmarks.datasets import bbc_pose
+from eqlandmarks.datasets import cat_head
+from eqlandmarks.datasets import celeba
 from eqlandmarks.datasets import folder
 from eqlandmarks.datasets import signer
+
+NAMES = ('signer', 'folder', 'bbc_pose', 'cat_head', 'celeba')
 
 
 def make_builder(
@@ -34,8 +39,30 @@ def make_builder(
         seed=dataset.seed,
         **common,
     )
+  common['root'] = dataset.root
+  if dataset.name == 'bbc_pose':
+    return bbc_pose.BBCPose(
+        crop=dataset.crop,
+        crop_margin=dataset.crop_margin,
+        partial=dataset.partial,
+        **common,
+    )
+  if dataset.name == 'cat_head':
+    return cat_head.CatHead(
+        crop=dataset.crop,
+        exclude_list=dataset.exclude_list,
+        partial=dataset.partial,
+        **common,
+    )
+  if dataset.name == 'celeba':
+    return celeba.CelebA(
+        crop=dataset.crop,
+        stage_rule=dataset.stage_rule,
+        fit_rule=dataset.fit_rule,
+        partial=dataset.partial,
+        **common,
+    )
   return folder.Folder(
-      root=dataset.root,
       labels=dataset.labels,
       eyes=dataset.eyes,
       groups=dataset.groups,

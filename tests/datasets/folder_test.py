@@ -33,7 +33,8 @@ def description(builder):
 
 
 def planned(builder):
-  return builder._plan.splits
+  splits = builder._plan().splits
+  return {name: [item.id for item in splits[name]] for name in splits}
 
 
 def prepared(builder):
@@ -219,8 +220,9 @@ def test_points_outside_count_as_missing(root):
   builder = build(root, labels='labels.csv', outside='missing')
   assert planned(builder)['train'] == ['0.png']
   assert '2.png' in planned(builder)['unlabelled']
-  points = builder._plan.points['0.png']
-  np.testing.assert_array_equal(points, [[-0.5, 19.5], [np.nan] * 2])
+  (item,) = builder._plan().splits['train']
+  # x = -0.5, y = 19.5 is the left edge, and the lower one of 20 rows.
+  np.testing.assert_array_equal(item.points, [[20, 0], [np.nan] * 2])
   assert description(builder).notes[0].startswith('outside: 2 points')
 
 

@@ -1,6 +1,6 @@
 """The tfds builder of the drawn pictures."""
 
-import io
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import images
 from eqlandmarks.datasets.signer.person import JOINTS
 from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.scene import render
@@ -35,8 +36,7 @@ class Signer(tfds.core.GeneratorBasedBuilder):
   """
 
   name = 'signer'
-  VERSION = tfds.core.Version('1.0.0')
-  RELEASE_NOTES = {'1.0.0': 'First version.'}  # noqa: RUF012
+  VERSION = tfds.core.Version('1.1.0')
 
   def __init__(
       self,
@@ -94,12 +94,12 @@ class Signer(tfds.core.GeneratorBasedBuilder):
   def _generate_examples(self, split: str):
     for index in examples.with_progress(range(self.counts[split]), split):
       image, points = render(self.seed, split, index, self.image_size)
-      encoded = io.BytesIO()
       # Arrays would need TensorFlow's encoder; tfds passes bytes through.
-      Image.fromarray(image).save(encoded, format='PNG')
+      encoded = images.to_png(Image.fromarray(image))
       yield index, {
-          'image': encoded.getvalue(),
+          'image': encoded,
           'points': points,
-          'original_size': np.full(2, self.image_size, np.int32),
+          'original_size': np.full(2, self.image_size, np.float32),
           'id': f'{split}/{index:06d}',
+          'digest': hashlib.sha256(encoded).hexdigest(),
       }

@@ -1,0 +1,137 @@
+"""What the builders of published benchmarks share.
+
+A benchmark has an expected number of everything. What is on disk is counted,
+and where it is another number, that is said, since a figure on a part of a
+benchmark must not stand beside figures on all of it.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Sequence
+
+from eqlandmarks.datasets import fields
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass
+class Audit:
+  """Compares what is on disk with what should be there.
+
+  Attributes:
+    root: the dataset's folder.
+    partial: whether a part of the dataset will do.
+    findings: how the data on disk are partial; empty when they are whole.
+  """
+
+  root: pathlib.Path
+  partial: bool
+  findings: list[str] = dataclasses.field(default_factory=list)
+
+  def expect(self, what: str, found: int, expected: int, reason: str) -> None:
+    """Compares a count.
+
+    Args:
+      what: the counted things, and where they are.
+      found: how many there are.
+      expected: how many there should be.
+      reason: what a difference is likely due to.
+
+    Raises:
+      UserError: they differ, and `partial` is not set.
+    """
+    if found != expected:
+      self.fail(f'{what}: found {found}, expected {expected}', reason)
+
+  def fail(self, text: str, reason: str) -> None:
+    """Raises a UserError, or takes a note where `partial` is set."""
+    if not self.partial:
+      raise UserError(
+          f'{text}; likely {reason}. --config.dataset.partial=True goes on '
+          'with what is there'
+      )
+    self.findings.append(text)
+
+  def existing(
+      self, names: Sequence[str], paths: Sequence[pathlib.Path], listed: str
+  ) -> list[int]:
+    """Which of the listed files exist; those missing are a finding.
+
+    Args:
+      names: what a message calls the files.
+      paths: the files.
+      listed: what lists them.
+    """
+    known = _files_in({path.parent for path in paths})
+    there = [i for i, path in enumerate(paths) if path in known]
+    if len(there) < len(names):
+      first = next(i for i in range(len(paths)) if paths[i] not in known)
+      self.fail(
+          f'{listed}: {len(names) - len(there)} of the {len(names)} images '
+          f'that it names are not on disk, the first is {names[first]}; '
+          f'expected {paths[first]}',
+          'an archive that was unpacked in part',
+      )
+    return there
+
+  @property
+  def notes(self) -> list[str]:
+    """Lines for the user."""
+    return [f'partial data: {finding}' for finding in self.findings]
+
+
+def checked_root(root: str, dataset: str, layout: str) -> pathlib.Path:
+  """The dataset's folder, which must be there.
+
+  Args:
+    root: the field `dataset.root`.
+    dataset: the dataset's name.
+    layout: what is expected in the folder.
+  """
+  if not str(root or '').strip():
+    raise UserError(
+        f'config.dataset.root: found nothing, expected the folder of {dataset}:'
+        f' {layout} (docs/benchmarks.md)'
+    )
+  return fields.checked_root(root)
+
+
+def first_existing(
+    root: pathlib.Path, candidates: Iterable[str]
+) -> pathlib.Path | None:
+  """The first of some paths below the root that exists."""
+  for candidate in candidates:
+    if (root / candidate).exists():
+      return root / candidate
+  return None
+
+
+def required(
+    root: pathlib.Path, candidates: Sequence[str], what: str
+) -> pathlib.Path:
+  """Like `first_existing`; there must be one."""
+  path = first_existing(root, candidates)
+  if path is None:
+    raise UserError(
+        f'config.dataset.root: found no {what} below {root}, expected '
+        f'{" or ".join(candidates)} (docs/benchmarks.md)'
+    )
+  return path
+
+
+def one_of(field: str, value: str, choices: Sequence[str]) -> str:
+  """Checks a field against its choices."""
+  if value not in choices:
+    raise UserError(
+        f'config.dataset.{field} is {value!r}, expected one of '
+        f'{", ".join(choices)}'
+    )
+  return value
+
+
+def _files_in(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
+  # One listing of a folder is far quicker than a question for every file.
+  known: set[pathlib.Path] = set()
+  for folder in folders:
+    if folder.is_dir():
+      known.update(folder.iterdir())
+  return known

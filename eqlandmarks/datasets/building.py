@@ -1,0 +1,205 @@
+"""What all builders of image files share: preparing, and leaving nothing half.
+
+A builder decides in `_plan` what is stored; here, images are read, cropped and
+resized, and written as array_record without TensorFlow.
+"""
+
+import abc
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import images
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+  """An image to be stored.
+
+  Attributes:
+    id: unique in its split; what users know the image by.
+    path: its file.
+    points: `[J, 2]`, (row, column) in pixels of the image as displayed, the
+      centre of its top-left pixel at (0.5, 0.5), NaN where missing; may lie
+      outside the image.
+    box: what is cut out; None for the whole image.
+    clip: whether the box ends where the image does. It goes on beyond, else.
+    shape: (height, width) that the image must have; None for any.
+  """
+
+  id: str
+  path: pathlib.Path
+  points: np.ndarray
+  box: crops.Box | None = None
+  clip: bool = False
+  shape: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What to store: the items of each split, and what is said of them."""
+
+  splits: dict[str, Sequence[Item]]
+  description: examples.Description
+
+
+class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
+  """Base of the builders that prepare image files.
+
+  The prepared copy is found again by a fingerprint of all that decides what is
+  written, so that other fields or changed data are prepared anew.
+
+  Args:
+    image_size: side of the stored square images, in pixels.
+    fingerprint: what the copy is found by, besides `image_size`.
+    arguments: those of the subclass's constructor, by which tfds pickles it.
+    **kwargs: for the tfds builder: `data_dir`, `file_format`.
+  """
+
+  # Raise a builder's own when what it stores changes, so that copies are made
+  # anew.
+  VERSION = tfds.core.Version('1.1.0')
+
+  def __init__(
+      self,
+      *,
+      image_size: int,
+      fingerprint: str,
+      arguments: dict[str, Any],
+      **kwargs: Any,
+  ):
+    self._image_size = image_size
+    kwargs.setdefault('file_format', 'array_record')
+    config = tfds.core.BuilderConfig(name=f'{image_size}px-{fingerprint}')
+    super().__init__(config=config, **kwargs)
+    self._original_state = dict(kwargs, image_size=image_size, **arguments)
+
+  @abc.abstractmethod
+  def _plan(self) -> Plan:
+    """Decides what is stored, and finds what is wrong with the data."""
+
+  def _read(self, item: Item) -> tuple[bytes, np.ndarray]:
+    """The encoded bytes of an item's image, and its points."""
+    return images.read(item.path), item.points
+
+  @functools.cached_property
+  def _planned(self) -> Plan:
+    return self._plan()
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    # A prepared copy has passed all checks; its fingerprint says that nothing
+    # has changed since.
+    if (self.data_path / 'dataset_info.json').exists():
+      stored = json.loads((self.data_path / 'metadata.json').read_text())
+      description = examples.Description.from_metadata(stored)
+    else:
+      description = self._planned.description
+    return tfds.core.DatasetInfo(
+        builder=self,
+        features=examples.example_features(
+            self._image_size, len(description.point_names)
+        ),
+        metadata=description.to_metadata(),
+        **self._about(),
+    )
+
+  def _about(self) -> dict[str, Any]:
+    """Fields of `DatasetInfo`: what the dataset is, and whose."""
+    return {'description': type(self).__doc__.splitlines()[0]}
+
+  def download_and_prepare(self, **kwargs: Any) -> None:
+    """Prepares the images; on failure nothing stays behind in `data_dir`."""
+    try:
+      super().download_and_prepare(**kwargs)
+    except OSError as error:
+      raise UserError(
+          f'{self.data_dir_root}: the dataset cannot be prepared there '
+          f'({error.strerror or error}), expected a folder with room'
+      ) from error
+    finally:
+      self._tidy()
+
+  def _tidy(self) -> None:
+    """Removes what tfds leaves behind when it fails.
+
+    It removes its half-written files itself, but not the folders that it made,
+    nor its place for downloads, of which there are none.
+    """
+    downloads = pathlib.Path(self.data_dir_root) / 'downloads'
+    parents = pathlib.Path(self.data_dir).parents[:2]
+    for folder in (downloads / 'extracted', downloads, *parents):
+      with contextlib.suppress(OSError):  # it is absent, or not empty
+        folder.rmdir()
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+    del dl_manager  # nothing is downloaded
+    return {
+        split: self._generate_examples(split, items)
+        for split, items in self._planned.splits.items()
+    }
+
+  def _generate_examples(self, split: str, items: Sequence[Item]):
+    for item in examples.with_progress(items, split):
+      yield item.id, self._example(item)
+
+  def _example(self, item: Item) -> dict[str, Any]:
+    content, known = self._read(item)
+    image, size = images.decode(item.path, content), self._image_size
+    box = _checked_box(item, image.height, image.width)
+    points = np.full((max(len(known), 1), 2), np.nan, np.float32)
+    points[: len(known)] = box.to_stored(known, size)
+    return {
+        'image': images.to_png(crops.cut(image, box, size)),
+        'points': points,
+        'original_size': np.array(box.shape, np.float32),
+        'id': item.id,
+        'digest': hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _checked_box(item: Item, height: int, width: int) -> crops.Box:
+  """What is cut out of an image of this size."""
+  if item.shape not in (None, (height, width)):
+    raise UserError(
+        f'{item.path}: is {width} x {height} pixels, expected '
+        f'{item.shape[1]} x {item.shape[0]}'
+    )
+  box = item.box or crops.Box(0.0, 0.0, height, width)
+  if not box.is_sound(height, width):
+    raise UserError(
+        f'{item.path}: its points ask for a crop of {box.shape[1]:.0f} x '
+        f'{box.shape[0]:.0f} pixels from ({box.left:.0f}, {box.top:.0f}), '
+        f'expected a part of the {width} x {height} image'
+    )
+  return box.clipped(height, width) if item.clip else box
+
+
+def fingerprint(*parts: Any) -> str:
+  """A short hash of values that JSON can hold, and of bytes."""
+  digest = hashlib.sha256()
+  for part in parts:
+    known = part if isinstance(part, bytes) else json.dumps(part).encode()
+    digest.update(hashlib.sha256(known).digest())
+  return digest.hexdigest()[:16]
+
+
+def digest(path: pathlib.Path) -> str:
+  """The SHA-256 of a file, read piece by piece."""
+  try:
+    with open(path, 'rb') as file:
+      return hashlib.file_digest(file, 'sha256').hexdigest()
+  except OSError as error:
+    raise UserError(
+        f'{path}: cannot be read ({error.strerror}), expected a file'
+    ) from error

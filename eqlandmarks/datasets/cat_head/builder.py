@@ -1,0 +1,217 @@
+"""The tfds builder of Cat Head."""
+
+import os
+import pathlib
+from typing import Any
+
+from eqlandmarks.datasets import benchmark
+from eqlandmarks.datasets import building
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.cat_head import points
+from eqlandmarks.datasets.cat_head import raw
+from eqlandmarks.datasets.cat_head import release
+from eqlandmarks.errors import UserError
+
+CROPS = ('head', 'central', 'whole')
+
+
+class CatHead(building.ImageBuilder):
+  """Cat Head: heads of cats, seven of the nine annotated points.
+
+  Splits `train` and `test`. The regressor is fitted on `train`, which also
+  trains both stages. Two forms of the data are read:
+
+  * lmdis-rep's release, heads that are cropped already, with the paper's split
+    (7747 and 1257 images). `crop` is `head` for the image as it is.
+  * the photos as first published. The release's crop was never published, so
+    the crop is ours (it is that of Lorenz et al., too): a square twice as large
+    as the box of the seven points, about its centre; beyond the photo, its edge
+    goes on. The split is by the release's lists where they are in the root, and
+    ours otherwise: CAT_06 for the test.
+
+  `central` is the central 80 % of a head, on which lmdis-rep evaluates; `whole`
+  is the whole photo.
+
+  The two ear tips are left out, as in the literature. The eyes' distance
+  normalises the error.
+
+  Args:
+    root: the folder with `data/cat_images` and `data/cat_data`, or with
+      `CAT_00` to `CAT_06`.
+    crop: one of `CROPS`.
+    exclude_list: '' or a file that names photos to leave out, see
+      `raw.excluded`; for the photos as first published.
+    partial: whether a part of the dataset will do.
+    image_size: side of the stored square images, in pixels.
+    **kwargs: for the tfds builder: `data_dir`, `file_format`.
+  """
+
+  name = 'cat_head'
+  MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+  The paper's data are the release of lmdis-rep: cat_images.tar.gz and
+  cat_data.tar.gz from http://files.ytzhang.net/lmdis-rep/release-v1/cat/, so
+  that
+
+      ROOT/data/cat_images/...
+      ROOT/data/cat_data/cat_train_images.txt, cat_train_keypoints.mat,
+                         cat_test_images.txt, cat_test_keypoints.mat
+
+  Or the photos as first published: CAT_DATASET_01.zip, CAT_DATASET_02.zip and
+  00000003_015.jpg.cat (which replaces a wrong file) from
+  https://archive.org/download/CAT_DATASET/, so that
+
+      ROOT/CAT_00/00000001_000.jpg, 00000001_000.jpg.cat ... ROOT/CAT_06/...
+      ROOT/00000003_015.jpg.cat
+
+  Name the folder: --config=configs/cat_head.py --config.dataset.root=ROOT
+  """
+
+  def __init__(
+      self,
+      *,
+      root: str | os.PathLike[str],
+      crop: str = 'head',
+      exclude_list: str = '',
+      partial: bool = False,
+      image_size: int = 100,
+      **kwargs: Any,
+  ):
+    self._root = benchmark.checked_root(
+        root, 'Cat Head', 'data/cat_images and data/cat_data, or CAT_00 to '
+        'CAT_06',
+    )  # fmt: skip
+    self._crop = benchmark.one_of('crop', crop, CROPS)
+    self._partial = partial
+    self._base = release.find(self._root)
+    self._excluded = _exclude_file(exclude_list, self._base)
+    if self._base is None and not raw.folders(self._root):
+      raise UserError(
+          'config.dataset.root: found neither data/cat_images nor CAT_00 '
+          f'below {self._root}, expected Cat Head in one of its two forms '
+          '(docs/benchmarks.md)'
+      )
+    super().__init__(
+        image_size=image_size,
+        fingerprint=building.fingerprint(
+            str(self._root.resolve()), crop, partial, *self._state()
+        ),
+        arguments=dict(
+            root=root, crop=crop, exclude_list=exclude_list, partial=partial
+        ),
+        **kwargs,
+    )
+
+  def _state(self) -> list[Any]:
+    """All on disk that decides what is written, but for the images' content."""
+    if self._base is not None:
+      files = [f for s in release.LISTS for f in release.files(self._base, s)]
+      listing = sorted(
+          str(path) for path in (self._base / 'cat_images').rglob('*')
+      )
+    else:
+      files = [*raw.lists(self._root).values(), *self._excluded]
+      replacement = self._root / (pathlib.Path(raw.REPLACED).name + '.cat')
+      files += [replacement] if replacement.is_file() else []
+      listing = []
+      for folder in raw.folders(self._root):
+        for path in sorted(folder.iterdir()):
+          listing.append(str(path))
+          if path.suffix == '.cat':
+            files.append(path)
+    return [listing, [building.digest(path) for path in files]]
+
+  def _about(self) -> dict[str, Any]:
+    return {
+        'description': type(self).__doc__,
+        'homepage': 'https://archive.org/details/CAT_DATASET',
+        'citation': _CITATION,
+        'license': 'No licence is known for the photos.',
+    }
+
+  def _plan(self) -> building.Plan:
+    audit = benchmark.Audit(self._root, self._partial)
+    notes: list[str] = []
+    if self._base is not None:
+      rule = 'lmdis-rep'
+      splits = {
+          split: release.items(self._base, split, self._crop, audit)
+          for split in release.LISTS
+      }
+    else:
+      splits, rule = self._raw_splits(audit, notes)
+    for split, items in splits.items():
+      if not items:
+        raise UserError(
+            f'{self._root}: found no image of split {split}, expected at least '
+            'one'
+        )
+    count = sum(map(len, splits.values()))
+    return building.Plan(splits, examples.Description(
+        point_names=points.NAMES,
+        groups=points.GROUPS,
+        eyes=points.NAMES[:2],
+        stage_split='train',
+        fit_split='train',
+        test_split='test',
+        notes=(*audit.notes, *notes),
+        protocol={'crop': self._crop_text(), 'split_rule': rule},
+        partial=f'{count} images' if audit.findings else '',
+    ))  # fmt: skip
+
+  def _raw_splits(
+      self, audit: benchmark.Audit, notes: list[str]
+  ) -> tuple[dict[str, list[building.Item]], str]:
+    pairs = raw.photos(self._root, audit, notes)
+    for path in self._excluded:
+      pairs = raw.without(pairs, raw.excluded(path), path, audit, notes)
+    splits, rule = raw.assigned(self._root, list(pairs), audit)
+    notes.append(f'split: {rule}')
+    return {
+        split: [raw.item(name, pairs[name], self._crop) for name in names]
+        for split, names in splits.items()
+    }, rule
+
+  def _crop_text(self) -> str:
+    if self._crop == 'whole':
+      return 'whole'
+    made = 'as released' if self._base is not None else 'square by true points'
+    return f'{self._crop}, {made}'
+
+
+def _exclude_file(
+    exclude_list: str, base: pathlib.Path | None
+) -> list[pathlib.Path]:
+  """The file of the field, if it is given."""
+  if not exclude_list:
+    return []
+  path = pathlib.Path(exclude_list).expanduser()
+  if not path.is_file():
+    raise UserError(
+        f'config.dataset.exclude_list: there is no file {path}, expected a '
+        'list of photos to leave out'
+    )
+  if base is not None:
+    raise UserError(
+        f"config.dataset.exclude_list is '{exclude_list}', expected '' with "
+        'the cropped release, whose lists say what is in'
+    )
+  return [path]
+
+
+_CITATION = """\
+@inproceedings{zhang2008cat,
+  title={Cat Head Detection - How to Effectively Exploit Shape and Texture
+         Features},
+  author={Zhang, Weiwei and Sun, Jian and Tang, Xiaoou},
+  booktitle={European Conference on Computer Vision},
+  year={2008}
+}
+@inproceedings{zhang2018unsupervised,
+  title={Unsupervised Discovery of Object Landmarks as Structural
+         Representations},
+  author={Zhang, Yuting and Guo, Yijie and Jin, Yixin and Luo, Yijun and
+          He, Zhiyuan and Lee, Honglak},
+  booktitle={Conference on Computer Vision and Pattern Recognition},
+  year={2018}
+}
+"""

@@ -1,0 +1,220 @@
+"""The photos as first published: CAT_00 to CAT_06 with a .cat file each."""
+
+import hashlib
+import json
+import pathlib
+import re
+
+from eqlandmarks.datasets import benchmark
+from eqlandmarks.datasets import building
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.cat_head import points
+from eqlandmarks.datasets.cat_head import release
+from eqlandmarks.errors import UserError
+
+NUM_FOLDERS = 7
+# Photos of one cat follow each other in a folder, so the split is by folders:
+# the last one is for the test, where no lists say otherwise.
+TEST_FOLDER = 'CAT_06'
+
+# The archive's annotation of this photo is wrong. The right file is published
+# beside it, and goes into the root or in the wrong one's place.
+REPLACED = 'CAT_00/00000003_015.jpg'
+REPLACEMENT_MD5 = '5f2be98abb9fb72fe02bd81408801b72'
+# What the archive has in its stead: annotations of a photo that is not there.
+_SUPERFLUOUS = 'CAT_00/00000003_019.jpg.cat'
+_URL = 'https://archive.org/download/CAT_DATASET/00000003_015.jpg.cat'
+
+
+def folders(root: pathlib.Path) -> list[pathlib.Path]:
+  """The folders CAT_00 to CAT_06, those that are there."""
+  return sorted(
+      path
+      for path in root.iterdir()
+      if re.fullmatch('CAT_0[0-6]', path.name.upper()) and path.is_dir()
+  )
+
+
+def photos(
+    root: pathlib.Path, audit: benchmark.Audit, notes: list[str]
+) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
+  """Each photo's file and its .cat file, by its name 'CAT_0x/NAME.jpg'."""
+  found = folders(root)
+  audit.expect(
+      f'{root}: folders CAT_00 to CAT_06', len(found), NUM_FOLDERS,
+      'an archive that was not unpacked (there are two, CAT_DATASET_01.zip and '
+      'CAT_DATASET_02.zip)',
+  )  # fmt: skip
+  pairs = {}
+  for folder in found:
+    names = {path.name for path in folder.iterdir()}
+    for name in sorted(n for n in names if n.lower().endswith('.jpg')):
+      key = f'{folder.name.upper()}/{name}'
+      if key == REPLACED:
+        if (marks := _replacement(root, folder, notes)) is not None:
+          pairs[key] = (folder / name, marks)
+      elif f'{name}.cat' in names:
+        pairs[key] = (folder / name, folder / f'{name}.cat')
+      else:
+        audit.fail(
+            f'{folder / name}: has no annotations, expected {name}.cat beside '
+            'it', 'an archive that was unpacked in part',
+        )  # fmt: skip
+    for name in sorted(n for n in names if n.lower().endswith('.cat')):
+      key = f'{folder.name.upper()}/{name}'
+      if name[: -len('.cat')] not in names and key != _SUPERFLUOUS:
+        audit.fail(
+            f'{folder / name}: there is no photo to these annotations, '
+            f'expected {name[: -len(".cat")]} beside it',
+            'an archive that was unpacked in part',
+        )  # fmt: skip
+  return pairs
+
+
+def _replacement(
+    root: pathlib.Path, folder: pathlib.Path, notes: list[str]
+) -> pathlib.Path | None:
+  """The right annotations of the photo whose own are wrong."""
+  name = REPLACED.split('/')[1] + '.cat'
+  for path in (root / name, folder / name):
+    if path.is_file() and _md5(path) == REPLACEMENT_MD5:
+      return path
+  notes.append(
+      f'{REPLACED} is left out: its annotations are wrong in the archive; the '
+      f'right ones are {_URL}, expected in {root}'
+  )
+  return None
+
+
+def _md5(path: pathlib.Path) -> str:
+  # By which the file is published; nothing here is a secret.
+  return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def excluded(path: pathlib.Path) -> set[str]:
+  """The photos that a user's list leaves out.
+
+  Args:
+    path: a text file with a name on each line, 'CAT_00/00000001_011.jpg' or
+      without the folder; or a JSON file whose 'remove' has, for each folder, a
+      list of names, as https://github.com/zylamarek/cat-dataset has.
+
+  Raises:
+    UserError: the file has another form.
+  """
+  if path.suffix.lower() != '.json':
+    return set(text_files.read_names(path))
+  try:
+    lists = json.loads('\n'.join(text_files.read_lines(path)))['remove']
+    names = {f'{f.upper()}/{name}' for f in lists for name in lists[f]}
+  except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    names = set()
+  if not names:
+    raise UserError(
+        f"{path}: found no names, expected JSON such as "
+        '{"remove": {"CAT_00": ["00000001_011.jpg"]}}'
+    )
+  return names
+
+
+def without(
+    pairs: dict[str, tuple[pathlib.Path, pathlib.Path]],
+    names: set[str],
+    path: pathlib.Path,
+    audit: benchmark.Audit,
+    notes: list[str],
+) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
+  """The photos that are not among the excluded names."""
+  keys = {name for key in pairs for name in (key, key.split('/')[1])}
+  unknown = sorted(names - keys - {REPLACED, REPLACED.split('/')[1]})
+  if unknown:
+    audit.fail(
+        f'{path}: {len(unknown)} of {len(names)} names are no photos here, the '
+        f'first is {unknown[0]}; expected such as CAT_00/00000001_011.jpg',
+        'another dataset, or one that was unpacked in part',
+    )  # fmt: skip
+  kept = {
+      key: pair for key, pair in pairs.items()
+      if key not in names and key.split('/')[1] not in names
+  }
+  notes.append(f'exclude_list: {len(pairs) - len(kept)} photos are left out')
+  return kept
+
+
+def lists(root: pathlib.Path) -> dict[str, pathlib.Path]:
+  """The lists of the paper's split, where the user has put them in the root."""
+  found = {
+      split: benchmark.first_existing(root, names)
+      for split, names in release.LISTS.items()
+  }
+  return {split: path for split, path in found.items() if path}
+
+
+def assigned(
+    root: pathlib.Path, names: list[str], audit: benchmark.Audit
+) -> tuple[dict[str, list[str]], str]:
+  """Which photos are for training and which for the test, and by which rule."""
+  given = lists(root)
+  if len(given) == 1:
+    (path,) = given.values()
+    raise UserError(
+        f'{path}: found the list of one split only, expected that of the other '
+        f'one beside it ({" and ".join(n[0] for n in release.LISTS.values())})'
+    )
+  if given:
+    return _by_lists(given, names, audit), 'by the lists in the root'
+  there = sorted({name.split('/')[0] for name in names})
+  if TEST_FOLDER in there and len(there) > 1:
+    test = [name for name in names if name.startswith(TEST_FOLDER)]
+    rule = f'ours, since there are no lists: {TEST_FOLDER} is the test'
+  else:
+    test = names[-max(1, len(names) // 7):]
+    rule = f'ours, for a part of the data: the last {len(test)} are the test'
+  return {
+      'train': [name for name in names if name not in set(test)], 'test': test
+  }, rule
+
+
+def _by_lists(
+    given: dict[str, pathlib.Path], names: list[str], audit: benchmark.Audit
+) -> dict[str, list[str]]:
+  known, splits = set(names), {}
+  for split, path in given.items():
+    listed = [
+        # Lines are output_yixin/CAT_0x/NAME.jpg, or the like.
+        '/'.join(name.split('/')[-2:]) for name in text_files.read_names(path)
+    ]
+    audit.expect(
+        f'{path}: {split} images', len(listed), release.EXPECTED[split],
+        'another list of that name',
+    )  # fmt: skip
+    missing = [name for name in listed if name not in known]
+    if missing:
+      audit.fail(
+          f'{path}: {len(missing)} of {len(listed)} names are no photos here, '
+          f'the first is {missing[0]}; expected names such as '
+          'CAT_00/00000001_000.jpg',
+          'an archive that was unpacked in part',
+      )  # fmt: skip
+    splits[split] = [name for name in listed if name in known]
+  return splits
+
+
+def item(
+    name: str, pair: tuple[pathlib.Path, pathlib.Path], crop: str
+) -> building.Item:
+  """A photo with its points and crop.
+
+  Args:
+    name: 'CAT_0x/NAME.jpg'.
+    pair: the photo's file, and its .cat file.
+    crop: 'head', 'central' or 'whole'.
+  """
+  known = points.read_cat(pair[1])
+  box = None
+  if crop != 'whole':
+    box = crops.square(known)
+    if crop == 'central':
+      box = box.shrunk(points.CENTRAL)
+  return building.Item(id=name, path=pair[0], points=known, box=box)

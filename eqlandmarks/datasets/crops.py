@@ -1,0 +1,101 @@
+"""Boxes that benchmarks cut out of their images, and points within them.
+
+**Convention.** Boxes and points are (row, column) in pixels of the image, from
+its top left corner: the centre of the top-left pixel is (0.5, 0.5). A box may
+reach beyond the image; there, the image's edge pixels go on.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from PIL import Image
+
+from eqlandmarks.datasets import images
+
+# A box this many times as large as the image shows next to nothing of it: the
+# points that it was made from are wrong.
+_LARGEST = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+  """A rectangle; its edges need not be whole pixels."""
+
+  top: float
+  left: float
+  bottom: float
+  right: float
+
+  @property
+  def shape(self) -> tuple[float, float]:
+    """(height, width), in pixels."""
+    return self.bottom - self.top, self.right - self.left
+
+  def clipped(self, height: int, width: int) -> 'Box':
+    """The part of the box that lies in an image."""
+    return Box(
+        max(self.top, 0.0), max(self.left, 0.0),
+        min(self.bottom, height), min(self.right, width),
+    )  # fmt: skip
+
+  def shrunk(self, share: float) -> 'Box':
+    """What is left when a share of the box is cut off on every side."""
+    rows, columns = (share * side for side in self.shape)
+    return Box(
+        self.top + rows, self.left + columns,
+        self.bottom - rows, self.right - columns,
+    )  # fmt: skip
+
+  def is_sound(self, height: int, width: int) -> bool:
+    """Whether the box shows something of an image."""
+    part = self.clipped(height, width).shape
+    largest = _LARGEST * max(height, width)
+    return min(part) > 0 and max(self.shape) <= largest
+
+  def to_stored(self, points: np.ndarray, size: int) -> np.ndarray:
+    """Points `[J, 2]` of the image, in pixels of the box at `size` x `size`."""
+    origin = np.array([self.top, self.left])
+    return ((points - origin) * size / np.array(self.shape)).astype(np.float32)
+
+
+def around(points: np.ndarray, margin: float) -> Box:
+  """The points' bounding box with a margin on all sides.
+
+  Args:
+    points: `[J, 2]`, of which at least one is not NaN.
+    margin: in pixels.
+  """
+  low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+  return _box(low - margin, high + margin)
+
+
+def centred(points: np.ndarray, half: float) -> Box:
+  """The square of side 2 * `half` about the centre of the points' box."""
+  low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+  centre = (low + high) / 2
+  return _box(centre - half, centre + half)
+
+
+def square(points: np.ndarray) -> Box:
+  """The square twice as large as the points' box, about its centre."""
+  low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+  return centred(points, float(max(high - low)))
+
+
+def cut(image: Image.Image, box: Box, size: int) -> Image.Image:
+  """The box of an image, resized to `size` x `size` in one step."""
+  over = (-box.left, -box.top, box.right - image.width,
+          box.bottom - image.height)  # fmt: skip
+  left, top, right, bottom = (math.ceil(max(x, 0)) for x in over)
+  if left or top or right or bottom:
+    pixels = np.pad(
+        np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode='edge'
+    )
+    image = Image.fromarray(pixels)
+  moved = (box.left + left, box.top + top, box.right + left, box.bottom + top)
+  return images.resize(image, size, moved)
+
+
+def _box(low: np.ndarray, high: np.ndarray) -> Box:
+  return Box(*map(float, (*low, *high)))

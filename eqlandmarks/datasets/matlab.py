@@ -1,0 +1,92 @@
+"""Reading MATLAB files through SciPy, with one line for whatever is wrong."""
+
+import pathlib
+import warnings
+from typing import Any
+
+import numpy as np
+import scipy.io
+
+from eqlandmarks.errors import UserError
+
+
+def load(path: pathlib.Path, variable: str) -> Any:
+  """A variable of a .mat file, as SciPy gives it.
+
+  Args:
+    path: the file.
+    variable: its name in the file.
+
+  Raises:
+    UserError: the file is damaged, of version 7.3, or has no such variable.
+  """
+  try:
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')  # of duplicate variables, say
+      content = scipy.io.loadmat(path, variable_names=[variable])
+  except NotImplementedError as error:  # SciPy reads no HDF5
+    raise UserError(
+        f'{path}: is a MATLAB 7.3 file, expected an earlier form (in MATLAB: '
+        'save -v7)'
+    ) from error
+  # Damaged files make SciPy raise nearly anything.
+  except Exception as error:
+    reason = ' '.join(str(error).split()) or type(error).__name__
+    raise UserError(
+        f'{path}: cannot be read ({reason[:200]}), expected an intact MATLAB '
+        'file'
+    ) from error
+  if variable not in content:
+    raise UserError(
+        f"{path}: found no variable '{variable}', expected one"
+    )
+  return content[variable]
+
+
+def numbers(value: Any, where: str) -> np.ndarray:
+  """A numeric array as float64.
+
+  Raises:
+    UserError: it is something else.
+  """
+  array = np.asarray(value)
+  if array.dtype.kind not in 'iufb':
+    raise UserError(
+        f'{where}: found values of type {array.dtype}, expected numbers'
+    )
+  return array.astype(np.float64)
+
+
+def points_of_images(
+    path: pathlib.Path, num_images: int, num_points: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """`gt` and `hw` of the landmark files that lmdis-rep ships.
+
+  Args:
+    path: the file.
+    num_images: how many images its list has.
+    num_points: annotated points per image.
+
+  Returns:
+    `[N, J, 2]` points, (row, column) in pixels with the centre of the top-left
+    pixel at (0.5, 0.5), and `[N, 2]` the (height, width) that they refer to. In
+    the file, that centre is at 0.
+  """
+  points = numbers(load(path, 'gt'), f"{path}, 'gt'")
+  sizes = numbers(load(path, 'hw'), f"{path}, 'hw'")
+  for name, array, shape in (
+      ('gt', points, (num_images, num_points, 2)),
+      ('hw', sizes, (num_images, 2)),
+  ):
+    if array.shape != shape:
+      found = ' x '.join(map(str, array.shape))
+      raise UserError(
+          f"{path}: '{name}' is {found}, expected "
+          f'{" x ".join(map(str, shape))}, one entry for each image listed'
+      )
+  if not (np.isfinite(points).all() and (sizes > 0).all()):
+    raise UserError(
+        f"{path}: found a 'gt' that is not finite or an 'hw' that is not "
+        'above 0, expected coordinates in pixels'
+    )
+  return points + 0.5, sizes
