@@ -15,6 +15,7 @@ from eqlandmarks import runs
 from eqlandmarks import scoring
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import unpacked
 from eqlandmarks.training import parallel
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
@@ -104,6 +105,7 @@ def _prepare(config: Any, workdir: Workdir) -> tfds.core.DatasetBuilder:
   # tfds speaks of downloads; nothing is downloaded here.
   with contextlib.redirect_stdout(io.StringIO()):
     builder.download_and_prepare()
+    unpacked.unpack(builder)
   counts = ', '.join(
       f'{name} {split.num_examples}'
       for name, split in builder.info.splits.items()
@@ -120,8 +122,8 @@ def _check_data(this: runs.Run, mode: str) -> None:
       `evaluation.samples`, or none where a mode needs them.
   """
   description, config = this.description, this.config
-  loader.steps_per_epoch(
-      _count(this, description.stage_split), config.batch_size
+  loader.num_steps(
+      _count(this, description.stage_split), config.batch_size, num_epochs=1
   )
   if description.fit_split and description.test_split:
     scoring.samples(

@@ -128,8 +128,12 @@ class Run:
     )
     self.workdir.add_outcome(name, outcome, self.config)
 
-  def _images(self) -> Any:
-    return self.load(self.description.stage_split).images
+  def _images(self) -> loader.Images:
+    return loader.open_images(
+        self.builder,
+        self.description.stage_split,
+        memory_gib=self.config.dataset.memory_gib,
+    )
 
 
 def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:

@@ -36,6 +36,7 @@ _FREE = (
     'checkpoint.',
     'ablation.num_seeds',
     'dataset.cache',
+    'dataset.memory_gib',
     'discover.train_features',
 )
 _RECORDS = 'records.json'

@@ -91,12 +91,14 @@ def example_features(
   })
 
 
-def with_progress(items: Sequence[_Item], split: str) -> Iterator[_Item]:
+def with_progress(
+    items: Sequence[_Item], split: str, *, doing: str = 'prepare'
+) -> Iterator[_Item]:
   """Yields what a split is prepared from, under a bar on standard error."""
   # The context ends the bar's line before an error is reported.
   with tqdm.tqdm(
       items,
-      desc=f'prepare {split}',
+      desc=f'{doing} {split}',
       unit=' images',
       total=len(items),
       mininterval=0.5,

@@ -2,10 +2,13 @@
 
 Grain draws the order from (seed, epoch) by index, so that batch number i is a
 function of the seed alone: a run resumes at any step without iterator state.
+Epochs follow each other without a gap: every image is seen once in each, and a
+batch may hold the last images of one and the first ones of the next.
 """
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Protocol
 
 import grain
 import numpy as np
@@ -13,6 +16,23 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
 from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import unpacked
+
+# Batches that are read ahead of their turn, and by how many threads.
+_AHEAD = 16
+_THREADS = 4
+
+
+class Images(Protocol):
+  """Images `[N, S, S, 3]`, uint8: an array, or one that lies on disk."""
+
+  shape: tuple[int, ...]
+
+  def __len__(self) -> int:
+    """N."""
+
+  def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+    """Those of some rows, `[B, S, S, 3]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,27 +63,41 @@ def describe(builder: tfds.core.DatasetBuilder) -> examples.Description:
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
-  """Decodes a split into memory, in the stored order of its ids.
+  """Reads a split into memory, in the order of its ids.
 
   Args:
     builder: a prepared builder of `eqlandmarks.datasets`.
-    split: a tfds split expression, such as 'train+unlabelled'.
+    split: names of splits, such as 'train+unlabelled'.
   """
-  source = builder.as_data_source(split=split)
-  records = [source[i] for i in range(len(source))]
-  # tfds stores examples in the order of a hash; users expect that of names.
-  records.sort(key=lambda record: record['id'])
+  table = unpacked.open_table(builder, split)
+  pixels = unpacked.open_pixels(builder, split)
   num_points = len(describe(builder).point_names)
   return Split(
-      images=np.stack([record['image'] for record in records]),
-      points=np.stack([record['points'] for record in records])[:, :num_points],
-      ids=tuple(record['id'].decode() for record in records),
-      original_sizes=np.stack([record['original_size'] for record in records]),
+      images=pixels[np.arange(len(pixels))],
+      points=table.points[:, :num_points],
+      ids=tuple(map(str, table.ids)),
+      original_sizes=table.original_sizes,
   )
 
 
-def steps_per_epoch(num_images: int, batch_size: int) -> int:
-  """Batches in an epoch; images that do not fill one wait for another epoch.
+def open_images(
+    builder: tfds.core.DatasetBuilder, split: str, *, memory_gib: float
+) -> Images:
+  """The images of a split: in memory if they fit, or else on disk.
+
+  Args:
+    builder: a prepared builder of `eqlandmarks.datasets`.
+    split: names of splits, such as 'train+unlabelled'.
+    memory_gib: how many GiB they may take.
+  """
+  pixels = unpacked.open_pixels(builder, split)
+  if np.prod(pixels.shape, dtype=np.int64) > memory_gib * 2**30:
+    return pixels
+  return pixels[np.arange(len(pixels))]
+
+
+def num_steps(num_images: int, batch_size: int, num_epochs: int) -> int:
+  """Whole batches in a number of epochs.
 
   Raises:
     UserError: there are fewer images than one batch holds.
@@ -73,28 +107,66 @@ def steps_per_epoch(num_images: int, batch_size: int) -> int:
         f'batch_size is {batch_size}, but the training images are only '
         f'{num_images}; expected a batch_size of at most {num_images}.'
     )
-  return num_images // batch_size
+  return num_epochs * num_images // batch_size
 
 
 def batches(
-    images: np.ndarray, *, batch_size: int, seed: int, start: int
+    images: Images,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[np.ndarray]:
   """Batches of images, newly shuffled in every epoch, without end.
 
   Args:
-    images: `[N, ...]`.
-    batch_size: images per batch.
+    images: what to read from; batches are read ahead of their turn.
+    batch_size: images per batch, over all processes together.
     seed: what the order depends on.
     start: number of the first batch to yield.
+    shard: number of this process, and how many there are: each gets its part
+      of every batch, so that together they see what one would.
 
   Yields:
-    `[batch_size, ...]`.
+    `[batch_size / processes, ...]`.
   """
-  order = (
-      grain.MapDataset.source(range(len(images)))
-      .shuffle(seed=seed)
-      .batch(batch_size, drop_remainder=True)
-      .repeat()
+  rows = rows_of_batches(
+      len(images), batch_size=batch_size, seed=seed, shard=shard
   )
-  for number in range(start, len(order)):
-    yield images[order[number]]
+  yield from (
+      rows[start:]
+      .map(images.__getitem__)
+      .to_iter_dataset(
+          grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=_AHEAD)
+      )
+  )
+
+
+def rows_of_batches(
+    num_images: int,
+    *,
+    batch_size: int,
+    seed: int,
+    shard: tuple[int, int] = (0, 1),
+) -> grain.MapDataset[np.ndarray]:
+  """Which images are in a batch: its number -> rows `[B / processes]`.
+
+  Raises:
+    ValueError: the batch cannot be shared equally.
+  """
+  number, count = shard
+  if batch_size % count:
+    raise ValueError(
+        f'batch_size is {batch_size}, expected a multiple of {count} processes.'
+    )
+  part = slice(
+      number * batch_size // count, (number + 1) * batch_size // count
+  )
+  return (
+      grain.MapDataset.source(range(num_images))
+      .shuffle(seed=seed)
+      .repeat()
+      .batch(batch_size, drop_remainder=True, batch_fn=np.asarray)
+      .map(lambda rows: rows[part])
+  )

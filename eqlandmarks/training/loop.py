@@ -41,7 +41,7 @@ def train(
     *,
     step: Callable[..., tuple[step_lib.TrainState, dict[str, jax.Array]]],
     state: step_lib.TrainState,
-    batches: Callable[[int], Iterator[np.ndarray]],
+    batches: Callable[[int], Iterator[np.ndarray | jax.Array]],
     key: jax.Array,
     num_steps: int,
     folder: checkpoints.StageFolder,
@@ -54,8 +54,8 @@ def train(
     title: the stage's name, for the progress bar.
     step: a mapped step, see `step.parallelize`.
     state: the fresh state; it is used up.
-    batches: from a step's number to the uint8 batches `[B, H, W, 3]` from that
-      step on.
+    batches: from a step's number to the uint8 batches from that step on, of
+      the form that `step` takes, `[devices, B / devices, H, W, 3]`.
     key: the stage's PRNG key.
     num_steps: updates of the whole stage.
     folder: where checkpoints and metrics go.
@@ -75,9 +75,8 @@ def train(
       for number, images in zip(
           range(start, num_steps), batches(start), strict=False
       ):
-        sharded = images.reshape(len(devices), -1, *images.shape[1:])
-        state, metrics = step(state, sharded, key)
-        run.record(number + 1, metrics, len(images))
+        state, metrics = step(state, images, key)
+        run.record(number + 1, metrics, images.shape[0] * images.shape[1])
         late = time.monotonic() - last_save > checkpoint.every_seconds
         if run.logged and (late or number + 1 == num_steps):
           checkpointer.save(number + 1, state)

@@ -78,6 +78,21 @@ def parallelize(
   )
 
 
+def gather(devices: Sequence[jax.Device]) -> Callable[..., jax.Array]:
+  """Maps the choice of rows over devices that all hold the same array.
+
+  Returns:
+    From a replicated `[N, ...]` and rows `[devices, B / devices]` to
+    `[devices, B / devices, ...]`, where the mapped step wants it.
+  """
+  return jax.pmap(
+      lambda array, rows: array[rows],
+      axis_name=AXIS,
+      in_axes=(None, 0),
+      devices=devices,
+  )
+
+
 def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
   """Puts a tree on all devices as the mapped step returns it.
 

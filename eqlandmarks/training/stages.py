@@ -1,6 +1,7 @@
 """The stages: pretrain, discover (F frozen or not), end-to-end."""
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import feeding
 from eqlandmarks.training import loop
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
@@ -23,7 +25,7 @@ _STREAMS = {'pretrain': 1, 'discover': 2}
 
 def pretrain(
     config: Any,
-    images: np.ndarray,
+    images: loader.Images,
     folder: checkpoints.StageFolder,
     *,
     num_epochs: int,
@@ -32,7 +34,7 @@ def pretrain(
 
   Args:
     config: a config with the fields of configs/common.py.
-    images: uint8 `[N, S, S, 3]`, the training images.
+    images: uint8 `[N, S, S, 3]`, the training images, in memory or on disk.
     folder: where the stage is kept; it is resumed where it holds a part.
     num_epochs: passes over the images.
   """
@@ -61,7 +63,7 @@ def pretrain(
 
 def discover(
     config: Any,
-    images: np.ndarray,
+    images: loader.Images,
     folder: checkpoints.StageFolder,
     *,
     title: str,
@@ -73,7 +75,7 @@ def discover(
 
   Args:
     config: a config with the fields of configs/common.py.
-    images: uint8 `[N, S, S, 3]`, the training images.
+    images: uint8 `[N, S, S, 3]`, the training images, in memory or on disk.
     folder: where the stage is kept; it is resumed where it holds a part.
     title: what the progress bar calls it.
     features: stage 1's variables of F; None starts from those that stage 1
@@ -121,21 +123,26 @@ def _run_stage(
     objective: Any,
     variables: dict[str, nets_lib.Variables],
     rates: dict[str, float],
-    images: np.ndarray,
+    images: loader.Images,
     folder: checkpoints.StageFolder,
 ) -> None:
   """Trains, saves, and marks the folder as done."""
   devices = jax.local_devices()
-  per_epoch = loader.steps_per_epoch(len(images), config.batch_size)
-  optimizer = step_lib.make_optimizer(stage, per_epoch, rates=rates)
+  num_steps = loader.num_steps(len(images), config.batch_size, num_epochs)
+  optimizer = step_lib.make_optimizer(
+      stage,
+      num_images=len(images),
+      batch_size=config.batch_size,
+      rates=rates,
+  )
   step = step_lib.make_step(objective, optimizer)
   end = loop.train(
       title,
       step=parallel.parallelize(step, devices),
       state=step_lib.create_state(variables, tuple(rates), optimizer),
-      batches=functools.partial(_batches, images, config, name),
+      batches=functools.partial(_batches, images, config, name, devices),
       key=_keys(config, name)[1],
-      num_steps=num_epochs * per_epoch,
+      num_steps=num_steps,
       folder=folder,
       checkpoint=config.checkpoint,
       devices=devices,
@@ -163,13 +170,23 @@ def _initial_variables(config: Any) -> dict[str, nets_lib.Variables]:
   }
 
 
-def _batches(images: np.ndarray, config: Any, name: str, start: int) -> Any:
-  return loader.batches(
-      images,
-      batch_size=config.batch_size,
-      seed=_order_seed(config.seed, name),
-      start=start,
-  )
+def _batches(
+    images: loader.Images,
+    config: Any,
+    name: str,
+    devices: list[jax.Device],
+    start: int,
+) -> Iterator[Any]:
+  """Batches from a step on, as the mapped step takes them."""
+  order = {
+      'batch_size': config.batch_size,
+      'seed': _order_seed(config.seed, name),
+      'start': start,
+  }
+  # A CPU's own memory is where an array is already.
+  if isinstance(images, np.ndarray) and devices[0].platform != 'cpu':
+    return feeding.from_devices(images, devices, **order)
+  return feeding.from_host(images, devices, **order)
 
 
 def _order_seed(seed: int, name: str) -> int:

@@ -45,24 +45,44 @@ def join(params: Any, batch_stats: Any) -> dict[str, Any]:
   return {'params': params, **stats}
 
 
+def epoch_of(
+    step: jax.typing.ArrayLike, num_images: int, batch_size: int
+) -> jax.Array:
+  """The epoch, from 0, to which the first image of a batch belongs.
+
+  Epochs need not be whole numbers of batches. The product of step and batch
+  size itself would overflow in a long training.
+  """
+  whole, left = jnp.divmod(step, num_images)
+  return whole * batch_size + left * batch_size // num_images
+
+
 def make_optimizer(
-    stage: Any, steps_per_epoch: int, *, rates: Mapping[str, float]
+    stage: Any,
+    *,
+    num_images: int,
+    batch_size: int,
+    rates: Mapping[str, float],
 ) -> optax.GradientTransformation:
   """Adam with per-epoch decay and L2 regularisation in the gradient.
 
   Args:
     stage: fields `learning_rate`, `decay` (factor after each epoch) and `l2`.
-    steps_per_epoch: updates per epoch.
+    num_images: in an epoch.
+    batch_size: images per update.
     rates: the trained nets, and for each the factor on its learning rate.
   """
 
   def adam(rate: float) -> optax.GradientTransformation:
-    schedule = optax.exponential_decay(
-        rate * stage.learning_rate, steps_per_epoch, stage.decay, staircase=True
+    per_epoch = optax.exponential_decay(
+        rate * stage.learning_rate, 1, stage.decay
     )
     # Coupled: before Adam, as "L2 regularisation" says, not decoupled (AdamW).
     return optax.chain(
-        optax.add_decayed_weights(stage.l2), optax.adam(schedule)
+        optax.add_decayed_weights(stage.l2),
+        optax.adam(
+            lambda step: per_epoch(epoch_of(step, num_images, batch_size))
+        ),
     )
 
   return optax.partition(

@@ -1,10 +1,15 @@
+"""The order of images, sharing it out, and reading from memory or disk."""
+
 import itertools
+import pathlib
 
 import numpy as np
 import pytest
 
 from eqlandmarks import errors
 from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import signer
+from eqlandmarks.datasets import unpacked
 
 
 def _batches(start=0, seed=0, count=12, batch_size=5):
@@ -16,14 +21,13 @@ def _take(iterator, count):
   return np.stack(list(itertools.islice(iterator, count)))
 
 
-def test_an_epoch_shows_no_image_twice_and_each_has_its_own_order():
-  batches = _take(_batches(), 8)
-  epochs = batches.reshape(4, 10)
+def test_every_epoch_shows_each_image_once_in_its_own_order():
+  # 12 batches of 5 are five epochs of 12: no epoch ends with a batch but the
+  # last one.
+  epochs = _take(_batches(), 12).reshape(5, 12)
   for epoch in epochs:
-    assert len(set(epoch)) == 10
-  assert len({tuple(epoch) for epoch in epochs}) == 4
-  # What is left out differs, so all images are seen in the end.
-  assert set(batches.ravel()) == set(range(12))
+    assert sorted(epoch) == list(range(12))
+  assert len({tuple(epoch) for epoch in epochs}) == 5
 
 
 @pytest.mark.parametrize('start', [0, 1, 2, 5])
@@ -38,7 +42,111 @@ def test_the_seed_decides_the_order():
   assert not np.array_equal(_take(_batches(), 4), _take(_batches(seed=1), 4))
 
 
-def test_too_few_images_for_a_batch():
-  assert loader.steps_per_epoch(17, 8) == 2
+@pytest.mark.parametrize('count', [12, 13, 31])
+@pytest.mark.parametrize('processes', [2, 4])
+def test_processes_share_every_epoch(count, processes):
+  images = np.arange(count)
+  order = dict(batch_size=4, seed=3, start=0)
+  # `count` batches of 4 are four whole epochs.
+  parts = [
+      _take(loader.batches(images, shard=(p, processes), **order), count)
+      for p in range(processes)
+  ]
+  assert parts[0].shape == (count, 4 // processes)
+  alone = _take(loader.batches(images, **order), count)
+  np.testing.assert_array_equal(np.concatenate(parts, axis=1), alone)
+  for epoch in alone.reshape(4, count):
+    assert sorted(epoch) == list(range(count))
+
+
+def test_a_batch_that_cannot_be_shared_equally():
+  with pytest.raises(ValueError, match='expected a multiple of 3'):
+    loader.rows_of_batches(12, batch_size=4, seed=0, shard=(0, 3))
+
+
+def test_steps_of_epochs():
+  assert loader.num_steps(16, 8, 3) == 6
+  assert loader.num_steps(17, 8, 3) == 6  # 51 images are six whole batches
+  assert loader.num_steps(17, 8, 8) == 17
   with pytest.raises(errors.UserError, match='batch_size is 8'):
-    loader.steps_per_epoch(7, 8)
+    loader.num_steps(7, 8, 3)
+
+
+@pytest.fixture(scope='module')
+def builder(tmp_path_factory):
+  made = signer.Signer(
+      image_size=32, num_train=23, num_validation=5, num_test=4,
+      data_dir=tmp_path_factory.mktemp('data'), file_format='array_record',
+  )  # fmt: skip
+  made.download_and_prepare()
+  unpacked.unpack(made)
+  return made
+
+
+def _drawn(split, count):
+  return np.stack([signer.render(0, split, i, 32)[0] for i in range(count)])
+
+
+def test_disk_and_memory_hold_the_same_images_in_the_order_of_ids(builder):
+  disk = loader.open_images(builder, 'train', memory_gib=0.0)
+  memory = loader.open_images(builder, 'train', memory_gib=1.0)
+  assert isinstance(disk, unpacked.Pixels)
+  assert isinstance(memory, np.ndarray)
+  assert disk.shape == memory.shape == (23, 32, 32, 3)
+  np.testing.assert_array_equal(memory, _drawn('train', 23))
+  rows = np.array([22, 0, 7, 7])
+  np.testing.assert_array_equal(disk[rows], memory[rows])
+  order = dict(batch_size=8, seed=1, start=2)
+  np.testing.assert_array_equal(
+      _take(loader.batches(disk, **order), 7),
+      _take(loader.batches(memory, **order), 7),
+  )
+
+
+def test_the_limit_of_memory_counts_bytes(builder):
+  exact = 23 * 32 * 32 * 3 / 2**30
+  inside = loader.open_images(builder, 'train', memory_gib=exact)
+  beyond = loader.open_images(builder, 'train', memory_gib=exact * 0.999)
+  assert isinstance(inside, np.ndarray)
+  assert isinstance(beyond, unpacked.Pixels)
+
+
+def test_several_splits_are_read_as_one(builder):
+  split = loader.load(builder, 'validation+test')
+  # By id: 'test/...' comes before 'validation/...'.
+  drawn = np.concatenate([_drawn('test', 4), _drawn('validation', 5)])
+  np.testing.assert_array_equal(split.images, drawn)
+  assert split.ids[0] == 'test/000000'
+  assert split.ids[-1] == 'validation/000004'
+  np.testing.assert_array_equal(
+      split.points[4], signer.joints(0, 'validation', 0, size=32)
+  )
+  disk = loader.open_images(builder, 'validation+test', memory_gib=0.0)
+  np.testing.assert_array_equal(disk[np.arange(9)], drawn)
+
+
+def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
+  made = signer.Signer(
+      image_size=32, num_train=3, num_validation=2, num_test=2,
+      data_dir=tmp_path, file_format='array_record',
+  )  # fmt: skip
+  made.download_and_prepare()
+  folder = pathlib.Path(made.data_dir)
+  before = sorted(folder.iterdir())
+  savez = np.savez
+
+  def full(path, **arrays):
+    if 'test' in str(path):
+      raise OSError(28, 'No space left on device')
+    savez(path, **arrays)
+
+  monkeypatch.setattr(np, 'savez', full)
+  with pytest.raises(errors.UserError, match='expected a folder with room'):
+    unpacked.unpack(made)
+  assert sorted(folder.iterdir()) == before
+  monkeypatch.undo()
+  # What a killed run leaves is made anew.
+  (folder / 'unpacked.partial').mkdir()
+  (folder / 'unpacked.partial/train.npz').write_bytes(b'half')
+  unpacked.unpack(made)
+  assert len(loader.load(made, 'train')) == 3

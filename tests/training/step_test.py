@@ -41,7 +41,10 @@ def _build(config, name, optimizer=None):
     )
     trained = ['landmarks'] + ['features'] * (name == 'end_to_end')
   optimizer = optimizer or step_lib.make_optimizer(
-      config.pretrain, 10, rates=dict.fromkeys(trained, 1.0)
+      config.pretrain,
+      num_images=80,
+      batch_size=8,
+      rates=dict.fromkeys(trained, 1.0),
   )
   state = step_lib.create_state(variables, trained, optimizer)
   return step_lib.make_step(objective, optimizer), state
@@ -146,7 +149,9 @@ def test_pretraining_lowers_its_loss():
 
 def test_l2_alone_shrinks_parameters():
   stage = ConfigDict({'learning_rate': 1e-2, 'decay': 0.9, 'l2': 5e-4})
-  optimizer = step_lib.make_optimizer(stage, 5, rates={'w': 1.0})
+  optimizer = step_lib.make_optimizer(
+      stage, num_images=10, batch_size=2, rates={'w': 1.0}
+  )
   params = {'w': jnp.array([2.0, -3.0])}
   updates, _ = optimizer.update(
       {'w': jnp.zeros(2)}, optimizer.init(params), params
@@ -154,9 +159,26 @@ def test_l2_alone_shrinks_parameters():
   assert np.all(np.sign(updates['w']) == -np.sign(params['w']))
 
 
+@pytest.mark.parametrize(('images', 'batch'), [(12, 5), (962, 8), (7, 7)])
+def test_epochs_that_are_not_whole_numbers_of_batches(images, batch):
+  steps = np.arange(4 * images)
+  # The first image of batch i is number i * batch of all that are shown.
+  np.testing.assert_array_equal(
+      step_lib.epoch_of(steps, images, batch), steps * batch // images
+  )
+
+
+def test_epochs_of_a_very_long_training():
+  # 3,000,000 x 1024 images are more than 32 bits can count.
+  found = step_lib.epoch_of(jnp.int32(3_000_000), 202_599, 1024)
+  assert int(found) == 3_000_000 * 1024 // 202_599
+
+
 def test_learning_rate_falls_once_per_epoch():
   stage = ConfigDict({'learning_rate': 1.0, 'decay': 0.5, 'l2': 0.0})
-  optimizer = step_lib.make_optimizer(stage, 3, rates={'w': 1.0, 'v': 0.25})
+  optimizer = step_lib.make_optimizer(
+      stage, num_images=6, batch_size=2, rates={'w': 1.0, 'v': 0.25}
+  )
   params = {'w': jnp.zeros(()), 'v': jnp.zeros(())}
   state, sizes = optimizer.init(params), []
   for _ in range(9):

@@ -1,0 +1,186 @@
+"""Prepared splits, decoded once: training reads pixels, and decodes nothing.
+
+tfds keeps images as PNG. Beside its files there is, for each split, an
+array_record of plain pixels in the order of the ids, and a .npz of everything
+else. They are made when the dataset is prepared, under another name until they
+are whole.
+"""
+
+import dataclasses
+import pathlib
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python import array_record_data_source
+from array_record.python import array_record_module
+
+from eqlandmarks import errors
+from eqlandmarks.datasets import examples
+
+_FOLDER = 'unpacked'
+# Plain pixels are read six times as fast as compressed ones, and are half as
+# large again.
+_OPTIONS = 'group_size:1,uncompressed'
+_THREADS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """All of a split but its pixels.
+
+  Attributes:
+    ids: `[N]`.
+    points: float32 `[N, J, 2]`, (row, column) in pixels of the stored images.
+    original_sizes: float32 `[N, 2]`, (height, width).
+    digests: `[N]`, SHA-256 of the images' files.
+  """
+
+  ids: np.ndarray
+  points: np.ndarray
+  original_sizes: np.ndarray
+  digests: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.ids)
+
+
+class Pixels:
+  """The images of splits on disk, uint8 `[N, S, S, 3]`, read as asked for.
+
+  Args:
+    paths: one file for each split.
+    order: image number -> number of its record, counted over all files.
+    shape: of one image.
+  """
+
+  def __init__(
+      self,
+      paths: Sequence[pathlib.Path],
+      order: np.ndarray,
+      shape: tuple[int, ...],
+  ):
+    self._source = array_record_data_source.ArrayRecordDataSource(
+        [str(path) for path in paths]
+    )
+    self._order = order
+    self.shape = (len(order), *shape)
+
+  def __len__(self) -> int:
+    return len(self._order)
+
+  def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+    """The images `[B, S, S, 3]` of some rows."""
+    batch = np.empty((len(rows), *self.shape[1:]), np.uint8)
+    for place, row in enumerate(rows):
+      record = self._source[int(self._order[row])]
+      batch[place] = np.frombuffer(record, np.uint8).reshape(self.shape[1:])
+    return batch
+
+
+def unpack(builder: tfds.core.DatasetBuilder) -> None:
+  """Decodes all splits of a prepared dataset, unless that is done already.
+
+  Raises:
+    UserError: the folder of the dataset cannot be written, or is full.
+  """
+  folder = pathlib.Path(builder.data_dir) / _FOLDER
+  if folder.exists():
+    return
+  partial = folder.with_name(f'{_FOLDER}.partial')
+  shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+  try:
+    partial.mkdir()
+    for split in builder.info.splits:
+      _unpack_split(builder, split, partial)
+    partial.rename(folder)
+  # array_record raises errors of its own for a disk that is full.
+  except (OSError, RuntimeError, ValueError) as error:
+    shutil.rmtree(partial, ignore_errors=True)
+    reason = ' '.join(str(error).split())
+    raise errors.UserError(
+        f'{folder}: cannot be written ({reason}), expected a folder with room'
+    ) from error
+  except BaseException:
+    shutil.rmtree(partial, ignore_errors=True)
+    raise
+
+
+def open_table(builder: tfds.core.DatasetBuilder, split: str) -> Table:
+  """All but the pixels of a split, such as 'train+unlabelled', by id."""
+  tables = _tables(builder, split)
+  fields = {
+      field.name: np.concatenate([getattr(t, field.name) for t in tables])
+      for field in dataclasses.fields(Table)
+  }
+  order = np.argsort(fields['ids'], kind='stable')
+  return Table(**{name: array[order] for name, array in fields.items()})
+
+
+def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
+  """The pixels of a split, such as 'train+unlabelled', in the order of ids."""
+  ids = np.concatenate([table.ids for table in _tables(builder, split)])
+  folder = pathlib.Path(builder.data_dir) / _FOLDER
+  return Pixels(
+      [folder / f'{name}.array_record' for name in split.split('+')],
+      np.argsort(ids, kind='stable'),
+      builder.info.features['image'].shape,
+  )
+
+
+def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
+  folder = pathlib.Path(builder.data_dir) / _FOLDER
+  tables = []
+  for name in split.split('+'):
+    with np.load(folder / f'{name}.npz') as stored:
+      tables.append(Table(**stored))
+  return tables
+
+
+def _unpack_split(
+    builder: tfds.core.DatasetBuilder, split: str, folder: pathlib.Path
+) -> None:
+  source = builder.as_data_source(split)
+  raw = builder.as_data_source(
+      split, decoders={'image': tfds.decode.SkipDecoding()}
+  )
+  rows = [raw[i] for i in range(len(raw))]
+  for row in rows:
+    del row['image']
+  # tfds stores examples in the order of a hash; users expect that of names.
+  order = sorted(range(len(rows)), key=lambda i: rows[i]['id'])
+  writer = array_record_module.ArrayRecordWriter(
+      str(folder / f'{split}.array_record'), _OPTIONS
+  )
+  for image in _decoded(source, order, split):
+    writer.write(image.tobytes())
+  writer.close()
+  if len(rows) != _count(folder / f'{split}.array_record'):
+    raise OSError('not all images have been written')
+  np.savez(
+      folder / f'{split}.npz',
+      ids=np.array([rows[i]['id'].decode() for i in order]),
+      points=np.stack([rows[i]['points'] for i in order]),
+      original_sizes=np.stack([rows[i]['original_size'] for i in order]),
+      digests=np.array([rows[i]['digest'].decode() for i in order]),
+  )
+
+
+def _decoded(
+    source: Sequence[dict[str, np.ndarray]], order: list[int], split: str
+) -> Iterator[np.ndarray]:
+  """The images in an order, some decoded ahead of their turn."""
+  with futures.ThreadPoolExecutor(_THREADS) as pool:
+    ahead: list[futures.Future[np.ndarray]] = []
+    for i in examples.with_progress(order, split, doing='unpack'):
+      ahead.append(pool.submit(lambda i=i: source[i]['image']))
+      if len(ahead) > 8 * _THREADS:
+        yield ahead.pop(0).result()
+    for future in ahead:
+      yield future.result()
+
+
+def _count(path: pathlib.Path) -> int:
+  return len(array_record_data_source.ArrayRecordDataSource(str(path)))

@@ -1,0 +1,58 @@
+"""How images reach the devices.
+
+The batches are the same either way: which images are in batch number i is
+drawn by `loader.rows_of_batches`.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from eqlandmarks.datasets import loader
+from eqlandmarks.training import parallel
+
+
+def from_host(
+    images: loader.Images, devices: Sequence[jax.Device], **order: Any
+) -> Iterator[np.ndarray]:
+  """Batches that are read on the host, and sent to the devices by the step.
+
+  Args:
+    images: uint8 `[N, H, W, 3]`, in memory or on disk.
+    devices: the devices that the step is mapped over.
+    **order: `batch_size`, `seed` and `start`, see `loader.batches`.
+
+  Yields:
+    `[devices, B / devices, H, W, 3]`.
+  """
+  for batch in loader.batches(images, **order):
+    yield batch.reshape(len(devices), -1, *batch.shape[1:])
+
+
+def from_devices(
+    images: np.ndarray,
+    devices: Sequence[jax.Device],
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+) -> Iterator[jax.Array]:
+  """Batches of images that all devices hold: only row numbers are sent.
+
+  Args:
+    images: uint8 `[N, H, W, 3]`, copied to every device.
+    devices: the devices that the step is mapped over.
+    batch_size: images per batch, over all devices together.
+    seed: what the order depends on.
+    start: number of the first batch to yield.
+
+  Yields:
+    `[devices, B / devices, H, W, 3]`, one part on each device.
+  """
+  held = parallel.replicate(images, devices)
+  gather = parallel.gather(devices)
+  rows = loader.rows_of_batches(len(images), batch_size=batch_size, seed=seed)
+  for number in range(start, len(rows)):
+    yield gather(held, rows[number].reshape(len(devices), -1))
