@@ -6,7 +6,8 @@ An epoch of prepared images, shuffled, in batches, read ahead: from memory; from
 disk with the file in the operating system's cache, and without. Beside it, the
 machine's own rates in the same run: copying memory, and reading the same file
 from its begin to its end. Then the memory that a process takes which streams
-all of the images, or a fifth (on Linux). Each figure is the median of a few epochs.
+all of the images, or a fifth (on Linux). Each rate is the median of a few
+epochs.
 """
 
 import json
