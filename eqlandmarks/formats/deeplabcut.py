@@ -115,7 +115,7 @@ def _is_number(text: str) -> bool:
 
 def _image(name: str, video: str, root: pathlib.Path, where: str) -> str:
   if video:
-    return paths.frame_name(f'{video}.', int(name))
+    return paths.frame_name(video, int(name))
   return paths.below_root(name, root, where)
 
 

@@ -19,6 +19,10 @@ EXTENSIONS = (
     '.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif',
     '.pgm', '.ppm',
 )  # fmt: skip
+_VIDEOS = (
+    '.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv',
+    '.flv', '.ogv', '.ts', '.h264', '.seq', '.h5', '.hdf5', '.slp',
+)  # fmt: skip
 
 
 def canonical(path: str) -> str:
@@ -57,7 +61,10 @@ def shown(text: object) -> str:
 
 def frame_name(video: str, number: int) -> str:
   """The name of a frame of a video, as the module's docstring says."""
-  stem = posixpath.splitext(posixpath.basename(canonical(video)))[0]
+  name = posixpath.basename(canonical(video))
+  stem, ending = posixpath.splitext(name)
+  # Some label files give the name of the video without its ending.
+  stem = stem if ending.lower() in _VIDEOS else name
   return f'{stem}/img{number:08d}.png'
 
 

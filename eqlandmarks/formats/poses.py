@@ -23,7 +23,8 @@ class Poses:
     confidence: [N, J] on [0, 1], NaN where unknown; None for labels.
     sizes: [N, 2] (height, width) of the original images in pixels, or None.
     scorer: who labelled, or what predicted.
-    video: the file whose frames the images are, or ''.
+    video: the file whose frames the images are, or ''; without its ending if
+      that was not said.
     splits: N names such as 'train' and 'test', '' where not said; None in a
       format that does not say.
     where: N places in the file that was read, for messages; () if in memory.

@@ -151,6 +151,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
     texts[name] = head + '\n'.join(['{', *lines, '}']) + '\n'
   with files.replacing(path) as partial:
     shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     for name, text in texts.items():
       (partial / name).parent.mkdir(parents=True, exist_ok=True)
       (partial / name).write_text(text, encoding='utf-8', newline='')
