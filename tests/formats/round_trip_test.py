@@ -16,8 +16,7 @@ ENDINGS = {
     'coco': 'labels.json', 'sleap': 'labels.slp', 'pts': 'points',
 }  # fmt: skip
 NAMES = ('left ear', 'Öhrchen, "rechts"', '尾 1', 'x_y')
-IMAGES = ('labeled-data/a video/img001.png', 'labeled-data/é/img002.png', '3.png')
-NAMELESS = 'pts'
+IMAGES = ('labeled-data/a video/img1.png', 'labeled-data/é/img2.png', '3.png')
 WITHOUT_SCORER = ('table', 'sleap', 'pts')
 WITHOUT_CONFIDENCE = ('pts',)
 
