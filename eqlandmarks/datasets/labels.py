@@ -5,6 +5,7 @@ top-left pixel at 0, as tables do; `to_ours` turns them into this project's
 (row, column) with that centre at (0.5, 0.5).
 """
 
+import os
 import pathlib
 
 import numpy as np
@@ -74,7 +75,7 @@ def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
   path = pathlib.Path(labels).expanduser()
   for candidate in (path, root / path):
-    if candidate.exists():
+    if os.path.exists(candidate):
       return candidate
   if path.suffix or path.name != labels:
     raise UserError(

@@ -17,6 +17,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import cells
 from eqlandmarks.formats import coco
 from eqlandmarks.formats import deeplabcut
+from eqlandmarks.formats import files
 from eqlandmarks.formats import lightning_pose
 from eqlandmarks.formats import paths
 from eqlandmarks.formats import pts
@@ -72,8 +73,8 @@ def read(
       is not as it must be; the message names the place.
   """
   path = pathlib.Path(path).expanduser()
-  if not path.exists():
-    raise UserError(f'{path}: there is no such file, expected labels')
+  with files.reading(path, 'a file or folder of labels'):
+    path.stat()
   found = FORMATS[checked(form or recognise(path))]
   if path.is_dir() and found.read is not pts.read:
     raise UserError(f"{path}: found a folder, expected a file of '{form}'")
@@ -106,7 +107,8 @@ def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
           f"{path}: found image '{image}' of video {poses.video}, expected "
           f"frames such as '{paths.frame_name(poses.video, 0)}'"
       )
-  if path.is_dir() and write_form is not pts.write:
+  # Unlike `Path.is_dir`, this raises nothing where one may not look.
+  if os.path.isdir(path) and write_form is not pts.write:
     raise UserError(f"{path}: found a folder, expected a file of '{form}'")
   write_form(poses, path if path.name else path.resolve())
 

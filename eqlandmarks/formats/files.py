@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import importlib
 import os
 import pathlib
@@ -11,6 +12,13 @@ from collections.abc import Iterable, Iterator
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+
+_CODES = {
+    PermissionError: errno.EACCES,
+    FileNotFoundError: errno.ENOENT,
+    NotADirectoryError: errno.ENOTDIR,
+    IsADirectoryError: errno.EISDIR,
+}
 
 
 @contextlib.contextmanager
@@ -59,6 +67,9 @@ def reason(error: Exception) -> str:
   """What an exception says, on one line and without the path."""
   if isinstance(error, OSError) and error.errno:
     return os.strerror(error.errno)
+  for kind, code in _CODES.items():
+    if isinstance(error, kind):  # PyTables sets no number
+      return os.strerror(code)
   lines = str(error).strip().splitlines()
   return paths.shown(lines[0]) if lines else type(error).__name__
 

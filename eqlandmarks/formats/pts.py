@@ -12,6 +12,7 @@ names; here they are called 1, 2, ... as in pictures of the markup. A point
 `nan nan` is missing, which the format does not provide for.
 """
 
+import os
 import pathlib
 import re
 import shutil
@@ -119,9 +120,10 @@ def _image(
 def _images_by_stem(folder: pathlib.Path) -> dict[str, list[str]]:
   """The images in a folder: name without ending -> names."""
   found: dict[str, list[str]] = {}
-  for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-    if path.suffix.lower() in paths.EXTENSIONS:
-      found.setdefault(paths.canonical(path.stem), []).append(path.name)
+  with files.reading(folder, 'a folder of images'):
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+      if path.suffix.lower() in paths.EXTENSIONS:
+        found.setdefault(paths.canonical(path.stem), []).append(path.name)
   return found
 
 
@@ -132,10 +134,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
     UserError: the folder is there and not empty, or two images differ only in
       their ending.
   """
-  if path.is_file() or (path.is_dir() and any(path.iterdir())):
-    raise UserError(
-        f'{path}: found something there, expected a new or an empty folder'
-    )
   points = conventions.to_file(poses.points, 'pts')
   texts: dict[pathlib.PurePosixPath, str] = {}
   for image, values in zip(poses.images, points, strict=True):
@@ -150,10 +148,14 @@ def write(poses: Poses, path: pathlib.Path) -> None:
     head = f'version: 1\nn_points: {len(lines)}\n'
     texts[name] = head + '\n'.join(['{', *lines, '}']) + '\n'
   with files.replacing(path) as partial:
+    if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
+      raise UserError(
+          f'{path}: found something there, expected a new or an empty folder'
+      )
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name, text in texts.items():
       (partial / name).parent.mkdir(parents=True, exist_ok=True)
       (partial / name).write_text(text, encoding='utf-8', newline='')
-    if path.is_dir():
+    if os.path.isdir(path):
       path.rmdir()  # where folders cannot be replaced, even empty ones

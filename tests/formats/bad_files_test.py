@@ -237,7 +237,7 @@ def test_points_files_of_different_counts(root):
 def test_what_is_not_there(root):
   (root / 'sub').mkdir()
   for name, parts in {
-      'absent.csv': ['absent.csv: there is no such file'],
+      'absent.csv': ['absent.csv: cannot be read (No such file', 'labels'],
       'sub': ['sub: found no .pts file', 'at least one'],
   }.items():
     assert_refused(lambda name=name: formats.read(root / name), *parts)
