@@ -54,10 +54,12 @@ class Poses:
     self._set_array('sizes', np.int64, (count, 2))
     if self.splits is not None:
       object.__setattr__(self, 'splits', tuple(self.splits))
-    for field in ('splits', 'where'):
-      found = len(getattr(self, field) or self.images)
-      if found != count:
-        raise UserError(f'poses.{field}: found {found}, expected {count}')
+    lists = {'splits': self.splits, 'where': self.where or None}
+    for field, values in lists.items():
+      if values is not None and len(values) != count:
+        raise UserError(
+            f'poses.{field}: found {len(values)}, expected {count}'
+        )
     _check_names(self.names)
     _check_once('images', self.images)
     _check_numbers(self)

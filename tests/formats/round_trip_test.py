@@ -294,6 +294,8 @@ BAD_POSES = {
     'name broken': ({'names': ('a', 'b', 'c', 'd\nd')}, "'d\\nd'"),
     'image twice': ({'images': 'aab'}, "images: found 'a' twice"),
     'splits': ({'splits': ('train',)}, 'splits: found 1, expected 3'),
+    'no splits': ({'splits': ()}, 'splits: found 0, expected 3'),
+    'where': ({'where': ('l.csv',)}, 'where: found 1, expected 3'),
 }
 
 
