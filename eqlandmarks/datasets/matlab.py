@@ -9,6 +9,9 @@ import scipy.io
 
 from eqlandmarks.errors import UserError
 
+# No image is as large; what is beyond is no coordinate.
+LARGEST = 100_000
+
 
 def load(path: pathlib.Path, variable: str) -> Any:
   """A variable of a .mat file, as SciPy gives it.
@@ -84,9 +87,20 @@ def points_of_images(
           f"{path}: '{name}' is {found}, expected "
           f'{" x ".join(map(str, shape))}, one entry for each image listed'
       )
-  if not (np.isfinite(points).all() and (sizes > 0).all()):
-    raise UserError(
-        f"{path}: found a 'gt' that is not finite or an 'hw' that is not "
-        'above 0, expected coordinates in pixels'
-    )
+  for name, good in (
+      ('gt', np.abs(points) <= LARGEST),
+      ('hw', (sizes >= 1) & (sizes <= LARGEST) & (sizes % 1 == 0)),
+  ):
+    if not good.all():
+      row = np.argwhere(~good)[0, 0] + 1
+      raise UserError(
+          f"{path}: '{name}' is out of range in entry {row}, expected "
+          f'{_EXPECTED[name]}'
+      )
   return points + 0.5, sizes
+
+
+_EXPECTED = {
+    'gt': f'coordinates in pixels, within +-{LARGEST}',
+    'hw': f'whole numbers of pixels, from 1 to {LARGEST}',
+}
