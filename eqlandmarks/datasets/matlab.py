@@ -89,7 +89,7 @@ def points_of_images(
       )
   for name, good in (
       ('gt', np.abs(points) <= LARGEST),
-      ('hw', (sizes >= 1) & (sizes <= LARGEST) & (sizes % 1 == 0)),
+      ('hw', (sizes >= 1) & (sizes <= LARGEST) & (sizes == np.floor(sizes))),
   ):
     if not good.all():
       row = np.argwhere(~good)[0, 0] + 1

@@ -112,7 +112,7 @@ def _labels(record: Any, prefix: str, where: str) -> Labels:
         f'2 x {len(JOINTS)} x {len(frames)}'
     )
   # Nor NaN, of which every comparison is false.
-  if not ((frames >= 0) & (frames <= _LAST) & (frames % 1 == 0)).all():
+  if not ((frames >= 0) & (frames <= _LAST) & (frames == np.floor(frames))).all():
     raise UserError(
         f"{where.replace('joints', 'frames')}: found a number that is not "
         'whole, expected frame numbers'

@@ -67,7 +67,7 @@ class Files:
 
   def state(self) -> list[Any]:
     """See `Source`."""
-    names = sorted(path.name for path in self._folder.iterdir())
+    names = [path.name for path in benchmark.listing(self._folder)]
     return [str(self._folder), names, [*map(building.digest, self._files)]]
 
   def partition(self) -> dict[str, int]:
