@@ -61,6 +61,12 @@ def write(path, content):
   path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def change(path, content):
+  """Like `write`, for files that may be linked: the old one goes first."""
+  path.unlink(missing_ok=True)
+  write(path, content)
+
+
 def seen_at(stored, index):
   """Where the blob of a point is in a stored image: (row, column) or None.
 
