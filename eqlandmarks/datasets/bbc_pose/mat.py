@@ -111,8 +111,8 @@ def _labels(record: Any, prefix: str, where: str) -> Labels:
         f'{where}: found {found} numbers for {len(frames)} frames, expected '
         f'2 x {len(JOINTS)} x {len(frames)}'
     )
-  # Nor NaN, of which every comparison is false.
-  if not ((frames >= 0) & (frames <= _LAST) & (frames == np.floor(frames))).all():
+  whole = frames == np.floor(frames)  # false of NaN
+  if not (whole & (frames >= 0) & (frames <= _LAST)).all():
     raise UserError(
         f"{where.replace('joints', 'frames')}: found a number that is not "
         'whole, expected frame numbers'
