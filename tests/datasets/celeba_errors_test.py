@@ -204,7 +204,8 @@ def test_roots(tmp_path):
   (tmp_path / 'empty').mkdir()
   (tmp_path / 'file').write_text('')
   for root, part in (
-      ('empty', 'MAFL/training.txt'), ('absent', 'no folder'), ('file', 'is a file'),
+      ('empty', 'MAFL/training.txt'), ('absent', 'no folder'),
+      ('file', 'is a file'),
   ):  # fmt: skip
     message = fixtures.assert_one_line(
         lambda root=root: build(tmp_path / root), part, tmp_path / root
