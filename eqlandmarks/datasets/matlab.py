@@ -1,12 +1,12 @@
-"""Reading MATLAB files through SciPy, with one line for whatever is wrong."""
+"""Reading MATLAB files, with one line for whatever is wrong."""
 
 import pathlib
-import warnings
+import zlib
 from typing import Any
 
 import numpy as np
-import scipy.io
 
+from eqlandmarks.datasets import mat5
 from eqlandmarks.errors import UserError
 
 # No image is as large; what is beyond is no coordinate.
@@ -14,7 +14,7 @@ LARGEST = 100_000
 
 
 def load(path: pathlib.Path, variable: str) -> Any:
-  """A variable of a .mat file, as SciPy gives it.
+  """A variable of a .mat file, see `mat5.read`.
 
   Args:
     path: the file.
@@ -24,26 +24,23 @@ def load(path: pathlib.Path, variable: str) -> Any:
     UserError: the file is damaged, of version 7.3, or has no such variable.
   """
   try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore')  # of duplicate variables, say
-      content = scipy.io.loadmat(path, variable_names=[variable])
-  except NotImplementedError as error:  # SciPy reads no HDF5
+    return mat5.read(path.read_bytes(), variable)
+  except KeyError as error:
+    raise UserError(
+        f"{path}: found no variable '{variable}', expected one"
+    ) from error
+  except NotImplementedError as error:
     raise UserError(
         f'{path}: is a MATLAB 7.3 file, expected an earlier form (in MATLAB: '
         'save -v7)'
     ) from error
-  # Damaged files make SciPy raise nearly anything.
-  except Exception as error:
+  # Reading may fail; and zlib and NumPy, at what a damaged file says.
+  except (OSError, mat5.DamagedError, zlib.error, ValueError) as error:
     reason = ' '.join(str(error).split()) or type(error).__name__
     raise UserError(
         f'{path}: cannot be read ({reason[:200]}), expected an intact MATLAB '
         'file'
     ) from error
-  if variable not in content:
-    raise UserError(
-        f"{path}: found no variable '{variable}', expected one"
-    )
-  return content[variable]
 
 
 def numbers(value: Any, where: str) -> np.ndarray:
