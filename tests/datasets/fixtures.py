@@ -128,6 +128,7 @@ def assert_one_line(run, *parts):
     run()
   message = str(caught.value)
   assert message.isprintable() and 'expected' in message
+  assert len(message) < 1500
   for part in parts:
     assert str(part) in message
   return message
