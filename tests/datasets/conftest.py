@@ -7,6 +7,7 @@ import shutil
 import fixtures
 import pytest
 
+from eqlandmarks.datasets.bbc_pose import builder
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
 
@@ -41,3 +42,20 @@ def heads(cat, tmp_path):
   return shutil.copytree(
       cat[0] / 'release', tmp_path / 'root', copy_function=os.link
   )
+
+
+@pytest.fixture
+def whole_bbc_pose(monkeypatch):
+  monkeypatch.setattr(builder, '_MANUAL_FRAMES', 2)
+
+
+@pytest.fixture(scope='session')
+def bbc_pose(tmp_path_factory):
+  root = tmp_path_factory.mktemp('bbc') / 'root'
+  fixtures.bbc_pose(root)
+  return root
+
+
+@pytest.fixture
+def frames(bbc_pose, tmp_path):
+  return shutil.copytree(bbc_pose, tmp_path / 'root', copy_function=os.link)

@@ -127,6 +127,9 @@ DAMAGED = {
     'names of no length': array(2, (1, 1), small(5, b'\0' * 4), small(1, b'')),
     'too few records': array(2, (1, 2), small(5, b'\2\0\0\0'),
                              element(1, b'a\0b\0'), array(6, (1, 1), ONE)),
+    'longer than what is there': array(
+        6, (1, 1), struct.pack('<IId', 9, 16, 1.0)
+    ),
     'a huge cell': array(1, (2**31 - 1,) * 3),
     'compressed': element(15, b'abc'),
     'compressed in part': element(15, b'x\x9c'),
