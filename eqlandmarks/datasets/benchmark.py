@@ -6,6 +6,7 @@ benchmark must not stand beside figures on all of it.
 """
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -118,6 +119,21 @@ def required(
   return path
 
 
+def listing(folder: pathlib.Path) -> list[pathlib.Path]:
+  """What is in a folder, sorted.
+
+  Raises:
+    UserError: it is none, or cannot be read.
+  """
+  try:
+    return sorted(folder.iterdir())
+  except OSError as error:
+    raise UserError(
+        f'{folder}: cannot be listed ({error.strerror}), expected a folder '
+        'that can be read'
+    ) from error
+
+
 def one_of(field: str, value: str, choices: Sequence[str]) -> str:
   """Checks a field against its choices."""
   if value not in choices:
@@ -132,6 +148,6 @@ def _files_in(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
   # One listing of a folder is far quicker than a question for every file.
   known: set[pathlib.Path] = set()
   for folder in folders:
-    if folder.is_dir():
-      known.update(folder.iterdir())
+    if os.path.isdir(folder):  # pathlib's raises where a name is too long
+      known.update(listing(folder))
   return known

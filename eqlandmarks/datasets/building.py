@@ -11,12 +11,14 @@ import functools
 import hashlib
 import json
 import pathlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
@@ -121,11 +123,15 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Prepares the images; on failure nothing stays behind in `data_dir`."""
     try:
-      super().download_and_prepare(**kwargs)
-    except OSError as error:
+      with buckets.plain_files():
+        super().download_and_prepare(**kwargs)
+    except (OSError, RuntimeError) as error:
+      reason = _why_not_written(error)
+      if reason is None:
+        raise
       raise UserError(
           f'{self.data_dir_root}: the dataset cannot be prepared there '
-          f'({error.strerror or error}), expected a folder with room'
+          f'({reason}), expected a folder that can be written to, with room'
       ) from error
     finally:
       self._tidy()
@@ -183,6 +189,16 @@ def _checked_box(item: Item, height: int, width: int) -> crops.Box:
         f'expected a part of the {width} x {height} image'
     )
   return box.clipped(height, width) if item.clip else box
+
+
+def _why_not_written(error: OSError | RuntimeError) -> str | None:
+  """The system's reason, or None for an error that is not of writing."""
+  if isinstance(error, OSError):
+    return error.strerror or ' '.join(str(error).split())
+  # array_record has no error of its own: 'write() failed: No space left on
+  # device; writing FILE; at byte 307200; ...'.
+  found = re.search(r'\b\w+\(\) failed: ([^;\n]+);', str(error))
+  return found and found[1]
 
 
 def fingerprint(*parts: Any) -> str:

@@ -1,46 +1,68 @@
-"""Reading MATLAB files through SciPy, with one line for whatever is wrong."""
+"""Reading MATLAB files, with one line for whatever is wrong."""
 
 import pathlib
-import warnings
+import pickle
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
-import scipy.io
 
 from eqlandmarks.errors import UserError
 
+# No image is as large; what is beyond is no coordinate.
+LARGEST = 100_000
 
-def load(path: pathlib.Path, variable: str) -> Any:
-  """A variable of a .mat file, as SciPy gives it.
+# SciPy is not made for damaged files: a type that is out of range ends the
+# process without a word. So it is another process that reads them.
+_READ = """
+import pickle, sys, warnings
+import scipy.io
+warnings.simplefilter('ignore')  # of duplicate variables, say
+_, path, *names = sys.argv
+found = scipy.io.loadmat(path, variable_names=names)
+pickle.dump([found.get(name) for name in names], sys.stdout.buffer)
+"""
+
+
+def load(path: pathlib.Path, *variables: str) -> list[Any]:
+  """Variables of a .mat file, as SciPy gives them.
 
   Args:
     path: the file.
-    variable: its name in the file.
+    *variables: their names in the file.
 
   Raises:
-    UserError: the file is damaged, of version 7.3, or has no such variable.
+    UserError: the file is damaged, of version 7.3, or lacks a variable.
   """
-  try:
-    with warnings.catch_warnings():
-      warnings.simplefilter('ignore')  # of duplicate variables, say
-      content = scipy.io.loadmat(path, variable_names=[variable])
-  except NotImplementedError as error:  # SciPy reads no HDF5
-    raise UserError(
-        f'{path}: is a MATLAB 7.3 file, expected an earlier form (in MATLAB: '
-        'save -v7)'
-    ) from error
-  # Damaged files make SciPy raise nearly anything.
-  except Exception as error:
-    reason = ' '.join(str(error).split()) or type(error).__name__
-    raise UserError(
-        f'{path}: cannot be read ({reason[:200]}), expected an intact MATLAB '
-        'file'
-    ) from error
-  if variable not in content:
-    raise UserError(
-        f"{path}: found no variable '{variable}', expected one"
+  answer = subprocess.run(
+      [sys.executable, '-c', _READ, str(path), *variables],
+      capture_output=True,
+      check=False,
+  )
+  if answer.returncode:
+    raise UserError(f'{path}: {_why(answer)}')
+  found = pickle.loads(answer.stdout)
+  for name, value in zip(variables, found, strict=True):
+    if value is None:
+      raise UserError(f"{path}: found no variable '{name}', expected one")
+  return found
+
+
+def _why(answer: subprocess.CompletedProcess[bytes]) -> str:
+  """What went wrong in the other process, and what was expected."""
+  said = answer.stderr.decode(errors='replace').split('\n')
+  reason = next((line for line in reversed(said) if line.strip()), '')
+  if reason.startswith('NotImplementedError'):  # SciPy reads no HDF5
+    return (
+        'is a MATLAB 7.3 file, expected an earlier form (in MATLAB: save -v7)'
     )
-  return content[variable]
+  if answer.returncode < 0 or not reason:
+    reason = 'it makes SciPy crash'
+  printable = ''.join(c if c.isprintable() else '?' for c in reason.strip())
+  return (
+      f'cannot be read ({printable[:200]}), expected an intact MATLAB file'
+  )
 
 
 def numbers(value: Any, where: str) -> np.ndarray:
@@ -72,8 +94,9 @@ def points_of_images(
     pixel at (0.5, 0.5), and `[N, 2]` the (height, width) that they refer to. In
     the file, that centre is at 0.
   """
-  points = numbers(load(path, 'gt'), f"{path}, 'gt'")
-  sizes = numbers(load(path, 'hw'), f"{path}, 'hw'")
+  points, sizes = load(path, 'gt', 'hw')
+  points = numbers(points, f"{path}, 'gt'")
+  sizes = numbers(sizes, f"{path}, 'hw'")
   for name, array, shape in (
       ('gt', points, (num_images, num_points, 2)),
       ('hw', sizes, (num_images, 2)),
@@ -84,9 +107,20 @@ def points_of_images(
           f"{path}: '{name}' is {found}, expected "
           f'{" x ".join(map(str, shape))}, one entry for each image listed'
       )
-  if not (np.isfinite(points).all() and (sizes > 0).all()):
-    raise UserError(
-        f"{path}: found a 'gt' that is not finite or an 'hw' that is not "
-        'above 0, expected coordinates in pixels'
-    )
+  for name, good in (
+      ('gt', np.abs(points) <= LARGEST),
+      ('hw', (sizes >= 1) & (sizes <= LARGEST) & (sizes == np.floor(sizes))),
+  ):
+    if not good.all():
+      row = np.argwhere(~good)[0, 0] + 1
+      raise UserError(
+          f"{path}: '{name}' is out of range in entry {row}, expected "
+          f'{_EXPECTED[name]}'
+      )
   return points + 0.5, sizes
+
+
+_EXPECTED = {
+    'gt': f'coordinates in pixels, within +-{LARGEST}',
+    'hw': f'whole numbers of pixels, from 1 to {LARGEST}',
+}

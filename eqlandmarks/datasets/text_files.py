@@ -45,8 +45,8 @@ def read_names(path: pathlib.Path) -> list[str]:
       )
     if name in seen:
       raise UserError(
-          f'{where}: found {name!r} again, expected each name once; the first '
-          f'is line {seen[name]}'
+          f'{where}: found {name[:60]!r} again, expected each name once; the '
+          f'first is line {seen[name]}'
       )
     seen[name] = number
   if not seen:

@@ -83,7 +83,11 @@ class BBCPose(building.ImageBuilder):
         fingerprint=building.fingerprint(
             str(self._root.resolve()), crop, crop_margin, partial,
             building.digest(self._mat),
-            [sorted(os.listdir(f)) if f.is_dir() else None for f in folders],
+            [
+                [path.name for path in benchmark.listing(folder)]
+                if folder.is_dir() else None
+                for folder in folders
+            ],
         ),
         arguments=dict(
             root=root, crop=crop, crop_margin=crop_margin, partial=partial

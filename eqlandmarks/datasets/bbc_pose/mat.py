@@ -19,6 +19,8 @@ JOINTS = (
     'head', 'right_wrist', 'left_wrist', 'right_elbow', 'left_elbow',
     'right_shoulder', 'left_shoulder',
 )  # fmt: skip
+# No video is as long; a number beyond is none of a frame.
+_LAST = 10**9
 _FIELDS = ('type', 'train_frames', 'train_joints', 'test_frames', 'test_joints')
 
 
@@ -59,7 +61,7 @@ def read(path: pathlib.Path) -> list[Video]:
   Raises:
     UserError: the file is damaged, or not of this form.
   """
-  records = np.asarray(matlab.load(path, 'bbcpose'))
+  records = np.asarray(matlab.load(path, 'bbcpose')[0])
   names = records.dtype.names or ()
   missing = [name for name in _FIELDS if name not in names]
   if missing:
@@ -82,7 +84,7 @@ def _video(record: Any, number: int, path: pathlib.Path) -> Video:
   expected = 'train' if number <= 10 else 'val' if number <= 15 else 'test'
   if kind != expected:
     raise UserError(
-        f"{where}: found type '{kind[:20]}', expected '{expected}': videos 1 "
+        f'{where}: found type {kind[:20]!r}, expected {expected!r}: videos 1 '
         'to 10 are for training, 11 to 15 for validation, 16 to 20 for tests'
     )
   return Video(
@@ -109,7 +111,8 @@ def _labels(record: Any, prefix: str, where: str) -> Labels:
         f'{where}: found {found} numbers for {len(frames)} frames, expected '
         f'2 x {len(JOINTS)} x {len(frames)}'
     )
-  if not (np.isfinite(frames) & (frames >= 0) & (frames % 1 == 0)).all():
+  whole = frames == np.floor(frames)  # false of NaN
+  if not (whole & (frames >= 0) & (frames <= _LAST)).all():
     raise UserError(
         f"{where.replace('joints', 'frames')}: found a number that is not "
         'whole, expected frame numbers'
@@ -119,8 +122,11 @@ def _labels(record: Any, prefix: str, where: str) -> Labels:
         f"{where.replace('joints', 'frames')}: found a frame twice, expected "
         'each once'
     )
-  if np.isinf(joints).any():
-    raise UserError(f'{where}: found infinity, expected coordinates in pixels')
+  if (np.abs(joints) > matlab.LARGEST).any():
+    raise UserError(
+        f'{where}: found {np.nanmax(np.abs(joints)):g}, expected coordinates '
+        'in pixels'
+    )
   # x, y to row, column; MATLAB's 1 is the centre of the first pixel.
   points = joints[::-1].transpose(2, 1, 0) - 0.5
   known = np.isfinite(points).all(axis=-1, keepdims=True)

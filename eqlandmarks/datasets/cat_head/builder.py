@@ -114,7 +114,7 @@ class CatHead(building.ImageBuilder):
       files += [replacement] if replacement.is_file() else []
       listing = []
       for folder in raw.folders(self._root):
-        for path in sorted(folder.iterdir()):
+        for path in benchmark.listing(folder):
           listing.append(str(path))
           if path.suffix == '.cat':
             files.append(path)

@@ -53,11 +53,13 @@ def read_cat(path: pathlib.Path) -> np.ndarray:
   if len(values) != 2 * NUM_ANNOTATED + 1 or values[0] != NUM_ANNOTATED:
     raise UserError(
         f'{path}: found {len(values)} numbers'
-        f'{f", the first is {values[0]}" if values else ""}; expected {_FORM}'
+        f'{f", the first is {values[0]!s:.20}" if values else ""}; expected '
+        f'{_FORM}'
     )
   if max(map(abs, values)) > _LARGEST:
     raise UserError(
-        f'{path}: found {max(values, key=abs)}, expected coordinates in pixels'
+        f'{path}: found {max(values, key=abs)!s:.20}, expected coordinates in '
+        'pixels'
     )
   points = np.array(values[1:], np.float64).reshape(-1, 2)
   return points[list(KEPT), ::-1] + 0.5

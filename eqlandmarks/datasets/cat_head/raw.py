@@ -29,11 +29,11 @@ _URL = 'https://archive.org/download/CAT_DATASET/00000003_015.jpg.cat'
 
 def folders(root: pathlib.Path) -> list[pathlib.Path]:
   """The folders CAT_00 to CAT_06, those that are there."""
-  return sorted(
+  return [
       path
-      for path in root.iterdir()
+      for path in benchmark.listing(root)
       if re.fullmatch('CAT_0[0-6]', path.name.upper()) and path.is_dir()
-  )
+  ]
 
 
 def photos(
@@ -48,7 +48,7 @@ def photos(
   )  # fmt: skip
   pairs = {}
   for folder in found:
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in benchmark.listing(folder)}
     for name in sorted(n for n in names if n.lower().endswith('.jpg')):
       key = f'{folder.name.upper()}/{name}'
       if key == REPLACED:
@@ -131,7 +131,7 @@ def without(
   if unknown:
     audit.fail(
         f'{path}: {len(unknown)} of {len(names)} names are no photos here, the '
-        f'first is {unknown[0]}; expected such as CAT_00/00000001_011.jpg',
+        f'first is {unknown[0]!r}; expected such as CAT_00/00000001_011.jpg',
         'another dataset, or one that was unpacked in part',
     )  # fmt: skip
   kept = {

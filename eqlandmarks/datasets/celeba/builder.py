@@ -156,6 +156,11 @@ class CelebA(building.ImageBuilder):
           f'{path}: names', len(listed), _MAFL[name], 'another list'
       )
       mafl[name] = tuple(map(sources.stem, listed))
+      if len({*mafl[name]}) < len(listed):
+        raise UserError(
+            f'{path}: names an image twice, in other folders or with other '
+            'endings; expected each once'
+        )
     both = sorted({*mafl['training']} & {*mafl['testing']})
     if both:
       raise UserError(

@@ -50,7 +50,8 @@ def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
       name, points = _landmarks(line, f'{path}, line {number}')
       if name in found:
         raise UserError(
-            f'{path}, line {number}: found {name!r} again, expected each once'
+            f'{path}, line {number}: found {name[:60]!r} again, expected each '
+            'once'
         )
       found[name] = points
   if lines[0] != str(len(found)):
@@ -67,7 +68,8 @@ def _landmarks(line: str, where: str) -> tuple[str, np.ndarray]:
     numbers = [int(value) for value in values]
   except ValueError:
     numbers = []
-  if len(numbers) != len(HEADER) or max(map(abs, numbers)) > _LARGEST:
+  good = len(numbers) == len(HEADER) and name.isprintable()
+  if not good or max(map(abs, numbers)) > _LARGEST:
     raise UserError(
         f'{where}: found {line[:80]!r}, expected a file name and {len(HEADER)} '
         'whole numbers, in pixels'
@@ -87,15 +89,16 @@ def read_partition(path: pathlib.Path) -> dict[str, int]:
     pieces = line.split()
     if not pieces:
       continue
-    if len(pieces) != 2 or pieces[1] not in ('0', '1', '2'):
+    good = len(pieces) == 2 and pieces[0].isprintable()
+    if not good or pieces[1] not in ('0', '1', '2'):
       raise UserError(
           f'{path}, line {number}: found {line[:80]!r}, expected a file name '
           'and 0, 1 or 2'
       )
     if pieces[0] in found:
       raise UserError(
-          f'{path}, line {number}: found {pieces[0]!r} again, expected each '
-          'once'
+          f'{path}, line {number}: found {pieces[0][:60]!r} again, expected '
+          'each once'
       )
     found[pieces[0]] = int(pieces[1])
   if not found:

@@ -1,8 +1,10 @@
 """Where CelebA's images and landmarks come from: files, or tfds's celeb_a."""
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,7 +69,7 @@ class Files:
 
   def state(self) -> list[Any]:
     """See `Source`."""
-    names = sorted(path.name for path in self._folder.iterdir())
+    names = [path.name for path in benchmark.listing(self._folder)]
     return [str(self._folder), names, [*map(building.digest, self._files)]]
 
   def partition(self) -> dict[str, int]:
@@ -127,6 +129,11 @@ class Prepared:
 
   def __init__(self, folder: pathlib.Path, audit: benchmark.Audit):
     self._folder, self._audit = folder, audit
+    with _intact(folder):
+      self._open()
+
+  def _open(self) -> None:
+    folder = self._folder
     builder = tfds.builder_from_directory(folder)
     if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
       raise UserError(
@@ -192,17 +199,34 @@ class Prepared:
   def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
     """See `Source`."""
     part, row = self._places[item.id]
-    record = self._sources[part][row]
-    values = [record['landmarks'][name] for name in lists.HEADER]
+    with _intact(self._folder):
+      record = self._sources[part][row]
+      values = [record['landmarks'][name] for name in lists.HEADER]
     points = np.array(values, np.float64).reshape(-1, 2)
     return record['image'], points[:, ::-1] + 0.5
+
+
+@contextlib.contextmanager
+def _intact(folder: pathlib.Path) -> Iterator[None]:
+  """Reads what tfds has prepared, with one line for whatever is wrong."""
+  try:
+    yield
+  except UserError:
+    raise
+  # Of damaged files, tfds and array_record raise nearly anything.
+  except Exception as error:
+    reason = ' '.join(str(error).split()) or type(error).__name__
+    raise UserError(
+        f"{folder}: cannot be read ({reason[:200]}), expected tfds's celeb_a, "
+        'intact and prepared as array_record'
+    ) from error
 
 
 def find_prepared(root: pathlib.Path) -> pathlib.Path | None:
   """The celeb_a of tfds below a folder, or the folder itself."""
   for folder in (root, *sorted(root.glob('celeb_a/*'), reverse=True)):
     info = folder / 'dataset_info.json'
-    if info.is_file() and '"celeb_a"' in info.read_text():
+    if info.is_file() and b'"celeb_a"' in images.read(info):
       return folder
   return None
 
