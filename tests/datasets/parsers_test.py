@@ -74,7 +74,7 @@ def test_a_matlab_file_that_ends_scipy(tmp_path, monkeypatch):
   # Which files do, depends on SciPy's version.
   monkeypatch.setattr(matlab, '_READ', 'import os; os.abort()')
   path = write(tmp_path, fuzz_parsers.SEEDS['keypoints.mat'][0])
-  with pytest.raises(UserError, match='makes SciPy crash.*expected an intact'):
+  with pytest.raises(UserError, match=r'makes SciPy crash.*expected an intact'):
     matlab.points_of_images(path, 3, 9)
 
 
