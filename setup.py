@@ -48,7 +48,10 @@ setuptools.setup(
     ],
     extras_require={
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
+        'video': ['av>=16,<19'],
         'test': [
+            # Older ones read turned videos, but cannot write them.
+            'av>=18,<19',
             'hypothesis>=6,<7',
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',
