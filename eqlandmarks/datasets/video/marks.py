@@ -1,0 +1,141 @@
+"""Which frame, or which image file, each row of the labels belongs to."""
+
+import dataclasses
+import pathlib
+import posixpath
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets import labels
+from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.datasets.label_rows import Row
+from eqlandmarks.datasets.video import sources
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Marks:
+  """The labels of frames and of image files.
+
+  Attributes:
+    names: the points.
+    has_split: whether the labels say what is train and what is test.
+    rows: id -> labels. A frame's id is that of `sources.frame_id`, an image
+      file's is its path below the root.
+    files: id -> the file, of those that are image files.
+    places: id -> (video, number of the frame), as far as that is known. An
+      image file has one where its name says which frame it was taken from.
+  """
+
+  names: tuple[str, ...]
+  has_split: bool
+  rows: dict[str, Row]
+  files: dict[str, pathlib.Path]
+  places: dict[str, tuple[str, int]]
+
+
+def read(fields: Fields, found: Sequence[str]) -> Marks:
+  """Reads the labels.
+
+  Where a row names an image file that exists, its labels are those of that
+  file. Otherwise it names a frame: 'labeled-data/VIDEO/img0012.png' as in
+  DeepLabCut's projects, or 'VIDEO/0012', with or without the video's folders
+  and its extension.
+
+  Args:
+    fields: say which labels, and what is excluded.
+    found: paths of the videos below the root.
+  """
+  paths = labels.label_files(fields.labels, fields.root, fields.exclude)
+  given = labels.read_labels(fields.labels, fields.root, paths)
+  marks = Marks(given.names, given.has_split, {}, {}, {})
+  finder, missing = _Finder(found, fields.exclude), []
+  for path, row in given.rows.items():
+    file, place = _file(fields.root, path), finder.place(path, row.where)
+    if place and file is None:
+      own = sources.frame_id(*place)
+    else:
+      own = file.relative_to(fields.root).as_posix() if file else path
+    excluded = (path, own, place[0] if place and not file else own)
+    if any(images.matches(name, fields.exclude) for name in excluded):
+      continue
+    if not place and not file:
+      missing.append(f"'{path}' ({row.where})")
+      continue
+    label_rows.add(marks.rows, own, row)
+    if file:
+      marks.files[own] = file
+    if place:
+      marks.places[own] = place
+  if missing:
+    raise UserError(
+        f'config.dataset.labels: {len(missing)} of {len(given.rows)} rows name '
+        f'neither a frame nor an image file, the first is {missing[0]}, '
+        f'expected VIDEO/NUMBER with a video below {fields.root}'
+    )
+  return marks
+
+
+def check_frames(
+    marks: Marks, known: Mapping[str, sources.Source]
+) -> None:
+  """Refuses labels of frames beyond the end of their video."""
+  beyond = []
+  for own, row in marks.rows.items():
+    name, number = marks.places.get(own, ('', 0))
+    if name in known and number >= known[name].probe.count:
+      beyond.append((row.where, number, known[name]))
+  if beyond:
+    where, number, source = beyond[0]
+    raise UserError(
+        f'config.dataset.labels: {len(beyond)} of {len(marks.rows)} rows name '
+        f'frames that do not exist, the first is frame {number} ({where}), '
+        f'expected 0 to {source.probe.count - 1} in {source.path}'
+    )
+
+
+class _Finder:
+  """Finds the frame that a path in a label file means."""
+
+  def __init__(self, found: Sequence[str], exclude: tuple[str, ...]):
+    self._exclude = exclude
+    self._exact: dict[str, set[str]] = {}
+    self._loose: dict[str, set[str]] = {}
+    for name in found:
+      path = images.canonical(name)
+      for key in (path, posixpath.splitext(path)[0]):
+        self._exact.setdefault(key, set()).add(name)
+        self._loose.setdefault(posixpath.basename(key), set()).add(name)
+
+  def place(self, path: str, where: str) -> tuple[str, int] | None:
+    """The video and the frame's number; None where there is no such video."""
+    folder, last = posixpath.split(path)
+    stem, extension = posixpath.splitext(last)
+    if extension.lower() not in images.EXTENSIONS:
+      stem = last
+    number = re.search(r'\d+$', stem)
+    meant = self._exact.get(folder)
+    meant = meant or self._loose.get(posixpath.basename(folder), set())
+    if not number or not meant:
+      return None
+    used = {name for name in meant if not images.matches(name, self._exclude)}
+    if len(used) > 1:
+      raise UserError(
+          f"{where}: path '{path}' may mean {' or '.join(sorted(used))}, "
+          "expected the video's path below the root; config.dataset.exclude "
+          'can leave videos out'
+      )
+    return min(used or meant), int(number.group())
+
+
+def _file(root: pathlib.Path, path: str) -> pathlib.Path | None:
+  """The image file of a path, whichever way its accents are composed."""
+  if posixpath.splitext(path)[1].lower() not in images.EXTENSIONS:
+    return None
+  for spelling in (path, unicodedata.normalize('NFD', path)):
+    if (root / spelling).is_file():
+      return root / spelling
+  return None
