@@ -5,12 +5,14 @@ import pytest
 from configs import common
 from configs import folder
 from configs import signer
+from configs import video
 from eqlandmarks import config_checks
 from eqlandmarks import workdir
 
 ALL = [
     signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
     folder.get_config(), folder.get_config('paper'),
+    video.get_config(), video.get_config('paper'),
 ]
 
 
@@ -26,7 +28,7 @@ def test_variants_have_the_same_fields():
 
 
 def test_unknown_variants_are_named():
-  for module in (signer, folder):
+  for module in (signer, folder, video):
     with pytest.raises(ValueError, match="variant is 'huge'"):
       module.get_config('huge')
 

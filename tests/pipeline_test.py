@@ -335,6 +335,8 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     recording = _Recording(config, read)
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
+  # See tests/datasets/video_test.py.
+  read |= {'dataset.every', 'dataset.crop_box'}
   read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
   configs[0].discover.train_features = True
   unfrozen = _Recording(configs[0], read)
