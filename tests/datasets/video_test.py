@@ -304,6 +304,18 @@ def test_image_files_with_labels_join(tmp_path, data_dir):
   assert shown(example['image']) == 30
 
 
+def test_points_that_are_nowhere_in_the_crop_are_left_out(root, data_dir):
+  rows = [f'{row},{60 + n},3' for n, row in enumerate(labelled([10, 12, 20]))]
+  table(root, rows, 'path,a_x,a_y,b_x,b_y')
+  builder = build(root, data_dir, labels='labels.csv', outside='missing',
+                  crop_box='0,0,48,60', test_share=0)  # fmt: skip
+  assert description(builder).point_names == ('a',)
+  assert '1 points that are annotated nowhere are left out: b' in ' '.join(
+      description(builder).notes
+  )
+  assert prepared(builder)['train']['v.mp4/000010']['points'].shape == (1, 2)
+
+
 def test_exclude(root, data_dir):
   film(root / 'sub' / 'w.mp4')
   (root / 'bad.mp4').write_bytes(b'')
@@ -387,6 +399,12 @@ ERRORS = {
         LABELLED | {'test': '*[02468]',
                     'rows': [f'v/{n},1,1' for n in range(FRAMES)]},
         ['20 labelled frames left to train on', 'blocks of time'],
+    ),
+    'a point without train labels': (
+        LABELLED | {'header': 'path,a_x,a_y,b_x,b_y',
+                    'rows': [f'v/{n},1,1,{"1,1" if n > 30 else ","}'
+                             for n in (1, 9, 39)]},
+        ["point 'b'", 'none of the 2 train images'],
     ),
     'a single label': (
         LABELLED | {'rows': ['v/1,1,1']}, ['found 1 labelled', 'least two'],

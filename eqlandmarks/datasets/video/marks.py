@@ -7,6 +7,9 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
@@ -79,21 +82,84 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
   return marks
 
 
-def check_frames(
-    marks: Marks, known: Mapping[str, sources.Source]
+def usable(
+    marks: Marks,
+    fields: Fields,
+    known: Mapping[str, sources.Source],
+    notes: list[str],
+) -> Marks:
+  """The labels without those of what `skip_bad` has left out.
+
+  Raises:
+    UserError: labels are of frames beyond the end of their video.
+  """
+  places = {
+      own: (name, number) for own, (name, number) in marks.places.items()
+      if name in known and number < known[name].probe.count
+  }
+  _check_ends(marks, places, known)
+  files = marks.files
+  if fields.skip_bad:
+    good = checks.without_bad(fields.root, list(files), notes)
+    files = {own: files[own] for own in good}
+  return dataclasses.replace(
+      marks,
+      rows={o: r for o, r in marks.rows.items() if o in files or o in places},
+      files=files,
+      places={o: p for o, p in places.items()
+              if o in files or o not in marks.files},
+  )  # fmt: skip
+
+
+def annotated(marks: Marks, notes: list[str]) -> Marks:
+  """The labels without points that are annotated nowhere: outside a crop, say.
+
+  Nothing can be fitted to them.
+  """
+  found = np.zeros(len(marks.names), bool)
+  for row in marks.rows.values():
+    found |= np.isfinite(row.points).all(-1)
+  if found.all() or not found.any():
+    return marks
+  lost = [n for n, there in zip(marks.names, found, strict=True) if not there]
+  notes.append(
+      f'labels: {len(lost)} points that are annotated nowhere are left out: '
+      f'{", ".join(lost)}'
+  )
+  return dataclasses.replace(
+      marks,
+      names=tuple(n for n in marks.names if n not in lost),
+      rows={own: dataclasses.replace(row, points=row.points[found])
+            for own, row in marks.rows.items()},
+  )  # fmt: skip
+
+
+def check_fit(marks: Marks, train: Sequence[str]) -> None:
+  """Refuses labels with a point that no train image has."""
+  for j, name in enumerate(marks.names if train else ()):
+    if not any(np.isfinite(marks.rows[own].points[j]).all() for own in train):
+      raise UserError(
+          f"config.dataset.labels: point '{name}' is annotated in none of the "
+          f'{len(train)} train images, expected at least one to fit on'
+      )
+
+
+def _check_ends(
+    marks: Marks,
+    places: Mapping[str, tuple[str, int]],
+    known: Mapping[str, sources.Source],
 ) -> None:
-  """Refuses labels of frames beyond the end of their video."""
-  beyond = []
-  for own, row in marks.rows.items():
-    name, number = marks.places.get(own, ('', 0))
-    if name in known and number >= known[name].probe.count:
-      beyond.append((row.where, number, known[name]))
+  beyond = [
+      own for own, (name, _) in marks.places.items()
+      if name in known and own not in places and own not in marks.files
+  ]
   if beyond:
-    where, number, source = beyond[0]
+    name, number = marks.places[beyond[0]]
     raise UserError(
         f'config.dataset.labels: {len(beyond)} of {len(marks.rows)} rows name '
-        f'frames that do not exist, the first is frame {number} ({where}), '
-        f'expected 0 to {source.probe.count - 1} in {source.path}'
+        f'frames that do not exist, the first is frame {number} '
+        f'({marks.rows[beyond[0]].where}), expected 0 to '
+        f'{known[name].probe.count - 1} in {known[name].path}'
     )
 
 

@@ -9,7 +9,6 @@ from eqlandmarks.datasets import building
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
-from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import splits
 from eqlandmarks.datasets.fields import Fields
@@ -49,12 +48,9 @@ def make_plan(
     crop: what is cut out of all frames; None for all of them.
     notes: what has been decided before; gets more lines.
   """
-  checks.check_names(fields, marks.names)
-  marks = _usable(fields, known, marks, notes)
+  marks = _checked_labels(fields, known, marks, crop, notes)
+  rows = marks.rows
   frames = _frames(fields, known, marks, every)
-  rows = checks.inside(
-      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
-  )
   total = sum(source.probe.count for source in known.values())
   notes.append(
       f'videos: {len(known)} with {total} frames, of which {len(frames)} are '
@@ -68,35 +64,29 @@ def make_plan(
                      if own in marks.places}  # fmt: skip
   parts = blocks.part(parts, places, known, rows, marks.has_split, notes)
   splits.check(fields, marks.has_split, parts, rows)
+  marks_lib.check_fit(marks, parts['train'])
   parts = {split: ids for split, ids in parts.items() if ids}
-  make = _ItemMaker(known, marks, rows, frames, crop)
+  make = _ItemMaker(known, marks, frames, crop)
   return building.Plan(
       {split: [make(own) for own in ids] for split, ids in parts.items()},
       splits.describe(fields, marks.names, parts, notes, _protocol(crop)),
   )
 
 
-def _usable(
+def _checked_labels(
     fields: Fields,
     known: Mapping[str, Source],
     marks: Marks,
+    crop: crops.Box | None,
     notes: list[str],
 ) -> Marks:
-  """The labels without those of what `skip_bad` leaves out."""
-  marks_lib.check_frames(marks, known)
-  files = list(marks.files)
-  if fields.skip_bad:
-    files = checks.without_bad(fields.root, files, notes)
-  places = {
-      own: (name, number) for own, (name, number) in marks.places.items()
-      if name in known and number < known[name].probe.count
-  }
-  return dataclasses.replace(
-      marks,
-      rows={o: r for o, r in marks.rows.items() if o in places or o in files},
-      files={own: marks.files[own] for own in files},
-      places=places,
+  marks = marks_lib.usable(marks, fields, known, notes)
+  rows = checks.inside(
+      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
   )
+  marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
+  checks.check_names(fields, marks.names)
+  return marks
 
 
 def _frames(
@@ -156,19 +146,18 @@ class _ItemMaker:
       self,
       known: Mapping[str, Source],
       marks: Marks,
-      rows: Mapping[str, label_rows.Row],
       frames: Mapping[str, tuple[str, int]],
       crop: crops.Box | None,
   ):
-    self._known, self._marks, self._rows = known, marks, rows
+    self._known, self._marks = known, marks
     self._frames, self._crop = frames, crop
     # One array for all frames without labels, of which there may be many.
     self._missing = np.full((len(marks.names), 2), np.nan)
 
   def __call__(self, own: str) -> building.Item:
     points = self._missing
-    if own in self._rows:
-      points = labels.to_ours(self._rows[own].points)
+    if own in self._marks.rows:
+      points = labels.to_ours(self._marks.rows[own].points)
     if own in self._marks.files:
       return building.Item(own, self._marks.files[own], points, self._crop)
     name, number = self._frames[own]
