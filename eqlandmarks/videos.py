@@ -1,19 +1,19 @@
-"""Videos: frames in, frames out, by PyAV (the extra `video`).
+"""Videos: probing them, reading their frames, writing them, with PyAV.
 
-**Convention.** Frames are uint8 `[height, width, 3]` RGB as displayed: turned
-as the file says (phones film sideways), in display order, numbered from 0. A
-frame's number is its place among all frames that decode, not its time. Pixels
-that are not square stay as they are stored.
+A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned as the file's
+display matrix says, which is how phones mark videos that they took upright.
+Frames are numbered from 0 in the order in which they are shown, whatever their
+time stamps. Pixels that are not square stay so: points are in stored pixels.
 
-Nothing here needs JAX, and PyAV is imported only when it is used.
+PyAV is an extra of its own, `video`, and imported only where it is used.
 """
 
 import contextlib
 import dataclasses
 import fractions
-import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,217 +22,196 @@ from eqlandmarks.errors import UserError
 
 EXTENSIONS = (
     '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv',
-    '.flv', '.ts', '.mts', '.m2ts', '.3gp', '.ogv',
+    '.flv', '.ogv', '.ts', '.mts', '.3gp',
 )  # fmt: skip
-# What raw streams, which carry no rate, are shown at by FFmpeg, too.
-_UNKNOWN_FPS = 25.0
+
+# What is assumed where a file does not say: it only decides how fast an overlay
+# video plays.
+_DEFAULT_FPS = 25.0
+
+# A playlist that calls itself a video must not fetch anything.
+_ONLY_THIS_FILE = {'protocol_whitelist': 'file'}
 
 
 @dataclasses.dataclass(frozen=True)
-class Probe:
-  """What a video is.
+class Video:
+  """What a video's file says of it.
 
   Attributes:
-    height: of the frames as displayed, in pixels.
-    width: the same.
+    size: (height, width) of its frames as shown, in pixels.
     fps: frames per second, on average.
-    count: number of frames, at least 1.
+    count: how many frames the file announces, which not all files do rightly;
+      0 where it says nothing.
   """
 
-  height: int
-  width: int
+  size: tuple[int, int]
   fps: float
   count: int
 
 
-def probe(path: str | os.PathLike) -> Probe:
-  """Size, rate and length of a video.
-
-  The header's count is taken where the file holds as many packets; else, all
-  frames are decoded and counted.
+def probe(path: pathlib.Path) -> Video:
+  """Reads a video's header and decodes its first frame.
 
   Raises:
-    UserError: the file cannot be read, or holds no frame.
+    UserError: the file is no video, or holds no frame.
   """
-  path = pathlib.Path(path)
-  first = next(_decoded(path), None)
-  if first is None:
-    raise UserError(f'{path}: holds no frame that decodes, expected a video')
-  with _opened(path) as (container, stream):
-    rate = stream.average_rate or stream.guessed_rate or _UNKNOWN_FPS
-    packets = sum(
-        packet.size > 0 and not packet.is_discard
-        for packet in container.demux(stream)
-    )
+  with _opened(path) as stream:
+    fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
     count = stream.frames
-  if not count or count != packets:
-    count = sum(1 for _ in _decoded(path))
-  height, width = _displayed_size(first[1])
-  return Probe(height, width, float(rate), count)
+    if not count and stream.duration:
+      count = round(stream.duration * stream.time_base * fps)
+  first = next(frames(path), None)
+  if first is None:
+    raise UserError(f'{path}: holds no frame, expected a video of at least one')
+  return Video(first.shape[:2], fps, count)
 
 
-def frames(
-    path: str | os.PathLike, start: int = 0, every: int = 1
-) -> Iterator[tuple[int, np.ndarray]]:
-  """The frames of a video, decoded one after another.
+def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
+  """The frames of a video, one after the other.
+
+  Frames before `start` are decoded, too, since time stamps do not tell the
+  number of a frame in all files; they are only not converted.
 
   Args:
-    path: the video.
-    start: number of the first frame to yield. Those before it are decoded, too:
-      seeking by time is not exact to the frame.
-    every: yields frames `start`, `start + every`, ...
+    path: the file.
+    start: number of the first frame that is yielded.
 
   Yields:
-    A frame's number and its pixels `[height, width, 3]`, uint8 RGB.
+    uint8 `[H, W, 3]`.
 
   Raises:
-    UserError: the file cannot be read, breaks off in a way that does not
-      decode, or its frames change their size.
+    UserError: the file is no video, a frame does not decode, or it is of
+      another size than the first one.
   """
-  for number, frame in _decoded(pathlib.Path(path)):
-    if number >= start and (number - start) % every == 0:
-      yield number, _pixels(frame)
-
-
-def pick(
-    path: str | os.PathLike, numbers: Iterable[int]
-) -> Iterator[tuple[int, np.ndarray]]:
-  """Like `frames`, but the frames of some numbers.
-
-  Args:
-    path: the video.
-    numbers: in ascending order, without repetition.
-
-  Raises:
-    UserError: as for `frames`, or the video ends before the last number.
-  """
-  wanted = iter(numbers)
-  waiting, seen = next(wanted, None), 0
-  if waiting is None:
-    return
-  for number, frame in _decoded(pathlib.Path(path)):
-    seen = number + 1
-    if number == waiting:
-      yield number, _pixels(frame)
-      waiting = next(wanted, None)
-      if waiting is None:
-        return
-  raise UserError(
-      f'{path}: only {seen} frames decode, expected frame {waiting} as its '
-      'header promises; ffmpeg can write the file anew'
-  )
+  number, size = 0, None
+  with _opened(path) as stream:
+    try:
+      for frame in stream.container.decode(stream):
+        size = size or (frame.width, frame.height)
+        if (frame.width, frame.height) != size:
+          raise UserError(
+              f'{path}: frame {number} is {frame.width} x {frame.height} '
+              f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
+          )
+        if number >= start:
+          yield _as_shown(frame)
+        number += 1
+    except _av().FFmpegError as error:
+      raise UserError(
+          f'{path}: frame {number} does not decode ({_reason(error)}), '
+          'expected an intact video'
+      ) from error
 
 
 @contextlib.contextmanager
-def write(
-    path: str | os.PathLike, fps: float, size: tuple[int, int]
+def writing(
+    path: pathlib.Path, *, size: tuple[int, int], fps: float
 ) -> Iterator[Callable[[np.ndarray], None]]:
-  """Writes an mp4 (H.264), which appears under its name when it is whole.
+  """Writes an mp4, which takes its name when it is whole.
+
+  H.264 where PyAV has an encoder for it, else MPEG-4. Both halve the colours'
+  resolution, for which sides must be even: odd ones get one more row or column,
+  a copy of the last.
 
   Args:
-    path: the file to write; its folder must be there.
+    path: the file, which is replaced.
+    size: (height, width) of the frames.
     fps: frames per second.
-    size: (height, width) of the frames. The format has even sides only: to an
-      odd one, a copy of the last row or column is added.
 
   Yields:
-    A function that appends a frame `[height, width, 3]`, uint8 RGB.
+    What takes the next frame, uint8 `[H, W, 3]`. Nothing stays behind if an
+    error ends the block.
 
   Raises:
-    UserError: the file cannot be written. Nothing of it stays behind.
+    UserError: the file cannot be written.
   """
-  av, path = _import_av(), pathlib.Path(path)
   partial = path.with_name(path.name + '.partial')
   try:
-    with av.open(str(partial), 'w', format='mp4') as container:
-      stream = _new_stream(container, fps, size)
+    with _av().open(
+        str(partial), 'w', format='mp4', options={'movflags': 'faststart'}
+    ) as container:
+      stream = _add_stream(container, size, fps)
 
       def append(frame: np.ndarray) -> None:
-        if frame.shape != (*size, 3):
-          raise ValueError(f'frame is {frame.shape}, expected {(*size, 3)}.')
-        even = np.pad(
-            frame, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode='edge'
-        )
-        picture = av.VideoFrame.from_ndarray(even, format='rgb24')
-        container.mux(stream.encode(picture))
+        container.mux(stream.encode(_to_even(frame)))
 
       yield append
       container.mux(stream.encode())
-    partial.rename(path)
-  except (av.FFmpegError, OSError) as error:
+    partial.replace(path)
+  except (OSError, _av().FFmpegError) as error:
     raise UserError(
         f'{path}: cannot be written ({_reason(error)}), expected a folder with '
-        'room'
+        'room that can be written to'
     ) from error
   finally:
-    partial.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      partial.unlink()
 
 
-def _new_stream(container: Any, fps: float, size: tuple[int, int]) -> Any:
-  rate = fractions.Fraction(fps).limit_denominator(1001)  # 30000/1001 is one
-  stream = container.add_stream('libx264', rate=rate, options={'crf': '18'})
-  stream.height, stream.width = (side + side % 2 for side in size)
-  stream.pix_fmt = 'yuv420p'  # the one that every player knows
-  return stream
-
-
-def _import_av() -> Any:
+def _av() -> types.ModuleType:
   try:
     import av
   except ImportError as error:
     raise UserError(
-        'videos need PyAV, which is not installed, expected '
-        "pip install 'eqlandmarks[video]' (or av)"
+        "the library 'av' is not installed, expected it for videos: pip "
+        "install 'eqlandmarks[video]'"
     ) from error
   return av
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[tuple[Any, Any]]:
-  """The container and its video stream; what goes wrong is a UserError."""
-  av = _import_av()
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+  """The first video stream of a file."""
+  av = _av()
   try:
-    with av.open(str(path)) as container:
-      stream = container.streams.best('video')
-      if stream is None:
-        raise UserError(f'{path}: holds no video, expected a video')
-      stream.thread_type = 'AUTO'  # of all cores, not one
-      yield container, stream
-  except (av.FFmpegError, OSError) as error:
+    container = av.open(str(path), options=_ONLY_THIS_FILE)
+  except av.FFmpegError as error:
     raise UserError(
-        f'{path}: cannot be read ({_reason(error)}), expected an intact video'
+        f'{path}: does not open as a video ({_reason(error)}), expected an '
+        'intact one'
     ) from error
+  with container:
+    if not container.streams.video:
+      raise UserError(f'{path}: holds no pictures, expected a video')
+    stream = container.streams.video[0]
+    stream.thread_type = 'AUTO'
+    yield stream
 
 
-def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
-  """Numbers and PyAV frames, all of one size."""
-  first = None
-  with _opened(path) as (container, stream):
-    for number, frame in enumerate(container.decode(stream)):
-      size = _displayed_size(frame)
-      first = first or size
-      if size != first:
-        raise UserError(
-            f'{path}: frame {number} is {size[1]} x {size[0]} pixels, expected '
-            f'{first[1]} x {first[0]} as in frame 0'
-        )
-      yield number, frame
-
-
-def _quarter_turns(frame: Any) -> int:
-  """By how many right angles a frame is turned, counter-clockwise."""
-  return round(frame.rotation / 90) % 4
-
-
-def _displayed_size(frame: Any) -> tuple[int, int]:
-  size = frame.height, frame.width
-  return size[::-1] if _quarter_turns(frame) % 2 else size
-
-
-def _pixels(frame: Any) -> np.ndarray:
+def _as_shown(frame: Any) -> np.ndarray:
   pixels = frame.to_ndarray(format='rgb24')
-  return np.ascontiguousarray(np.rot90(pixels, _quarter_turns(frame)))
+  # Both count against the clock. A matrix that turns nothing into anything has
+  # an angle beyond all bounds.
+  angle = frame.rotation if abs(frame.rotation) <= 180 else 0
+  turns = round(angle / 90) % 4
+  return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:
+  """A stream of H.264, or of MPEG-4, with the sides made even."""
+  # MPEG-4 counts time in 16 bits; 1001 is what 29.97 and its like need.
+  largest = max(1, min(1001, int(65535 / fps)))
+  rate = fractions.Fraction(fps).limit_denominator(largest)
+  height, width = (side + side % 2 for side in size)
+  if 'libx264' in _av().codecs_available:
+    options = {'crf': '20', 'preset': 'veryfast'}
+    stream = container.add_stream('libx264', rate=rate, options=options)
+  else:
+    stream = container.add_stream('mpeg4', rate=rate)
+    stream.bit_rate = int(0.3 * height * width * fps)
+  stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
+  return stream
+
+
+def _to_even(pixels: np.ndarray) -> Any:
+  height, width = pixels.shape[:2]
+  if height % 2 or width % 2:
+    pixels = np.pad(
+        pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge'
+    )
+  return _av().VideoFrame.from_ndarray(pixels, format='rgb24')
 
 
 def _reason(error: Exception) -> str:
-  return getattr(error, 'strerror', None) or ' '.join(str(error).split())
+  said = getattr(error, 'strerror', None) or str(error)
+  return ' '.join(said.split()) or type(error).__name__
