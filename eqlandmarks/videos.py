@@ -13,7 +13,7 @@ import dataclasses
 import fractions
 import pathlib
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -83,24 +83,61 @@ def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
     UserError: the file is no video, a frame does not decode, or it is of
       another size than the first one.
   """
-  number, size = 0, None
-  with _opened(path) as stream:
-    try:
-      for frame in stream.container.decode(stream):
-        size = size or (frame.width, frame.height)
-        if (frame.width, frame.height) != size:
-          raise UserError(
-              f'{path}: frame {number} is {frame.width} x {frame.height} '
-              f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
-          )
-        if number >= start:
-          yield _as_shown(frame)
-        number += 1
-    except _av().FFmpegError as error:
-      raise UserError(
-          f'{path}: frame {number} does not decode ({_reason(error)}), '
-          'expected an intact video'
-      ) from error
+  for number, frame in _decoded(path):
+    if number >= start:
+      yield _as_shown(frame)
+
+
+def pick(
+    path: pathlib.Path, numbers: Iterable[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+  """Like `frames`, but the frames of some numbers, in one pass.
+
+  Args:
+    path: the file.
+    numbers: in ascending order, each once.
+
+  Yields:
+    A frame's number, and uint8 `[H, W, 3]`.
+
+  Raises:
+    UserError: as for `frames`, or the video ends before the last number.
+  """
+  wanted = iter(numbers)
+  waiting, seen = next(wanted, None), 0
+  if waiting is None:
+    return
+  for number, frame in _decoded(path):
+    seen = number + 1
+    if number == waiting:
+      yield number, _as_shown(frame)
+      waiting = next(wanted, None)
+      if waiting is None:
+        return
+  raise UserError(
+      f'{path}: only {seen} frames decode, expected frame {waiting} as its '
+      'header promises; ffmpeg can write the file anew'
+  )
+
+
+def count(path: pathlib.Path) -> int:
+  """The number of frames, where `Video.count` will not do.
+
+  The header's is taken where the file holds as many packets; else, all frames
+  are decoded and counted.
+
+  Raises:
+    UserError: as for `frames`.
+  """
+  # What is wrong with a file is said when it is decoded.
+  with _opened(path) as stream, contextlib.suppress(_av().FFmpegError):
+    packets = sum(
+        packet.size > 0 and not packet.is_discard
+        for packet in stream.container.demux(stream)
+    )
+    if packets and packets == stream.frames:
+      return packets
+  return sum(1 for _ in _decoded(path))
 
 
 @contextlib.contextmanager
@@ -176,6 +213,27 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
     stream = container.streams.video[0]
     stream.thread_type = 'AUTO'
     yield stream
+
+
+def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
+  """Numbers and frames, all of one size."""
+  number, size = 0, None
+  with _opened(path) as stream:
+    try:
+      for frame in stream.container.decode(stream):
+        size = size or (frame.width, frame.height)
+        if (frame.width, frame.height) != size:
+          raise UserError(
+              f'{path}: frame {number} is {frame.width} x {frame.height} '
+              f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
+          )
+        yield number, frame
+        number += 1
+    except _av().FFmpegError as error:
+      raise UserError(
+          f'{path}: frame {number} does not decode ({_reason(error)}), '
+          'expected an intact video'
+      ) from error
 
 
 def _as_shown(frame: Any) -> np.ndarray:

@@ -206,3 +206,41 @@ def test_where_no_video_can_be_written(tmp_path):
 def test_without_pyav_the_extra_is_named(video, monkeypatch):
   monkeypatch.setitem(sys.modules, 'av', None)
   assert 'eqlandmarks[video]' in _one_line(videos.frames, video)
+
+
+def test_picked_frames(video):
+  found = {n: round(_blob(f)[1]) for n, f in videos.pick(video, [0, 5, 6, 9])}
+  assert found == {n: 4 * n + 4 for n in (0, 5, 6, 9)}
+  assert list(videos.pick(video, [])) == []
+  said = _one_line(videos.pick, video, [3, 10])
+  assert 'only 10 frames decode, expected frame 10' in said
+
+
+@pytest.mark.parametrize('name', ['v.mp4', 'v.mkv', 'v.ts', 'v.avi', 'v.mov'])
+def test_frames_are_counted_whatever_the_header_says(tmp_path, name):
+  path = tmp_path / name
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('mpeg4', rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+    for number in range(7):
+      frame = av.VideoFrame.from_ndarray(_frame(number), 'rgb24')
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+  assert videos.count(path) == 7
+
+
+def test_frames_that_a_cut_has_hidden_are_not_counted(tmp_path):
+  whole = _write(tmp_path / 'whole.mp4', 12)
+  content = whole.read_bytes()
+  # The edit list shows the second half: its start in the stream's time.
+  place = content.index(b'elst') + 4 + 8 + 4
+  with av.open(str(whole)) as container:
+    stream = container.streams.video[0]
+    ticks = int(0.6 / stream.time_base)
+  offset = struct.unpack('>i', content[place:place + 4])[0]
+  packed = struct.pack('>i', offset + ticks)
+  path = tmp_path / 'cut.mp4'
+  path.write_bytes(content[:place] + packed + content[place + 4:])
+  shown = [round(_blob(frame)[1]) for frame in videos.frames(path)]
+  assert shown == [4 * n + 4 for n in range(6, 12)]
+  assert videos.count(path) == 6

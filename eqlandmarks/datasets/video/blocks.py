@@ -15,7 +15,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eqlandmarks import videos
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
@@ -27,9 +26,9 @@ Splits = dict[str, list[str]]
 Places = Mapping[str, tuple[str, int]]
 
 
-def gap(probe: videos.Probe) -> int:
+def gap(video: sources.Source) -> int:
   """Within how many frames of a test frame none is trained on."""
-  seconds, share = GAP_SECONDS * probe.fps, _LARGEST_SHARE * probe.count
+  seconds, share = GAP_SECONDS * video.fps, _LARGEST_SHARE * video.count
   return max(1, math.ceil(min(seconds, share)))
 
 
@@ -85,18 +84,18 @@ def _blocked(
         name, number = places[own]
         labelled.setdefault(name, []).append((number, split == 'test'))
   return {
-      name: _block(sorted(marks), known[name].probe)
+      name: _block(sorted(marks), known[name])
       for name, marks in labelled.items()
       if any(is_test for _, is_test in marks)
   }
 
 
 def _block(
-    marks: list[tuple[int, bool]], probe: videos.Probe
+    marks: list[tuple[int, bool]], video: sources.Source
 ) -> np.ndarray:
   """Bool `[count]` from the sorted (number, is test) of a video's labels."""
-  blocked = np.zeros(probe.count, bool)
-  margin = gap(probe)
+  blocked = np.zeros(video.count, bool)
+  margin = gap(video)
   for i, (number, is_test) in enumerate(marks):
     if not is_test:
       continue
@@ -104,7 +103,7 @@ def _block(
     if i == 0:
       first = 0
     if i + 1 == len(marks):
-      last = probe.count
+      last = video.count
     elif marks[i + 1][1]:
       last = max(last, marks[i + 1][0])
     blocked[max(first, 0) : last + 1] = True
@@ -120,8 +119,7 @@ def _too_near(
     has_split: bool,
 ) -> UserError:
   name, number = places[own]
-  probe = known[name].probe
-  seconds = gap(probe) / probe.fps
+  seconds = gap(known[name]) / known[name].fps
   how = 'of split train' if has_split else 'left to train on'
   return UserError(
       f'config.dataset.labels: {count} labelled frames {how} lie within '

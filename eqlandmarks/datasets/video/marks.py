@@ -95,7 +95,7 @@ def usable(
   """
   places = {
       own: (name, number) for own, (name, number) in marks.places.items()
-      if name in known and number < known[name].probe.count
+      if name in known and number < known[name].count
   }
   _check_ends(marks, places, known)
   files = marks.files
@@ -159,7 +159,7 @@ def _check_ends(
         f'config.dataset.labels: {len(beyond)} of {len(marks.rows)} rows name '
         f'frames that do not exist, the first is frame {number} '
         f'({marks.rows[beyond[0]].where}), expected 0 to '
-        f'{known[name].probe.count - 1} in {known[name].path}'
+        f'{known[name].count - 1} in {known[name].path}'
     )
 
 

@@ -51,7 +51,7 @@ def make_plan(
   marks = _checked_labels(fields, known, marks, crop, notes)
   rows = marks.rows
   frames = _frames(fields, known, marks, every)
-  total = sum(source.probe.count for source in known.values())
+  total = sum(source.count for source in known.values())
   notes.append(
       f'videos: {len(known)} with {total} frames, of which {len(frames)} are '
       f'read (every={every})'
@@ -98,7 +98,7 @@ def _frames(
   shows, too.
   """
   wanted = {
-      name: set(range(0, source.probe.count, every))
+      name: set(range(0, source.count, every))
       for name, source in known.items()
   }
   for own, (name, number) in marks.places.items():
@@ -120,7 +120,7 @@ def _boxes(
     known: Mapping[str, Source], marks: Marks, crop: crops.Box | None
 ) -> Callable[[str], crops.Box]:
   """A function from an id to what is seen of its image."""
-  sizes = {(s.probe.height, s.probe.width) for s in known.values()}
+  sizes = {source.size for source in known.values()}
 
   def box_of(own: str) -> crops.Box:
     if own in marks.files:
@@ -132,8 +132,7 @@ def _boxes(
             'cropped alike'
         )
     else:
-      probe = known[marks.places[own][0]].probe
-      size = probe.height, probe.width
+      size = known[marks.places[own][0]].size
     return crop or crops.Box(0, 0, *size)
 
   return box_of
@@ -169,4 +168,4 @@ def _protocol(crop: crops.Box | None) -> dict[str, str]:
   if crop is None:
     return {}
   numbers = (crop.top, crop.left, *crop.shape)
-  return {'crop_box': ','.join(f'{number:g}' for number in numbers)}
+  return {'crop': ','.join(f'{number:g}' for number in numbers)}

@@ -21,12 +21,16 @@ class Source:
   Attributes:
     name: its path below the root.
     path: its file.
-    probe: its size, rate and length.
+    size: (height, width) of its frames as shown, in pixels.
+    fps: frames per second.
+    count: number of its frames.
   """
 
   name: str
   path: pathlib.Path
-  probe: videos.Probe
+  size: tuple[int, int]
+  fps: float
+  count: int
 
   def id_of(self, number: int) -> str:
     """What users know a frame by."""
@@ -115,17 +119,18 @@ def probe_all(
 def _probed(
     root: pathlib.Path, name: str, crop: crops.Box | None
 ) -> Source:
-  source = Source(name, root / name, videos.probe(root / name))
-  known = source.probe
-  if known.count < 2:
+  path = root / name
+  about, count = videos.probe(path), videos.count(path)
+  if count < 2:
     raise UserError(
-        f'{source.path}: has one frame only, expected a video; for single '
+        f'{path}: has one frame only, expected a video; for single '
         'images there is configs/folder.py'
     )
-  if crop and (crop.bottom > known.height or crop.right > known.width):
+  height, width = about.size
+  if crop and (crop.bottom > height or crop.right > width):
     raise UserError(
         f'config.dataset.crop_box: reaches to row {crop.bottom:.0f} and column '
-        f'{crop.right:.0f}, expected a part of the {known.width} x '
-        f'{known.height} pixels (width x height) of {source.path}'
+        f'{crop.right:.0f}, expected a part of the {width} x {height} '
+        f'pixels (width x height) of {path}'
     )
-  return source
+  return Source(name, path, about.size, about.fps, count)
