@@ -63,8 +63,9 @@ def _dataset() -> ConfigDict:
   # for images with all its subfolders, that of `video` for videos; or it is a
   # video itself.
   dataset.root = ''
-  # For folder and video: '' (none), the path of a table
-  # (path,split,NAME_x,NAME_y,...), or deeplabcut.
+  # For folder and video: '' (none), deeplabcut (a project), pts (beside the
+  # images), or the path of a label file: a table (path,split,NAME_x,NAME_y,...)
+  # or one of the other formats of docs/formats.md.
   dataset.labels = ''
   # For both: the two annotated points whose distance normalises the error,
   # 'left,right'.

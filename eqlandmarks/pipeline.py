@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import errors
+from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import scoring
@@ -22,7 +23,7 @@ from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report',
+    'report', 'prepare',
 )
 
 
@@ -39,6 +40,9 @@ def run(config: Any, workdir: str, mode: str) -> None:
       is found before the first step leaves nothing behind.
   """
   this = _open(config, Workdir(workdir), mode)
+  if mode == 'prepare':
+    preparing.show(this)
+    return
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
   if mode in ('train', 'pretrain'):
     this.pretrain(config.pretrain.num_epochs)
@@ -83,7 +87,9 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
     builder = _prepare(config, workdir)
     this = runs.Run(config, workdir, builder, loader.describe(builder))
     _check_data(this, mode)
-    workdir.claim(config)
+    # One looks at the data in order to change the config yet.
+    if mode != 'prepare':
+      workdir.claim(config)
   except BaseException:
     if made:  # nothing was there before
       shutil.rmtree(made[-1], ignore_errors=True)

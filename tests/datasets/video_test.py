@@ -165,8 +165,9 @@ def test_crop(root, data_dir):
 
 @pytest.mark.parametrize(
     'form',
-    ['v/{}', 'v.mp4/{:06d}', 'sub/v/{:03d}', 'labeled-data/v/img{:04d}.png'],
-)
+    ['v/{}', 'v.mp4/{:06d}', 'sub/v/{:03d}', 'v/img{:08d}.png',
+     'labeled-data/v/img{:04d}.png'],
+)  # fmt: skip
 def test_labels_land_on_the_blob(tmp_path, data_dir, form):
   root = tmp_path / 'root'
   film(root / 'sub' / 'v.mp4')

@@ -36,8 +36,7 @@ class Video(building.ImageBuilder):
 
   Args:
     root: a video, or a folder that is searched for videos at any depth.
-    labels: '' for none, 'deeplabcut', or the path of a csv table, absolute or
-      relative to the working directory or to `root`; see `marks.read`.
+    labels: as for `folder.Folder`; for how rows name frames, see `marks.read`.
     eyes: two point names, or both in one string with a comma, or empty.
     groups: as for `folder.Folder`.
     test: glob patterns with commas between, matched against 'VIDEO/NUMBER',
