@@ -50,7 +50,9 @@ setuptools.setup(
         'labels': ['pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
+        'video': ['av>=18,<19'],
         'test': [
+            'av>=18,<19',
             'hypothesis>=6,<7',
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',

@@ -45,7 +45,8 @@ def get_config() -> ConfigDict:
 
 def _dataset() -> ConfigDict:
   dataset = ConfigDict()
-  # signer (built in), folder (your images), bbc_pose, cat_head or celeba.
+  # signer (built in), folder (your images), video (yours), bbc_pose, cat_head
+  # or celeba.
   dataset.name = 'signer'
   # Where prepared datasets are kept; '' is WORKDIR/data.
   dataset.cache = ''
@@ -59,13 +60,14 @@ def _dataset() -> ConfigDict:
   dataset.num_test = 500
   dataset.seed = 0
   # For all but signer: the folder of the data. That of `folder` is searched
-  # for images with all its subfolders.
+  # for images with all its subfolders, that of `video` for videos; or it is a
+  # video itself.
   dataset.root = ''
-  # For folder: '' (none), deeplabcut (a project), pts (beside the images), or
-  # the path of a label file: a table (path,split,NAME_x,NAME_y,...) or one of
-  # the other formats of docs/formats.md.
+  # For folder and video: '' (none), deeplabcut (a project), pts (beside the
+  # images), or the path of a label file: a table (path,split,NAME_x,NAME_y,...)
+  # or one of the other formats of docs/formats.md.
   dataset.labels = ''
-  # For folder: the two annotated points whose distance normalises the error,
+  # For both: the two annotated points whose distance normalises the error,
   # 'left,right'.
   dataset.eyes = ''
   # Points scored together: 'ears=left_ear+right_ear,eyes=left_eye+right_eye'.
@@ -82,6 +84,10 @@ def _dataset() -> ConfigDict:
   dataset.skip_bad = False
   # A labelled point outside its image: error (stop) or missing (leave it out).
   dataset.outside = 'error'
+  # For video: of the frames without labels, every n-th is used, and of all
+  # frames only this box, 'top,left,height,width' in their pixels; '' for all.
+  dataset.every = 1
+  dataset.crop_box = ''
   # For bbc_pose, cat_head and celeba (docs/benchmarks.md): what is cut out of
   # the images, with how many of their pixels beside the joints for bbc_pose.
   dataset.crop = ''

@@ -8,12 +8,14 @@ from configs import celeba
 from configs import common
 from configs import folder
 from configs import signer
+from configs import video
 from eqlandmarks import config_checks
 from eqlandmarks import workdir
 
 ALL = [
     signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
     folder.get_config(), folder.get_config('paper'),
+    video.get_config(), video.get_config('paper'),
     bbc_pose.get_config(), celeba.get_config(), celeba.get_config('k30'),
     celeba.get_config('k10'), cat_head.get_config(), cat_head.get_config('k10'),
 ]
@@ -31,7 +33,7 @@ def test_variants_have_the_same_fields():
 
 
 def test_unknown_variants_are_named():
-  for module in (signer, folder, celeba, cat_head):
+  for module in (signer, folder, video, celeba, cat_head):
     with pytest.raises(ValueError, match="variant is 'huge'"):
       module.get_config('huge')
 

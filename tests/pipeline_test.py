@@ -337,7 +337,7 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
   read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
-  for name in ('bbc_pose', 'cat_head', 'celeba'):
+  for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
     other.dataset.name = name
     with pytest.raises(errors.UserError, match=r'config\.dataset\.root'):

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import crops
@@ -161,8 +162,21 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   def _example(self, item: Item) -> dict[str, Any]:
     content, known = self._read(item)
-    image, size = images.decode(item.path, content), self._image_size
-    box = _checked_box(item, image.height, image.width)
+    image = images.decode(item.path, content)
+    return self._encode(item, image, content, known)
+
+  def _encode(
+      self, item: Item, image: Image.Image, content: bytes, known: np.ndarray
+  ) -> dict[str, Any]:
+    """The example of an item.
+
+    Args:
+      item: says what is cut out.
+      image: the item's, whole.
+      content: what the digest is taken of.
+      known: `[J, 2]`, its points, as in `Item`.
+    """
+    box, size = _checked_box(item, image.height, image.width), self._image_size
     points = np.full((max(len(known), 1), 2), np.nan, np.float32)
     points[: len(known)] = box.to_stored(known, size)
     return {

@@ -1,10 +1,13 @@
 """Checks the labels against the fields and the images that were found."""
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 
+from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
@@ -92,17 +95,30 @@ def inside(
     names: tuple[str, ...],
     rows: dict[str, labels.Row],
     notes: list[str],
+    box_of: Callable[[str], crops.Box] | None = None,
 ) -> dict[str, labels.Row]:
-  """Checks that the points lie on their images; drops them if that is asked."""
+  """Checks that the points lie on their images; drops them if that is asked.
+
+  Args:
+    fields: say whether they are dropped.
+    names: the points.
+    rows: path below the root -> labels.
+    notes: gets a line if points are dropped.
+    box_of: what is seen of the image of a path; all of its file if None.
+
+  Returns:
+    The rows, with NaN where points were dropped.
+  """
+  box_of = box_of or functools.partial(_whole, fields.root)
   checked, dropped = {}, []
   for path, row in rows.items():
     if row.labelled:
-      height, width = images.displayed_size(fields.root / path)
+      box = box_of(path)
       # Pixel centres are whole numbers, so pixels end at the halves.
-      limit = np.array([width, height]) - 0.5
-      out = ((row.points < -0.5) | (row.points > limit)).any(-1)
+      limits = np.array([[box.left, box.top], [box.right, box.bottom]]) - 0.5
+      out = ((row.points < limits[0]) | (row.points > limits[1])).any(-1)
       for j in np.flatnonzero(out):
-        text = _outside_text(path, row, names[j], row.points[j], limit)
+        text = _outside_text(path, row, names[j], row.points[j], limits)
         if fields.outside == 'error':
           raise UserError(text)
         dropped.append(f"'{names[j]}' ({row.where})")
@@ -117,12 +133,17 @@ def inside(
   return checked
 
 
+def _whole(root: pathlib.Path, path: str) -> crops.Box:
+  return crops.Box(0, 0, *images.displayed_size(root / path))
+
+
 def _outside_text(
-    path: str, row: labels.Row, name: str, point: np.ndarray, limit: np.ndarray
+    path: str, row: labels.Row, name: str, point: np.ndarray, limits: np.ndarray
 ) -> str:
+  (left, top), (right, bottom) = limits
   return (
       f"{row.where}: found point '{name}' at x={point[0]:g}, y={point[1]:g} "
-      f'outside {path}, expected -0.5 <= x <= {limit[0]:g} and -0.5 <= y <= '
-      f"{limit[1]:g}; config.dataset.outside='missing' counts such points as "
+      f'outside {path}, expected {left:g} <= x <= {right:g} and {top:g} <= y '
+      f"<= {bottom:g}; config.dataset.outside='missing' counts such points as "
       'missing'
   )

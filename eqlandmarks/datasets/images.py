@@ -41,9 +41,12 @@ _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
-def find_images(root: pathlib.Path) -> list[str]:
+def find_images(
+    root: pathlib.Path, extensions: tuple[str, ...] = EXTENSIONS
+) -> list[str]:
   """The images anywhere below `root`, as natural-sorted posix paths below it.
 
+  Files of other kinds are found by other `extensions`.
   Hidden files and folders are skipped. Linked folders are followed, but each
   real folder is listed once, under its own path where it has one.
   """
@@ -51,7 +54,7 @@ def find_images(root: pathlib.Path) -> list[str]:
   for folder in _folders(root):
     for path in _entries(folder):
       # A broken link is kept: decoding it then says what is wrong.
-      if path.suffix.lower() in EXTENSIONS and (
+      if path.suffix.lower() in extensions and (
           path.is_file() or (path.is_symlink() and not path.is_dir())
       ):
         found.append(_readable_name(root, path))

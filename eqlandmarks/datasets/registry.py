@@ -9,8 +9,9 @@ from eqlandmarks.datasets import cat_head
 from eqlandmarks.datasets import celeba
 from eqlandmarks.datasets import folder
 from eqlandmarks.datasets import signer
+from eqlandmarks.datasets import video
 
-NAMES = ('signer', 'folder', 'bbc_pose', 'cat_head', 'celeba')
+NAMES = ('signer', 'folder', 'video', 'bbc_pose', 'cat_head', 'celeba')
 
 
 def make_builder(
@@ -62,14 +63,18 @@ def make_builder(
         partial=dataset.partial,
         **common,
     )
-  return folder.Folder(
-      labels=dataset.labels,
-      eyes=dataset.eyes,
-      groups=dataset.groups,
-      test=dataset.test,
-      test_share=dataset.test_share,
-      exclude=dataset.exclude,
-      skip_bad=dataset.skip_bad,
-      outside=dataset.outside,
-      **common,
-  )
+  common |= {
+      'labels': dataset.labels,
+      'eyes': dataset.eyes,
+      'groups': dataset.groups,
+      'test': dataset.test,
+      'test_share': dataset.test_share,
+      'exclude': dataset.exclude,
+      'skip_bad': dataset.skip_bad,
+      'outside': dataset.outside,
+  }
+  if dataset.name == 'video':
+    return video.Video(
+        every=dataset.every, crop_box=dataset.crop_box, **common
+    )
+  return folder.Folder(**common)

@@ -52,19 +52,21 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
     )
   rows = {path: rows[path] for path in kept if path in rows}
   rows = checks.inside(fields, marks.names, rows, notes)
-  splits = _assign(fields, marks.has_split, kept, rows, notes)
-  _check_splits(fields, marks.has_split, splits, rows)
+  splits = assign(fields, marks.has_split, kept, rows, notes)
+  check(fields, marks.has_split, splits, rows)
   points = {p: rows[p].points for s in ('train', 'test') for p in splits[s]}
   splits = {split: paths for split, paths in splits.items() if paths}
-  return Plan(splits, points, _describe(fields, marks.names, splits, notes))
+  return Plan(splits, points, describe(fields, marks.names, splits, notes))
 
 
-def _describe(
+def describe(
     fields: Fields,
     names: tuple[str, ...],
     splits: dict[str, list[str]],
     notes: list[str],
+    protocol: dict[str, str] | None = None,
 ) -> Description:
+  """What is stored beside the records, once the splits are known."""
   return Description(
       point_names=names,
       groups=fields.groups,
@@ -73,17 +75,31 @@ def _describe(
       fit_split='train' if 'train' in splits else '',
       test_split='test' if 'test' in splits else '',
       notes=tuple(notes),
+      protocol=protocol or {},
   )
 
 
-def _assign(
+def assign(
     fields: Fields,
     has_split: bool,
     kept: list[str],
     rows: dict[str, labels.Row],
     notes: list[str],
+    folders: str = 'folders',
 ) -> dict[str, list[str]]:
-  """Sorts the images into splits, in natural order; the rest is left out."""
+  """Sorts the images into splits, in their order; the rest is left out.
+
+  Args:
+    fields: say how.
+    has_split: whether the labels have a split column.
+    kept: paths of the images, in natural order.
+    rows: path -> labels.
+    notes: gets a line for what was decided.
+    folders: what users know the images' folders by.
+
+  Returns:
+    'train', 'unlabelled' and 'test' -> paths; some may be empty.
+  """
   labelled = [p for p in kept if p in rows and rows[p].labelled]
   if has_split:
     fate = {p: _column_fate(p, rows.get(p), fields.test) for p in kept}
@@ -92,7 +108,7 @@ def _assign(
     fate = {p: _pattern_fate(p, p in labelled, fields.test) for p in kept}
     how = 'by dataset.test'
   else:
-    held_out, how = _hold_out(labelled, fields.test_share)
+    held_out, how = _hold_out(labelled, fields.test_share, folders)
     fate = dict.fromkeys(kept, 'unlabelled')
     fate |= dict.fromkeys(labelled, 'train') | dict.fromkeys(held_out, 'test')
   splits = {
@@ -135,7 +151,9 @@ def _pattern_fate(path: str, labelled: bool, patterns: tuple[str, ...]) -> str:
   return 'test' if labelled else 'images without labels in dataset.test'
 
 
-def _hold_out(labelled: list[str], share: float) -> tuple[list[str], str]:
+def _hold_out(
+    labelled: list[str], share: float, called: str
+) -> tuple[list[str], str]:
   """The last images, and how they were chosen.
 
   Neighbouring frames of a video are near copies, so a shuffled choice would
@@ -152,10 +170,10 @@ def _hold_out(labelled: list[str], share: float) -> tuple[list[str], str]:
   while len(names) > 1 and len(test) < goal:
     test += folders[names.pop()]
   count = len(folders) - len(names)
-  return test, f'the last {count} of {len(folders)} folders'
+  return test, f'the last {count} of {len(folders)} {called}'
 
 
-def _check_splits(
+def check(
     fields: Fields,
     has_split: bool,
     splits: dict[str, list[str]],

@@ -1,0 +1,20 @@
+r"""A video or a folder of videos, with or without labels, at 64 x 64.
+
+    python main.py --config=configs/video.py --workdir=runs/mine \
+        --config.dataset.root=VIDEO.mp4 --config.dataset.every=5
+
+How to choose every, K, the crop and the rest: docs/own_video.md. The recipe is
+that of configs/folder.py. Variant: `video.py:paper`, the paper's settings at
+128 x 128, for a GPU.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import folder
+
+
+def get_config(variant: str = '') -> ConfigDict:
+  """The config of a variant: '' or 'paper'."""
+  config = folder.get_config(variant)
+  config.dataset.name = 'video'
+  return config

@@ -1,0 +1,187 @@
+"""The tfds builder of videos."""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from eqlandmarks import videos
+from eqlandmarks.datasets import building
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import fields
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels as labels_lib
+from eqlandmarks.datasets.video import marks
+from eqlandmarks.datasets.video import planning
+from eqlandmarks.datasets.video import sources
+from eqlandmarks.datasets.video import spool
+from eqlandmarks.errors import UserError
+
+
+class Video(building.ImageBuilder):
+  """The frames of videos, with or without labels for some of them.
+
+  The splits are those of 'train' (with labels), 'unlabelled' and 'test' that
+  are not empty. Test frames are whole videos or blocks of time, and what is
+  near them is left out; see `blocks`. Videos are opened and labels are checked
+  here, before anything is written; `download_and_prepare` decodes each video
+  once, in order. The prepared copy is found again by a fingerprint of the
+  fields and the files.
+
+  Image files that the labels name are stored, too, with their labels.
+
+  Args:
+    root: a video, or a folder that is searched for videos at any depth.
+    labels: as for `folder.Folder`; for how rows name frames, see `marks.read`.
+    eyes: two point names, or both in one string with a comma, or empty.
+    groups: as for `folder.Folder`.
+    test: glob patterns with commas between, matched against 'VIDEO/NUMBER',
+      the video's path below `root` and six digits.
+    test_share: the share of the labelled frames to hold out where neither the
+      labels nor `test` say what is test; 0 for no test split.
+    exclude: like `test`, or of whole videos: what is left out of everything.
+    skip_bad: leave out videos that do not open, and image files that do not
+      decode, rather than stop.
+    outside: 'error', or 'missing' to count points outside their image (or
+      `crop_box`) as such.
+    every: of the frames without labels, every so many are used.
+    crop_box: (top, left, height, width) in pixels of the frames, or that in a
+      string with commas, or empty for all of the frames.
+    image_size: side of the stored square images, in pixels.
+    **kwargs: for the tfds builder: `data_dir`, `file_format`.
+  """
+
+  name = 'video'
+
+  def __init__(
+      self,
+      *,
+      root: str | os.PathLike,
+      labels: str = '',
+      eyes: str | Sequence[str] = (),
+      groups: str | Mapping[str, Sequence[str]] | None = None,
+      test: str = '',
+      test_share: float = 1 / 3,
+      exclude: str = '',
+      skip_bad: bool = False,
+      outside: str = 'error',
+      every: int = 1,
+      crop_box: str | Sequence[int] = '',
+      image_size: int = 128,
+      **kwargs,
+  ):
+    folder, found = sources.find(root)
+    self._fields = fields.Fields(
+        root=folder,
+        labels=str(labels or '').strip(),
+        eyes=fields.names(eyes),
+        groups=fields.groups(groups),
+        test=fields.names(test),
+        test_share=test_share,
+        exclude=fields.names(exclude),
+        skip_bad=skip_bad,
+        outside=outside,
+    )
+    self._every, self._crop = _checked_every(every), _box(crop_box)
+    self._notes: list[str] = []
+    self._found = sources.without_drawn(found, self._notes)
+    self._marks = marks.read(self._fields, self._found)
+    self._spool: spool.Spool | None = None
+    super().__init__(
+        image_size=image_size,
+        fingerprint=self._fingerprint(),
+        arguments=dict(
+            root=root, labels=labels, eyes=eyes, groups=groups, test=test,
+            test_share=test_share, exclude=exclude, skip_bad=skip_bad,
+            outside=outside, every=every, crop_box=crop_box,
+        ),
+        **kwargs,
+    )  # fmt: skip
+
+  def _fingerprint(self) -> str:
+    """A hash of all that decides what is written."""
+    given, crop = self._fields, self._crop
+    known = dict(vars(given), root=str(given.root.resolve()))
+    parts: list[Any] = [known, self._every, crop and vars(crop)]
+    for path in [*self._found, *self._marks.files]:
+      with contextlib.suppress(OSError):  # opening it will say so
+        stat = (given.root / path).stat()
+        parts.append((path, stat.st_size, stat.st_mtime_ns // 1_000_000))
+    for path in labels_lib.label_files(
+        given.labels, given.root, given.exclude
+    ):
+      parts += [str(path), building.digest(path)]
+    return building.fingerprint(*parts)
+
+  def _plan(self) -> building.Plan:
+    given, notes = self._fields, list(self._notes)
+    names = [n for n in self._found if not images.matches(n, given.exclude)]
+    known = sources.probe_all(
+        given.root, names, self._crop, given.skip_bad, notes
+    )
+    return planning.make_plan(
+        given, known, self._marks, self._every, self._crop, notes
+    )
+
+  def download_and_prepare(self, **kwargs: Any) -> None:
+    """Prepares the frames; on failure nothing stays behind in `data_dir`."""
+    try:
+      super().download_and_prepare(**kwargs)
+    finally:
+      if self._spool is not None:
+        self._spool.close()
+
+  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+    self._spool = spool.Spool(self.data_dir_root)
+    by_video: dict[pathlib.Path, list[planning.Frame]] = {}
+    for items in self._planned.splits.values():
+      for item in items:
+        if isinstance(item, planning.Frame):
+          by_video.setdefault(item.path, []).append(item)
+    for path, items in by_video.items():
+      self._decode(path, sorted(items, key=lambda item: item.number))
+    return super()._split_generators(dl_manager)
+
+  def _decode(self, path: pathlib.Path, items: list[planning.Frame]) -> None:
+    """Decodes a video once, and lays its examples by."""
+    pictures = videos.pick(path, (item.number for item in items))
+    bar = examples.with_progress(items, path.name, doing='decode')
+    with contextlib.closing(bar):
+      for item, (_, pixels) in zip(bar, pictures, strict=False):
+        self._spool[item.id] = self._encode(
+            item, Image.fromarray(pixels), pixels.tobytes(), item.points
+        )
+
+  def _example(self, item: building.Item) -> dict[str, Any]:
+    if isinstance(item, planning.Frame):
+      return self._spool[item.id]
+    return super()._example(item)
+
+
+def _checked_every(every: int) -> int:
+  if every < 1:
+    raise UserError(
+        f'config.dataset.every: found {every}, expected at least 1'
+    )
+  return every
+
+
+def _box(given: str | Sequence[int]) -> crops.Box | None:
+  """The box of 'top,left,height,width'; None for ''."""
+  parts = given.split(',') if isinstance(given, str) else list(given or ())
+  if not any(str(part).strip() for part in parts):
+    return None
+  try:
+    top, left, height, width = (int(part) for part in parts)
+  except ValueError:
+    top = left = height = width = -1
+  if min(top, left) < 0 or min(height, width) < 1:
+    raise UserError(
+        f'config.dataset.crop_box: found {given!r}, expected '
+        "'top,left,height,width' in whole pixels of the frames"
+    )
+  return crops.Box(top, left, top + height, left + width)

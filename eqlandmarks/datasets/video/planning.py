@@ -1,0 +1,171 @@
+"""What is stored of the videos, and in which split."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from eqlandmarks.datasets import building
+from eqlandmarks.datasets import checks
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import splits
+from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.datasets.video import blocks
+from eqlandmarks.datasets.video import marks as marks_lib
+from eqlandmarks.datasets.video.marks import Marks
+from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame(building.Item):
+  """A frame of the video `path`.
+
+  Attributes:
+    number: its place in the video, from 0.
+  """
+
+  number: int = 0
+
+
+def make_plan(
+    fields: Fields,
+    known: Mapping[str, Source],
+    marks: Marks,
+    every: int,
+    crop: crops.Box | None,
+    notes: list[str],
+) -> building.Plan:
+  """Decides what becomes of the frames, and of image files with labels.
+
+  Args:
+    fields: the checked fields of the config.
+    known: the videos by name.
+    marks: the labels, read but not compared with the videos yet.
+    every: of the frames without labels, every so many are used.
+    crop: what is cut out of all frames; None for all of them.
+    notes: what has been decided before; gets more lines.
+  """
+  marks = _checked_labels(fields, known, marks, crop, notes)
+  rows = marks.rows
+  frames = _frames(fields, known, marks, every)
+  total = sum(source.count for source in known.values())
+  notes.append(
+      f'videos: {len(known)} with {total} frames, of which {len(frames)} are '
+      f'read (every={every})'
+  )
+  kept = sorted([*frames, *marks.files], key=images.natural_key)
+  parts = splits.assign(
+      fields, marks.has_split, kept, rows, notes, 'videos and folders'
+  )
+  places = frames | {own: marks.places[own] for own in marks.files
+                     if own in marks.places}  # fmt: skip
+  parts = blocks.part(parts, places, known, rows, marks.has_split, notes)
+  splits.check(fields, marks.has_split, parts, rows)
+  marks_lib.check_fit(marks, parts['train'])
+  parts = {split: ids for split, ids in parts.items() if ids}
+  make = _ItemMaker(known, marks, frames, crop)
+  return building.Plan(
+      {split: [make(own) for own in ids] for split, ids in parts.items()},
+      splits.describe(fields, marks.names, parts, notes, _protocol(crop)),
+  )
+
+
+def _checked_labels(
+    fields: Fields,
+    known: Mapping[str, Source],
+    marks: Marks,
+    crop: crops.Box | None,
+    notes: list[str],
+) -> Marks:
+  marks = marks_lib.usable(marks, fields, known, notes)
+  rows = checks.inside(
+      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
+  )
+  marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
+  checks.check_names(fields, marks.names)
+  return marks
+
+
+def _frames(
+    fields: Fields, known: Mapping[str, Source], marks: Marks, every: int
+) -> dict[str, tuple[str, int]]:
+  """The frames to be read: id -> (video, number).
+
+  Every so many, and those with labels; but not those that a labelled image file
+  shows, too.
+  """
+  wanted = {
+      name: set(range(0, source.count, every))
+      for name, source in known.items()
+  }
+  for own, (name, number) in marks.places.items():
+    if own in marks.files:
+      wanted[name].discard(number)
+    elif marks.rows[own].labelled:
+      wanted[name].add(number)
+  frames = {
+      known[name].id_of(number): (name, number)
+      for name, numbers in wanted.items() for number in numbers
+  }
+  return {
+      own: place for own, place in frames.items()
+      if not images.matches(own, fields.exclude)
+  }
+
+
+def _boxes(
+    known: Mapping[str, Source], marks: Marks, crop: crops.Box | None
+) -> Callable[[str], crops.Box]:
+  """A function from an id to what is seen of its image."""
+  sizes = {source.size for source in known.values()}
+
+  def box_of(own: str) -> crops.Box:
+    if own in marks.files:
+      size = images.displayed_size(marks.files[own])
+      if crop and size not in sizes:
+        raise UserError(
+            f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
+            f'{size[0]} pixels, expected the size of a video, since both are '
+            'cropped alike'
+        )
+    else:
+      size = known[marks.places[own][0]].size
+    return crop or crops.Box(0, 0, *size)
+
+  return box_of
+
+
+class _ItemMaker:
+  """Makes the items from what has been decided."""
+
+  def __init__(
+      self,
+      known: Mapping[str, Source],
+      marks: Marks,
+      frames: Mapping[str, tuple[str, int]],
+      crop: crops.Box | None,
+  ):
+    self._known, self._marks = known, marks
+    self._frames, self._crop = frames, crop
+    # One array for all frames without labels, of which there may be many.
+    self._missing = np.full((len(marks.names), 2), np.nan)
+
+  def __call__(self, own: str) -> building.Item:
+    points = self._missing
+    if own in self._marks.rows:
+      points = labels.to_ours(self._marks.rows[own].points)
+    if own in self._marks.files:
+      return building.Item(own, self._marks.files[own], points, self._crop)
+    name, number = self._frames[own]
+    path = self._known[name].path
+    return Frame(own, path, points, self._crop, number=number)
+
+
+def _protocol(crop: crops.Box | None) -> dict[str, str]:
+  if crop is None:
+    return {}
+  numbers = (crop.top, crop.left, *crop.shape)
+  return {'crop': ','.join(f'{number:g}' for number in numbers)}

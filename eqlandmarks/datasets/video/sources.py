@@ -1,0 +1,136 @@
+"""Which videos there are below a root, and what each is."""
+
+import dataclasses
+import os
+import pathlib
+import posixpath
+from collections.abc import Sequence
+
+from eqlandmarks import videos
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import images
+from eqlandmarks.errors import UserError
+
+_EXPECTED = 'expected a video or a folder of videos'
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """A video.
+
+  Attributes:
+    name: its path below the root.
+    path: its file.
+    size: (height, width) of its frames as shown, in pixels.
+    fps: frames per second.
+    count: number of its frames.
+  """
+
+  name: str
+  path: pathlib.Path
+  size: tuple[int, int]
+  fps: float
+  count: int
+
+  def id_of(self, number: int) -> str:
+    """What users know a frame by."""
+    return frame_id(self.name, number)
+
+
+def frame_id(name: str, number: int) -> str:
+  """The id of a frame of the video with that name."""
+  return f'{name}/{number:06d}'
+
+
+def find(root: str | os.PathLike) -> tuple[pathlib.Path, list[str]]:
+  """The folder that paths are relative to, and the videos below it.
+
+  Args:
+    root: a video, which is then the only one in its folder, or a folder.
+  """
+  if not str(root or '').strip():
+    raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
+  path = pathlib.Path(root).expanduser()
+  if not path.exists():
+    raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
+  if not path.is_dir():
+    return path.parent, [path.name]
+  found = images.find_images(path, videos.EXTENSIONS)
+  if not found:
+    raise UserError(
+        f'config.dataset.root: found no video below {path}, expected at least '
+        f'one ({", ".join(videos.EXTENSIONS)})'
+    )
+  return path, found
+
+
+def without_drawn(found: Sequence[str], notes: list[str]) -> list[str]:
+  """Leaves out the videos into which trackers have drawn what they found.
+
+  DeepLabCut and Lightning Pose write '<video>...labeled.mp4' beside '<video>'.
+  """
+  stems = {posixpath.splitext(name)[0] for name in found}
+  kept = []
+  for name in found:
+    stem = posixpath.splitext(name)[0]
+    drawn = stem.endswith('_labeled') and any(
+        stem != other and stem.startswith(other) for other in stems
+    )
+    if not drawn:
+      kept.append(name)
+  if len(kept) < len(found):
+    notes.append(
+        f'{len(found) - len(kept)} videos with predictions drawn into them '
+        '(*_labeled) are left out'
+    )
+  return kept
+
+
+def probe_all(
+    root: pathlib.Path,
+    names: Sequence[str],
+    crop: crops.Box | None,
+    skip_bad: bool,
+    notes: list[str],
+) -> dict[str, Source]:
+  """Opens the videos; those that cannot be used stop it, or are left out."""
+  sources, bad = {}, []
+  for name in names:
+    try:
+      sources[name] = _probed(root, name, crop)
+    except UserError:
+      if not skip_bad:
+        raise
+      bad.append(name)
+  if bad:
+    notes.append(
+        f'skip_bad: {len(bad)} videos that cannot be used are left out, the '
+        f'first is {bad[0]}'
+    )
+  if not sources:
+    raise UserError(
+        f'config.dataset.root: found {len(bad)} videos below {root} after '
+        'config.dataset.exclude and none that can be used, expected at least '
+        'one'
+    )
+  return sources
+
+
+def _probed(
+    root: pathlib.Path, name: str, crop: crops.Box | None
+) -> Source:
+  path = root / name
+  about, count = videos.probe(path), videos.count(path)
+  if count < 2:
+    raise UserError(
+        f'{path}: has one frame only, expected a video; for single '
+        'images there is configs/folder.py'
+    )
+  height, width = about.size
+  if crop and (crop.bottom > height or crop.right > width):
+    raise UserError(
+        f'config.dataset.crop_box: reaches to row {crop.bottom:.0f} and column '
+        f'{crop.right:.0f}, expected a part of the {width} x {height} '
+        f'pixels (width x height) of {path}'
+    )
+  return Source(name, path, about.size, about.fps, count)
