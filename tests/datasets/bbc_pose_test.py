@@ -171,3 +171,20 @@ def test_a_split_without_frames_is_refused(frames, tmp_path):
       lambda: build(frames, tmp_path / 'data', partial=True), tmp_path / 'data',
       'no frame of split validation', frames,
   )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('crop', 'kept'),
+    [('centre', True), ('box', True), ('square', False), ('whole', True)],
+)
+def test_a_frame_with_a_single_joint(frames, tmp_path, crop, kept):
+  labels = fixtures.bbc_labels()
+  labels[17][24][1:] = np.nan  # the first of the test: its head is left
+  (frames / 'code/bbcpose.mat').unlink()
+  fixtures.bbc_mat(frames / 'code/bbcpose.mat', labels)
+  builder = build(frames, tmp_path / 'data', crop=crop)
+  names = {item.id for item in builder._plan().splits['test']}
+  # One point has no extent, and so no square twice as large.
+  assert ('17/24.jpg' in names) == kept
+  left_out = '1 frames are left out: too few joints are labelled'
+  assert (left_out in fixtures.description(builder).notes) != kept

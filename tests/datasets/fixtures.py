@@ -250,14 +250,14 @@ def cat_raw(root):
   return replacement, photos
 
 
-def cat_release(root, base='data'):
+def cat_release(root, base='data', train=5, test=3):
   """lmdis-rep's release; returns split -> name -> `[9, 2]`, from 0."""
   found = {}
-  for split, count in (('train', 5), ('test', 3)):
+  for split, count in (('train', train), ('test', test)):
     names = [f'output_yixin/CAT_0{i}/{split}_{i}.jpg' for i in range(count)]
     points = {
         # In parts of a pixel, since the heads were resized.
-        name: layout(9, 7 * i + count, 20 + i, 24 - i) + 0.25
+        name: layout(9, 7 * i + count, 20 + i % 9, 24 - i % 9) + 0.25
         for i, name in enumerate(names)
     }
     # One head is not square, to tell height from width.

@@ -115,7 +115,7 @@ class BBCPose(building.ImageBuilder):
             len(labels.frames), _MANUAL_FRAMES, 'another file of that name',
         )  # fmt: skip
       items = self._items(video.number, labels, audit)
-      kept = [item for item in items if np.isfinite(item.points).any()]
+      kept = [item for item in items if self._shows_something(item.points)]
       without += len(items) - len(kept)
       splits[_SPLITS[video.kind]] += kept
     empty = [split for split, items in splits.items() if not items]
@@ -143,6 +143,12 @@ class BBCPose(building.ImageBuilder):
         for i in audit.existing(names, paths, listed)
     ]
 
+  def _shows_something(self, joints: np.ndarray) -> bool:
+    """Whether there is a joint, and joints that have an extent to crop by."""
+    known = joints[np.isfinite(joints).all(axis=-1)]
+    by_extent = self._crop == 'square' or not self._margin
+    return len(known) > (self._crop != 'whole' and by_extent)
+
   def _box(self, joints: np.ndarray) -> crops.Box | None:
     if self._crop == 'whole' or not np.isfinite(joints).any():
       return None
@@ -159,7 +165,9 @@ class BBCPose(building.ImageBuilder):
   ) -> examples.Description:
     notes = audit.notes
     if without:
-      notes.append(f'{without} frames are left out: no joint is labelled')
+      notes.append(
+          f'{without} frames are left out: too few joints are labelled'
+      )
     count = sum(map(len, splits.values()))
     crop = self._crop
     if crop in ('centre', 'box'):

@@ -223,7 +223,12 @@ def _intact(folder: pathlib.Path) -> Iterator[None]:
 
 
 def find_prepared(root: pathlib.Path) -> pathlib.Path | None:
-  """The celeb_a of tfds below a folder, or the folder itself."""
+  """The celeb_a of tfds below a folder, or the folder itself.
+
+  None where the official images are there, too.
+  """
+  if benchmark.first_existing(root, _IMAGES):
+    return None
   for folder in (root, *sorted(root.glob('celeb_a/*'), reverse=True)):
     info = folder / 'dataset_info.json'
     if info.is_file() and b'"celeb_a"' in images.read(info):
