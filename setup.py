@@ -48,7 +48,9 @@ setuptools.setup(
     ],
     extras_require={
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
+        'video': ['av>=18,<19'],
         'test': [
+            'av>=18,<19',
             'hypothesis>=6,<7',
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',

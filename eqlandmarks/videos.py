@@ -1,0 +1,215 @@
+"""Videos: probing them, reading their frames, writing them, with PyAV.
+
+A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned as the file's
+display matrix says, which is how phones mark videos that they took upright.
+Frames are numbered from 0 in the order in which they are shown, whatever their
+time stamps. Pixels that are not square stay so: points are in stored pixels.
+
+PyAV is an extra of its own, `video`, and imported only where it is used.
+"""
+
+import contextlib
+import dataclasses
+import fractions
+import pathlib
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks.errors import UserError
+
+EXTENSIONS = (
+    '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv',
+    '.flv', '.ogv', '.ts', '.mts', '.3gp',
+)  # fmt: skip
+
+# What is assumed where a file does not say: it only decides how fast an overlay
+# video plays.
+_DEFAULT_FPS = 25.0
+
+# A playlist that calls itself a video must not fetch anything.
+_ONLY_THIS_FILE = {'protocol_whitelist': 'file'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+  """What a video's file says of it.
+
+  Attributes:
+    size: (height, width) of its frames as shown, in pixels.
+    fps: frames per second, on average.
+    count: how many frames the file announces, which not all files do rightly;
+      0 where it says nothing.
+  """
+
+  size: tuple[int, int]
+  fps: float
+  count: int
+
+
+def probe(path: pathlib.Path) -> Video:
+  """Reads a video's header and decodes its first frame.
+
+  Raises:
+    UserError: the file is no video, or holds no frame.
+  """
+  with _opened(path) as stream:
+    fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
+    count = stream.frames
+    if not count and stream.duration:
+      count = round(stream.duration * stream.time_base * fps)
+  first = next(frames(path), None)
+  if first is None:
+    raise UserError(f'{path}: holds no frame, expected a video of at least one')
+  return Video(first.shape[:2], fps, count)
+
+
+def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
+  """The frames of a video, one after the other.
+
+  Frames before `start` are decoded, too, since time stamps do not tell the
+  number of a frame in all files; they are only not converted.
+
+  Args:
+    path: the file.
+    start: number of the first frame that is yielded.
+
+  Yields:
+    uint8 `[H, W, 3]`.
+
+  Raises:
+    UserError: the file is no video, a frame does not decode, or it is of
+      another size than the first one.
+  """
+  number, size = 0, None
+  with _opened(path) as stream:
+    try:
+      for frame in stream.container.decode(stream):
+        size = size or (frame.width, frame.height)
+        if (frame.width, frame.height) != size:
+          raise UserError(
+              f'{path}: frame {number} is {frame.width} x {frame.height} '
+              f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
+          )
+        if number >= start:
+          yield _as_shown(frame)
+        number += 1
+    except _av().FFmpegError as error:
+      raise UserError(
+          f'{path}: frame {number} does not decode ({_reason(error)}), '
+          'expected an intact video'
+      ) from error
+
+
+@contextlib.contextmanager
+def writing(
+    path: pathlib.Path, *, size: tuple[int, int], fps: float
+) -> Iterator[Callable[[np.ndarray], None]]:
+  """Writes an mp4, which takes its name when it is whole.
+
+  H.264 where PyAV has an encoder for it, else MPEG-4. Both halve the colours'
+  resolution, for which sides must be even: odd ones get one more row or column,
+  a copy of the last.
+
+  Args:
+    path: the file, which is replaced.
+    size: (height, width) of the frames.
+    fps: frames per second.
+
+  Yields:
+    What takes the next frame, uint8 `[H, W, 3]`. Nothing stays behind if an
+    error ends the block.
+
+  Raises:
+    UserError: the file cannot be written.
+  """
+  partial = path.with_name(path.name + '.partial')
+  try:
+    with _av().open(
+        str(partial), 'w', format='mp4', options={'movflags': 'faststart'}
+    ) as container:
+      stream = _add_stream(container, size, fps)
+
+      def append(frame: np.ndarray) -> None:
+        container.mux(stream.encode(_to_even(frame)))
+
+      yield append
+      container.mux(stream.encode())
+    partial.replace(path)
+  except (OSError, _av().FFmpegError) as error:
+    raise UserError(
+        f'{path}: cannot be written ({_reason(error)}), expected a folder with '
+        'room that can be written to'
+    ) from error
+  finally:
+    with contextlib.suppress(OSError):
+      partial.unlink()
+
+
+def _av() -> types.ModuleType:
+  try:
+    import av
+  except ImportError as error:
+    raise UserError(
+        "the library 'av' is not installed, expected it for videos: pip "
+        "install 'eqlandmarks[video]'"
+    ) from error
+  return av
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Any]:
+  """The first video stream of a file."""
+  av = _av()
+  try:
+    container = av.open(str(path), options=_ONLY_THIS_FILE)
+  except av.FFmpegError as error:
+    raise UserError(
+        f'{path}: does not open as a video ({_reason(error)}), expected an '
+        'intact one'
+    ) from error
+  with container:
+    if not container.streams.video:
+      raise UserError(f'{path}: holds no pictures, expected a video')
+    stream = container.streams.video[0]
+    stream.thread_type = 'AUTO'
+    yield stream
+
+
+def _as_shown(frame: Any) -> np.ndarray:
+  pixels = frame.to_ndarray(format='rgb24')
+  # Both count quarter turns against the clock.
+  turns = round(frame.rotation / 90) % 4
+  return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:
+  """A stream of H.264, or of MPEG-4, with the sides made even."""
+  # MPEG-4 counts time in 16 bits; 1001 is what 29.97 and its like need.
+  largest = max(1, min(1001, int(65535 / fps)))
+  rate = fractions.Fraction(fps).limit_denominator(largest)
+  height, width = (side + side % 2 for side in size)
+  if 'libx264' in _av().codecs_available:
+    options = {'crf': '20', 'preset': 'veryfast'}
+    stream = container.add_stream('libx264', rate=rate, options=options)
+  else:
+    stream = container.add_stream('mpeg4', rate=rate)
+    stream.bit_rate = int(0.3 * height * width * fps)
+  stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
+  return stream
+
+
+def _to_even(pixels: np.ndarray) -> Any:
+  height, width = pixels.shape[:2]
+  if height % 2 or width % 2:
+    pixels = np.pad(
+        pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge'
+    )
+  return _av().VideoFrame.from_ndarray(pixels, format='rgb24')
+
+
+def _reason(error: Exception) -> str:
+  said = getattr(error, 'strerror', None) or str(error)
+  return ' '.join(said.split()) or type(error).__name__
