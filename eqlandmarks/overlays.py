@@ -30,7 +30,6 @@ _CORNERS = {
     '^': ((0, -1.1), (1, 0.8), (-1, 0.8)),
     'v': ((0, 1.1), (-1, -0.8), (1, -0.8)),
 }
-_Points = Sequence[tuple[float, float]]
 
 
 def draw(
@@ -66,8 +65,10 @@ def draw(
     fill = colour if confidence[k] >= _SURE else None
     _mark(pen, style['marker'], points[-1], radius, fill, colour)
   if annotations is not None:
-    for x, y in _to_pillow(annotations * enlarge):
-      _cross(pen, x, y, 1.6 * radius)
+    places = _to_pillow(annotations * enlarge)
+    for j, place in enumerate(places):
+      colour = _to_8bit(figures.annotation_colour(j, len(places)))
+      _cross(pen, place, 1.6 * radius, colour)
   return picture
 
 
@@ -171,9 +172,14 @@ def _mark(
 
 
 def _cross(
-    pen: ImageDraw.ImageDraw, x: float, y: float, reach: float
+    pen: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    reach: float,
+    colour: tuple[int, ...],
 ) -> None:
-  """White on black, to be seen on any image."""
-  for fill, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
+  """In its colour on black, to be seen on any image."""
+  x, y = place
+  thin = max(1, round(reach / 5))
+  for fill, width in (((0, 0, 0), thin + 2), (colour, thin)):
     pen.line((x - reach, y, x + reach, y), fill=fill, width=width)
     pen.line((x, y - reach, x, y + reach), fill=fill, width=width)

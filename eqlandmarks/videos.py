@@ -180,8 +180,10 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
 
 def _as_shown(frame: Any) -> np.ndarray:
   pixels = frame.to_ndarray(format='rgb24')
-  # Both count quarter turns against the clock.
-  turns = round(frame.rotation / 90) % 4
+  # Both count against the clock. A matrix that turns nothing into anything has
+  # an angle beyond all bounds.
+  angle = frame.rotation if abs(frame.rotation) <= 180 else 0
+  turns = round(angle / 90) % 4
   return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 

@@ -1,0 +1,208 @@
+"""Videos: frames are where they were drawn, in their order, as shown."""
+
+import pathlib
+import struct
+import sys
+
+import av
+import numpy as np
+import pytest
+
+from eqlandmarks import errors
+from eqlandmarks import videos
+
+
+def _frame(number, shape=(48, 64)):
+  """A white blob of 8 x 8 pixels, which moves by 4 to the right each time."""
+  pixels = np.zeros((*shape, 3), np.uint8)
+  pixels[12:20, 4 * number:4 * number + 8] = 255
+  return pixels
+
+
+def _blob(pixels):
+  """(row, column) of the blob's centre, that of the first pixel at 0.5."""
+  weight = pixels[..., 0] > 128
+  return np.argwhere(weight).mean(0) + 0.5
+
+
+def _write(path, count=10, shape=(48, 64), fps=10.0):
+  with videos.writing(path, size=shape, fps=fps) as append:
+    for number in range(count):
+      append(_frame(number, shape))
+  return path
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+  return _write(tmp_path_factory.mktemp('videos') / 'moving.mp4')
+
+
+def test_frames_come_in_order_and_the_blob_is_where_it_was_drawn(video):
+  found = [_blob(frame) for frame in videos.frames(video)]
+  np.testing.assert_allclose(
+      found, [(16.0, 4 * n + 4.0) for n in range(10)], atol=0.5
+  )
+
+
+@pytest.mark.parametrize('start', [1, 7, 9, 10, 12])
+def test_frames_from_a_number_on(video, start):
+  every = list(videos.frames(video))
+  found = list(videos.frames(video, start))
+  assert len(found) == max(0, 10 - start)
+  for frame, expected in zip(found, every[start:], strict=True):
+    np.testing.assert_array_equal(frame, expected)
+
+
+def test_probe(video):
+  assert videos.probe(video) == videos.Video((48, 64), 10.0, 10)
+
+
+@pytest.mark.parametrize('fps', [30000 / 1001, 250.0, 1.0])
+def test_frame_rates_are_kept(tmp_path, fps):
+  path = _write(tmp_path / 'v.mp4', 3, fps=fps)
+  assert videos.probe(path).fps == pytest.approx(fps, rel=1e-6)
+
+
+def test_odd_sides_get_one_more_pixel(tmp_path):
+  path = _write(tmp_path / 'v.mp4', 2, (49, 63))
+  assert videos.probe(path).size == (50, 64)
+
+
+def test_without_h264_there_is_mpeg4(tmp_path, monkeypatch):
+  monkeypatch.setattr(av, 'codecs_available', {'mpeg4'})
+  path = _write(tmp_path / 'v.mp4')
+  with av.open(str(path)) as container:
+    assert container.streams.video[0].codec_context.name == 'mpeg4'
+  assert [round(_blob(f)[1]) for f in videos.frames(path)] == [
+      4 * n + 4 for n in range(10)
+  ]
+
+
+def _turned(source, path, matrix):
+  """A copy with another display matrix, in the box `tkhd` of the file."""
+  content = source.read_bytes()
+  # Behind the box's name, and 40 bytes: version, times, number, volume.
+  place = content.index(b'tkhd') + 4 + 40
+  packed = struct.pack('>9i', *(round(65536 * m) for m in matrix[:8]), 1 << 30)
+  path.write_bytes(content[:place] + packed + content[place + 36:])
+  return path
+
+
+@pytest.mark.parametrize(
+    ('matrix', 'size', 'moved'),
+    [
+        # (x, y) -> (48 - y, x): a quarter turn with the clock.
+        ((0, 1, 0, -1, 0, 0, 48, 0), (64, 48), lambda r, c: (c, 48 - r)),
+        # (x, y) -> (y, 64 - x): against it.
+        ((0, -1, 0, 1, 0, 0, 0, 64), (64, 48), lambda r, c: (64 - c, r)),
+        # (x, y) -> (64 - x, 48 - y): a half turn.
+        ((-1, 0, 0, 0, -1, 0, 64, 48), (48, 64),
+         lambda r, c: (48 - r, 64 - c)),
+    ],
+)
+def test_frames_are_turned_as_phones_say(video, tmp_path, matrix, size, moved):
+  path = _turned(video, tmp_path / 'turned.mp4', matrix)
+  assert videos.probe(path).size == size
+  expected = [moved(16.0, 4 * n + 4.0) for n in range(10)]
+  found = [_blob(frame) for frame in videos.frames(path)]
+  np.testing.assert_allclose(found, expected, atol=0.5)
+
+
+def test_a_broken_matrix_turns_nothing(video, tmp_path):
+  path = _turned(video, tmp_path / 'broken.mp4', (0,) * 8)
+  found = [_blob(frame) for frame in videos.frames(path)]
+  assert found[0] == pytest.approx((16.0, 4.0), abs=0.5)
+
+
+def _one_line(function, *arguments):
+  with pytest.raises(errors.UserError) as caught:
+    list(function(*arguments))
+  assert '\n' not in str(caught.value)
+  return str(caught.value)
+
+
+def test_what_is_no_video(tmp_path):
+  for name, content in (('empty.mp4', b''), ('text.mp4', b'hello ' * 99)):
+    (tmp_path / name).write_bytes(content)
+    said = _one_line(videos.frames, tmp_path / name)
+    assert f'{name}: does not open as a video' in said
+  said = _one_line(videos.frames, tmp_path / 'absent.mp4')
+  assert 'No such file' in said
+
+
+def test_a_damaged_frame_is_named(video, tmp_path):
+  path = tmp_path / 'damaged.mp4'
+  path.write_bytes(video.read_bytes()[:-200])  # frames are last in the file
+  said = _one_line(videos.frames, path)
+  assert 'does not decode' in said
+  assert 'frame' in said
+
+
+def test_sound_alone_is_no_video(tmp_path):
+  path = tmp_path / 'sound.mp4'
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('aac', rate=8000)
+    silence = np.zeros((1, 1024), np.float32)
+    frame = av.AudioFrame.from_ndarray(silence, 'fltp', 'mono')
+    frame.sample_rate = 8000
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+  assert 'holds no pictures' in _one_line(videos.frames, path)
+
+
+def test_a_video_without_frames(tmp_path):
+  path = tmp_path / 'none.avi'
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('mpeg4', rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+    container.start_encoding()
+  with pytest.raises(errors.UserError, match='holds no frame'):
+    videos.probe(path)
+
+
+def test_frames_of_another_size_are_named(tmp_path):
+  # Transport streams may be put behind each other.
+  pieces = []
+  for width in (64, 96):
+    piece = tmp_path / f'{width}.ts'
+    with av.open(str(piece), 'w', format='mpegts') as container:
+      stream = container.add_stream('mpeg2video', rate=25)
+      stream.width, stream.height, stream.pix_fmt = width, 48, 'yuv420p'
+      for number in range(3):
+        frame = _frame(number, (48, width))
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
+      container.mux(stream.encode())
+    pieces.append(piece.read_bytes())
+  path = tmp_path / 'both.ts'
+  path.write_bytes(b''.join(pieces))
+  # The decoder may drop frames where the size changes.
+  said = _one_line(videos.frames, path)
+  assert 'is 96 x 48 pixels, expected 64 x 48 as frame 0 is' in said
+
+
+def test_an_unfinished_video_leaves_nothing(tmp_path):
+  path = tmp_path / 'v.mp4'
+  path.write_bytes(b'old')
+  with (
+      pytest.raises(KeyboardInterrupt),
+      videos.writing(path, size=(48, 64), fps=10.0) as append,
+  ):
+    append(_frame(0))
+    raise KeyboardInterrupt
+  assert path.read_bytes() == b'old'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_where_no_video_can_be_written(tmp_path):
+  (tmp_path / 'file').write_bytes(b'')
+  path = pathlib.Path(tmp_path / 'file/v.mp4')
+  with (
+      pytest.raises(errors.UserError, match='cannot be written'),
+      videos.writing(path, size=(48, 64), fps=10.0),
+  ):
+    pass
+
+
+def test_without_pyav_the_extra_is_named(video, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'av', None)
+  assert 'eqlandmarks[video]' in _one_line(videos.frames, video)
