@@ -129,14 +129,19 @@ class Parts:
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
       known = json.loads((self._folder / _ABOUT).read_text())
       self._count = known.pop('count', None)
-      for name in known.keys() | self.about.keys():
+      for name in {**self.about, **known}:
         found, asked = known.get(name), self.about.get(name)
         if found != asked:
           raise UserError(
-              f'{output} holds predictions with another {name} ({found!r} '
-              f'there, {asked!r} asked), expected the same or another '
-              'config.predict.output'
+              f'{output} holds predictions with other {name}: {_short(found)} '
+              f'there, {_short(asked)} asked; expected the same, or another '
+              'folder (config.predict.output)'
           )
+
+
+def _short(value: Any) -> str:
+  text = repr(value)
+  return text if len(text) <= 60 else text[:20] + '...'
 
 
 def _to_arrays(part: Prediction) -> dict[str, np.ndarray]:

@@ -52,7 +52,7 @@ def predict(config: Any, workdir: Workdir) -> None:
       regression=config.regression,
       batch_size=fields.batch_size,
   )
-  output = _output_folder(fields.output, workdir, source)
+  output = _output_folder(fields, workdir, source)
   with _nothing_left(output):
     parts = parts_lib.Parts(output, _describe(source, predictor, config))
     _try_formats(output, fields.formats, predictor)
@@ -69,18 +69,17 @@ def predict(config: Any, workdir: Workdir) -> None:
 
 
 def _output_folder(
-    asked: str, workdir: Workdir, source: sources.Source
+    fields: Any, workdir: Workdir, source: sources.Source
 ) -> pathlib.Path:
   """Where the files go; not into the images, where they would be found."""
   output = workdir.path / 'predictions' / source.name
-  if asked:
-    output = pathlib.Path(asked).expanduser()
-  if not source.video and output.resolve().is_relative_to(
-      source.root.resolve()
-  ):
+  if fields.output:
+    output = pathlib.Path(fields.output).expanduser()
+  searched = pathlib.Path(fields.input).expanduser()
+  if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
     raise UserError(
         f'config.predict.output: {output} lies in the folder of the images, '
-        f'{source.root}; expected another one'
+        f'{searched}; expected another one'
     )
   return output
 
