@@ -47,6 +47,8 @@ setuptools.setup(
         'tqdm>=4.66,<5',
     ],
     extras_require={
+        'labels': ['pandas>=2.2,<4', 'tables>=3.10,<4'],
+        'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
         'video': ['av>=18,<19'],
         'test': [
@@ -55,10 +57,14 @@ setuptools.setup(
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',
             'ipykernel>=6,<8',
+            'pandas>=2.2,<4',
             'playwright>=1.50,<2',
+            'pycocotools>=2.0.8,<3',
             'pytest>=8,<10',
             'pytest-xdist>=3.6,<4',
             'ruff>=0.12,<1',
+            'sleap-io>=0.9,<0.10',
+            'tables>=3.10,<4',
             'tensorboardX>=2.6.2,<3',
         ],
     },

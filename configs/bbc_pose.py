@@ -11,8 +11,8 @@ shoulders 93.5, all 72.9 % (end-to-end 44.0); with 5 / 10 / 50 / 100 / 500
 annotated images 49.7 / 57.6 / 67.2 / 69.4 / 72.1 %; layer 1 Acc(20) 87 %
 (end-to-end 57 %). Not measured here: nobody of us has the data.
 
-Estimated: one H100, under a day for both stages, by the number of frames; see
-docs/benchmarks.md.
+Estimated, not measured: one H100, some hours for each stage, by the number of
+frames (docs/benchmarks.md).
 """
 
 from ml_collections import ConfigDict

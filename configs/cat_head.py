@@ -12,7 +12,8 @@ The paper, inter-ocular error: K = 20: 13.80 % (end-to-end 23.42); K = 10: 14.59
 500 / 1000 annotated images, K = 20: 21.1 / 18.8 / 15.5 / 14.6 / 14.3 %. Not
 measured here: nobody of us has the data.
 
-Estimated: one H100, half an hour for both stages; see docs/benchmarks.md.
+Estimated, not measured: one H100, minutes for each stage; two CPU cores, more
+than a day (docs/benchmarks.md).
 """
 
 from ml_collections import ConfigDict

@@ -62,8 +62,9 @@ def _dataset() -> ConfigDict:
   # For all but signer: the folder of the data. That of `folder` is searched
   # for images with all its subfolders.
   dataset.root = ''
-  # For folder: '' (none), the path of a table (path,split,NAME_x,NAME_y,...),
-  # or deeplabcut.
+  # For folder: '' (none), deeplabcut (a project), pts (beside the images), or
+  # the path of a label file: a table (path,split,NAME_x,NAME_y,...) or one of
+  # the other formats of docs/formats.md.
   dataset.labels = ''
   # For folder: the two annotated points whose distance normalises the error,
   # 'left,right'.
@@ -263,7 +264,7 @@ def _predict() -> ConfigDict:
   # Whose landmarks: two_stage, unfrozen or end_to_end; '' is the one that the
   # config trains, or else the first of them that is finished.
   predict.method = ''
-  # Formats of the label files, see eqlandmarks/formats.
+  # Formats of the label files, see docs/formats.md.
   predict.formats = ('table',)
   # Images per step.
   predict.batch_size = 8

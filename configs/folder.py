@@ -3,7 +3,7 @@ r"""Any folder of images, with or without labels, at 64 x 64.
     python main.py --config=configs/folder.py --workdir=runs/mine \
         --config.dataset.root=IMAGES
 
-With labels, add --config.dataset.labels=TABLE.csv, or
+With labels, add --config.dataset.labels=TABLE.csv, any other label file, or
 --config.dataset.labels=deeplabcut: see docs/own_images.md. Variant:
 `folder.py:paper`, the paper's settings at 128 x 128, for a GPU.
 """

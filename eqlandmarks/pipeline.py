@@ -11,6 +11,7 @@ from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import predicting
+from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import scoring
@@ -23,7 +24,7 @@ from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report', 'predict',
+    'report', 'prepare', 'predict',
 )
 
 
@@ -43,6 +44,9 @@ def run(config: Any, workdir: str, mode: str) -> None:
     _predict(config, Workdir(workdir))
     return
   this = _open(config, Workdir(workdir), mode)
+  if mode == 'prepare':
+    preparing.show(this)
+    return
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
   if mode in ('train', 'pretrain'):
     this.pretrain(config.pretrain.num_epochs)
@@ -94,7 +98,9 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
     builder = _prepare(config, workdir)
     this = runs.Run(config, workdir, builder, loader.describe(builder))
     _check_data(this, mode)
-    workdir.claim(config)
+    # One looks at the data in order to change the config yet.
+    if mode != 'prepare':
+      workdir.claim(config)
   except BaseException:
     if made:  # nothing was there before
       shutil.rmtree(made[-1], ignore_errors=True)

@@ -59,7 +59,9 @@ class Run:
     if folder.is_done:
       say('stage 1 (pretrain) is done already')
       return
-    stages.pretrain(self.config, self._images(), folder, num_epochs=num_epochs)
+    stages.pretrain(
+        self.config, self.training_images(), folder, num_epochs=num_epochs
+    )
     self.workdir.record_stage(PRETRAIN, self.config)
 
   def train_landmarks(
@@ -91,7 +93,7 @@ class Run:
       features = load_features(self.config, self.workdir)
     stages.discover(
         self.config,
-        self._images(),
+        self.training_images(),
         folder,
         title=name,
         features=features,
@@ -128,7 +130,8 @@ class Run:
     )
     self.workdir.add_outcome(name, outcome, self.config)
 
-  def _images(self) -> loader.Images:
+  def training_images(self) -> loader.Images:
+    """What feeds both stages."""
     return loader.open_images(
         self.builder,
         self.description.stage_split,

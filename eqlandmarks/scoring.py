@@ -45,6 +45,12 @@ def samples(
   return asked or tuple(n for n in _SAMPLES if n < count)
 
 
+def data_protocol(description: examples.Description) -> dict[str, str]:
+  """How a dataset was read: its crop, say, and whether all of it is there."""
+  partial = {'partial': description.partial} if description.partial else {}
+  return {**description.protocol, **partial}
+
+
 class Scorer:
   """Turns what one method found into records.
 
@@ -72,8 +78,7 @@ class Scorer:
     self._fit, self._test = fit_split, test_split
     self._protocol = (
         records_lib.base_protocol(config, fit_split, test_split)
-        | description.protocol
-        | {'partial': description.partial}
+        | {'data': data_protocol(description)}
         | protocol
     )
     # To 128 px, from pixels of the images.

@@ -16,6 +16,7 @@ from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import pipeline
 from eqlandmarks import workdir as workdir_lib
+from eqlandmarks.datasets import registry
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
 
@@ -338,6 +339,13 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     pipeline.run(recording, str(tmp_path / str(number)), 'train')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
   read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
+  for name in ('bbc_pose', 'cat_head', 'celeba'):
+    other = _config()
+    other.dataset.name = name
+    with pytest.raises(errors.UserError, match=r'config\.dataset\.root'):
+      registry.make_builder(
+          _Recording(other, read).dataset, image_size=32, data_dir=''
+      )
   configs[0].discover.train_features = True
   unfrozen = _Recording(configs[0], read)
   pipeline.run(unfrozen, str(tmp_path / '0'), 'discover')

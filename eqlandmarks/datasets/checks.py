@@ -5,10 +5,16 @@ import pathlib
 
 import numpy as np
 
+from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
+
+# Formats that may name a frame by its video and its number alone.
+_OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
 
 
 def matched_labels(
@@ -18,10 +24,12 @@ def matched_labels(
   files = labels.label_files(fields.labels, fields.root, fields.exclude)
   marks = labels.read_labels(fields.labels, fields.root, files)
   own_path = {images.canonical(path): path for path in kept}
+  frames = _frames(kept) if marks.form in _OF_VIDEOS else {}
   rows, missing = {}, []
   for path, row in marks.rows.items():
-    if path in own_path:
-      rows[own_path[path]] = row
+    own = own_path.get(path) or frames.get(paths.frame_key(path))
+    if own:
+      label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
       missing.append(f"'{path}' ({row.where})")
   if missing:
@@ -31,6 +39,19 @@ def matched_labels(
         f'paths of images below {fields.root}'
     )
   return marks, rows
+
+
+def _frames(kept: list[str]) -> dict[tuple[str, int], str]:
+  """The images that are frames of videos, by video and number.
+
+  Programs differ in the folders above, and in the digits of the number.
+  """
+  found: dict[tuple[str, int], list[str]] = {}
+  for path in kept:
+    key = paths.frame_key(images.canonical(path))
+    if key is not None:
+      found.setdefault(key, []).append(path)
+  return {key: same[0] for key, same in found.items() if len(same) == 1}
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:

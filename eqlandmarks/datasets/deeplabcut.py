@@ -1,14 +1,17 @@
-"""Reads the labels of DeepLabCut projects, and Lightning Pose's like them."""
+"""The labels of whole DeepLabCut projects, and Lightning Pose's like them."""
 
 import dataclasses
 import pathlib
 import posixpath
 
+from eqlandmarks import formats
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.images import matches
 from eqlandmarks.errors import UserError
 
 NAME = 'deeplabcut'  # as the value of config.dataset.labels
+# Formats whose images lie in such a project, or in one like it.
+FORMS = ('deeplabcut', 'deeplabcut-h5', 'lightning-pose')
 _ANNOTATIONS = 'CollectedData*.csv'
 
 
@@ -62,51 +65,7 @@ def _read_annotations(
     path: pathlib.Path, root: pathlib.Path
 ) -> label_rows.Labels:
   """Reads one CollectedData csv of DeepLabCut or Lightning Pose."""
-  lines = label_rows.read_cells(path)
-  index_columns, points = _bodyparts([cells for _, cells in lines[:3]], path)
-  width = index_columns + 2 * len(points)
-  rows: dict[str, label_rows.Row] = {}
-  for number, cells in lines[3:]:
-    where = f'{path} row {number}'
-    cells = label_rows.fitted(cells, width, where)
-    # Either 'labeled-data/video/img.png', or those three in a cell each.
-    name = '/'.join(cells[:index_columns])
-    values = label_rows.read_points(cells, points, where)
-    row = label_rows.Row(values, '', where)
-    label_rows.add(rows, label_rows.below_root(name, root, where), row)
-  return label_rows.Labels(tuple(points), rows)
-
-
-def _bodyparts(
-    header: list[list[str]], path: pathlib.Path
-) -> tuple[int, dict[str, list[int]]]:
-  """How many columns name the image, and the columns of each bodypart."""
-  titles = [cells[0].lower() for cells in header]
-  if 'individuals' in titles:
-    raise UserError(
-        f"{path}: found header row 'individuals', expected a single-animal "
-        'project; multi-animal projects are not supported'
-    )
-  if titles != ['scorer', 'bodyparts', 'coords']:
-    raise UserError(
-        f'{path}: found header rows {", ".join(titles) or "(none)"}, expected '
-        'scorer, bodyparts, coords'
-    )
-  bodyparts, coords = header[1:]
-  index_columns = 3 if coords[1:3] == ['', ''] else 1
-  names = list(dict.fromkeys(bodyparts[index_columns:]))
-  pairs = [(name, axis) for name in names for axis in 'xy']
-  if pairs != list(
-      zip(bodyparts[index_columns:], coords[index_columns:], strict=False)
-  ) or not names or not all(names):
-    raise UserError(
-        f"{path}: found coords '{','.join(coords[index_columns:][:6])},...', "
-        'expected x,y once for each bodypart'
-    )
-  start = index_columns
-  return start, {
-      name: [start + 2 * k, start + 2 * k + 1] for k, name in enumerate(names)
-  }
+  return label_rows.from_poses(formats.read(path, NAME, root=root), NAME)
 
 
 def without_check_pictures(

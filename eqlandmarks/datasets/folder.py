@@ -26,7 +26,9 @@ class Folder(building.ImageBuilder):
 
   Args:
     root: the folder; images are found at any depth, hidden names are skipped.
-    labels: '' for none, 'deeplabcut', or the path of a csv table, absolute or
+    labels: '' for none, 'deeplabcut' for a project, 'pts' for points files
+      beside the images, or the path of a label file in any format of
+      `eqlandmarks.formats` (or of a folder of points files), absolute or
       relative to the working directory or to `root`.
     eyes: two point names, or both in one string with a comma, or empty.
     groups: group name -> point names, or a string such as

@@ -21,7 +21,6 @@ import io
 import os
 import pathlib
 import re
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 
@@ -32,11 +31,9 @@ from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats.paths import EXTENSIONS
+from eqlandmarks.formats.paths import canonical
 
-EXTENSIONS = (
-    '.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif',
-    '.pgm', '.ppm',
-)  # fmt: skip
 # Named one by one, since Pillow would otherwise go by the content and start
 # Ghostscript, say, on an image that is none.
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
@@ -73,14 +70,6 @@ def natural_key(path: str) -> tuple:
       for part in path.split('/')
   )
   return parts, path
-
-
-def canonical(path: str) -> str:
-  """One spelling for a path: forward slashes and composed letters.
-
-  Windows tables have backslashes, and macOS decomposes accented letters.
-  """
-  return unicodedata.normalize('NFC', path.replace('\\', '/'))
 
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:

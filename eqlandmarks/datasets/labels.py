@@ -1,26 +1,34 @@
-"""Labels made by hand: a csv table, or a DeepLabCut project.
+"""Labels made by hand, in any format of `eqlandmarks.formats`.
 
-Both forms, like Lightning Pose's, hold x, y in pixels of the image as
-displayed, with the CENTRE of the top-left pixel at 0. `to_ours` is the one
-place that turns them into this project's (row, column) with that centre at
-(0.5, 0.5).
+Rows hold x, y in pixels of the image as displayed, with the CENTRE of the
+top-left pixel at 0, as tables do; `to_ours` turns them into this project's
+(row, column) with that centre at (0.5, 0.5).
 """
 
+import os
 import pathlib
 
 import numpy as np
 
+from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut
+from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.label_rows import Labels
 from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import conventions
+from eqlandmarks.formats import pts
+
+__all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
+           'to_ours']  # fmt: skip
 
 DEEPLABCUT = deeplabcut.NAME
+PTS = 'pts'  # files beside the images, as the value of config.dataset.labels
 
 
 def to_ours(points: np.ndarray) -> np.ndarray:
-  """(x, y) of label files to this project's (row, column).
+  """(x, y) of rows to this project's (row, column).
 
   Args:
     points: [J, 2] (x, y) in pixels of the image, top-left centre at 0.
@@ -28,30 +36,57 @@ def to_ours(points: np.ndarray) -> np.ndarray:
   Returns:
     [J, 2] (row, column) in the same pixels, top-left centre at (0.5, 0.5).
   """
-  return points[:, ::-1] + 0.5
+  return conventions.from_file(points, 'table')
 
 
 def label_files(
     labels: str, root: pathlib.Path, exclude: tuple[str, ...]
 ) -> list[pathlib.Path]:
-  """The files that hold the labels; none where `labels` is ''."""
+  """The files that hold the labels; none where `labels` is ''.
+
+  Args:
+    labels: the value of config.dataset.labels.
+    root: the folder of images.
+    exclude: patterns of paths below the root that do not count.
+
+  Raises:
+    UserError: there is nothing of that name, or nothing in it.
+  """
   if not labels:
     return []
   if labels == DEEPLABCUT:
     return deeplabcut.annotation_files(root, exclude)
+  path = root if labels == PTS else _place(labels, root)
+  if not path.is_dir():
+    return [path]
+  found = [
+      file for file in pts.find(path)
+      if not images.matches(file.relative_to(path).as_posix(), exclude)
+  ]
+  if not found:
+    raise UserError(
+        f"config.dataset.labels='{labels}': found no {pts.SUFFIX} file below "
+        f'{path}, expected one for each labelled image'
+    )
+  return found
+
+
+def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
+  """The file or folder that `labels` names."""
   path = pathlib.Path(labels).expanduser()
-  tried = [path] if path.is_absolute() else [path, root / path]
-  for candidate in tried:
-    if candidate.is_file():
-      return [candidate]
+  for candidate in (path, root / path):
+    if os.path.exists(candidate):
+      return candidate
   if path.suffix or path.name != labels:
     raise UserError(
         f"config.dataset.labels: there is no file '{labels}', expected the "
-        f'path of a csv table, absolute or relative to here or to {root}'
+        'path of a csv table or another label file, absolute or relative to '
+        f'here or to {root}'
     )
   raise UserError(
       f"config.dataset.labels: found '{labels}', expected '' (no labels), "
-      f"'{DEEPLABCUT}' or the path of a csv table"
+      f"'{PTS}', '{DEEPLABCUT}' or the path of a csv table or another label "
+      'file'
   )
 
 
@@ -61,57 +96,10 @@ def read_labels(
   """Reads the files that `label_files` found."""
   if not files:
     return Labels()
-  if labels != DEEPLABCUT:
-    return _read_table(files[0], root)
-  return deeplabcut.read(root, files)
-
-
-def _read_table(path: pathlib.Path, root: pathlib.Path) -> Labels:
-  """Reads the table form: path, split, <name>_x, <name>_y, ..."""
-  lines = label_rows.read_cells(path)
-  header = lines[0][1] if lines else []
-  while header and not header[-1]:  # Excel likes to leave trailing commas
-    header = header[:-1]
-  columns, points = _table_columns(header, path)
-  rows: dict[str, Row] = {}
-  for number, cells in lines[1:]:
-    where = f'{path} row {number}'
-    cells = label_rows.fitted(cells, len(header), where)
-    split = cells[columns['split']].lower() if 'split' in columns else ''
-    row = Row(label_rows.read_points(cells, points, where), split, where)
-    name = label_rows.below_root(cells[columns['path']], root, where)
-    label_rows.add(rows, name, row)
-  return Labels(tuple(points), rows, 'split' in columns)
-
-
-def _table_columns(
-    header: list[str], path: pathlib.Path
-) -> tuple[dict[str, int], dict[str, list[int]]]:
-  """Where `path` and `split` are, and the x and y columns of each point."""
-  columns: dict[str, int] = {}
-  points: dict[str, list[int]] = {}
-  for index, column in enumerate(header):
-    name, suffix = column[:-2], column[-2:]
-    if header.index(column) != index or column.lower() in columns:
-      raise UserError(f"{path}: found column '{column}' twice, expected once")
-    if column.lower() in ('path', 'split'):
-      columns[column.lower()] = index
-    elif name and suffix in ('_x', '_y'):
-      points.setdefault(name, [-1, -1])['xy'.index(suffix[1])] = index
-    else:
-      raise UserError(
-          f"{path}: found column '{column}', expected only path, split, and "
-          '<name>_x, <name>_y for each point'
-      )
-  if 'path' not in columns or not points:
-    raise UserError(
-        f'{path}: found columns {", ".join(header) or "(none)"}, expected path '
-        'and <name>_x, <name>_y for at least one point, parted by commas'
-    )
-  for name, pair in points.items():
-    if -1 in pair:
-      raise UserError(
-          f"{path}: found one column for point '{name}', expected both "
-          f"'{name}_x' and '{name}_y'"
-      )
-  return columns, points
+  if labels == DEEPLABCUT:
+    return deeplabcut.read(root, files)
+  place = root if labels == PTS else _place(labels, root)
+  if place.is_dir():
+    return label_rows.from_poses(pts.read_files(files, place, root), PTS)
+  form = formats.recognise(place)
+  return label_rows.from_poses(formats.read(place, form, root=root), form)

@@ -41,7 +41,7 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   marks, rows = checks.matched_labels(fields, kept)
   checks.check_names(fields, marks.names)
-  if fields.labels == labels.DEEPLABCUT:
+  if marks.form in deeplabcut.FORMS:
     kept = deeplabcut.without_check_pictures(kept, rows, notes)
   if fields.skip_bad:
     kept = checks.without_bad(fields.root, kept, notes)

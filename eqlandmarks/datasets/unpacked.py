@@ -9,7 +9,7 @@ are whole.
 import dataclasses
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 
 import numpy as np
@@ -130,6 +130,14 @@ def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
   )
 
 
+def write_pixels(path: pathlib.Path, pictures: Iterable[np.ndarray]) -> None:
+  """Writes uint8 images in the form that `Pixels` reads."""
+  writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
+  for picture in pictures:
+    writer.write(picture.tobytes())
+  writer.close()
+
+
 def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
   folder = pathlib.Path(builder.data_dir) / _FOLDER
   tables = []
@@ -151,13 +159,10 @@ def _unpack_split(
     del row['image']
   # tfds stores examples in the order of a hash; users expect that of names.
   order = sorted(range(len(rows)), key=lambda i: rows[i]['id'])
-  writer = array_record_module.ArrayRecordWriter(
-      str(folder / f'{split}.array_record'), _OPTIONS
-  )
-  for image in _decoded(source, order, split):
-    writer.write(image.tobytes())
-  writer.close()
-  if len(rows) != _count(folder / f'{split}.array_record'):
+  path = folder / f'{split}.array_record'
+  write_pixels(path, _decoded(source, order, split))
+  # A full disk is no error to array_record as long as it has not noticed.
+  if len(rows) != _count(path):
     raise OSError('not all images have been written')
   np.savez(
       folder / f'{split}.npz',

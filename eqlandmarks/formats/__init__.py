@@ -1,46 +1,92 @@
-"""Label files: a plain table.
+"""Label files as the field has them, read and written.
 
-x and y are in pixels of the original image, with the CENTRE of its top-left
-pixel at 0.
+    poses = formats.read('CollectedData_me.csv')
+    formats.write(poses, 'labels.json', 'coco')
+
+docs/formats.md says what each format holds. Points in memory are always (row,
+column), the centre of the top-left pixel at (0.5, 0.5); `conventions` has what
+the formats say instead. Needs no JAX.
 """
 
-import csv
-import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-
-import numpy as np
+from typing import NamedTuple
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import cells
+from eqlandmarks.formats import coco
+from eqlandmarks.formats import deeplabcut
+from eqlandmarks.formats import files
+from eqlandmarks.formats import lightning_pose
+from eqlandmarks.formats import paths
+from eqlandmarks.formats import pts
+from eqlandmarks.formats import sleap
+from eqlandmarks.formats import table
+from eqlandmarks.formats.poses import Poses
+
+__all__ = ['FORMATS', 'Poses', 'read', 'recognise', 'write']
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Poses:
-  """Points on images.
+class Format(NamedTuple):
+  """How to read a format (file, root), and how to write it (poses, file)."""
 
-  Attributes:
-    names: the J points.
-    images: N paths below a root folder, or names of a video's frames.
-    points: `[N, J, 2]` (row, column) in pixels of the original image, the
-      centre of the top-left pixel at (0.5, 0.5); NaN where missing.
-    confidence: `[N, J]` on [0, 1], or None.
-    sizes: `[N, 2]` (height, width) of the original images, or None.
-    scorer: what predicted.
-    video: the file whose frames the images are, or ''.
+  read: Callable[[pathlib.Path, pathlib.Path], Poses]
+  write: Callable[[Poses, pathlib.Path], None]
+
+
+FORMATS = {
+    'table': Format(table.read, table.write),
+    'deeplabcut': Format(deeplabcut.read, deeplabcut.write),
+    'deeplabcut-h5': Format(deeplabcut.read_h5, deeplabcut.write_h5),
+    'lightning-pose': Format(lightning_pose.read, lightning_pose.write),
+    'coco': Format(coco.read, coco.write),
+    'sleap': Format(sleap.read, sleap.write),
+    'pts': Format(pts.read, pts.write),
+}
+_ENDINGS = {
+    '.h5': 'deeplabcut-h5', '.hdf5': 'deeplabcut-h5', '.json': 'coco',
+    '.slp': 'sleap', '.pts': 'pts',
+}  # fmt: skip
+
+
+def read(
+    path: str | os.PathLike,
+    form: str = '',
+    *,
+    root: str | os.PathLike | None = None,
+) -> Poses:
+  """Reads a label file.
+
+  Args:
+    path: the file, or a folder of `.pts`.
+    form: a key of `FORMATS`, or '' to go by the ending and the content.
+    root: the folder below which the images lie, to which their paths in the
+      file are relative; by default the file's own, or the folder of `.pts`.
+
+  Returns:
+    The points, (row, column) in pixels of the original images. Whether the
+    images exist is looked at for `.pts` only, which do not name them.
+
+  Raises:
+    UserError: the file is not there or not of that format, or something in it
+      is not as it must be; the message names the place.
   """
-
-  names: tuple[str, ...]
-  images: tuple[str, ...]
-  points: np.ndarray
-  confidence: np.ndarray | None = None
-  sizes: np.ndarray | None = None
-  scorer: str = 'eqlandmarks'
-  video: str = ''
+  path = pathlib.Path(path).expanduser()
+  with files.reading(path, 'a file or folder of labels'):
+    path.stat()
+  found = FORMATS[checked(form or recognise(path))]
+  if path.is_dir() and found.read is not pts.read:
+    raise UserError(f"{path}: found a folder, expected a file of '{form}'")
+  default = path if path.is_dir() else path.parent
+  return found.read(path, pathlib.Path(default if root is None else root))
 
 
 def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
-  """Writes a label file, whole or not at all.
+  """Writes a label file, or for `.pts` a folder, whole or not at all.
+
+  Labels are written where `poses.confidence` is None, else predictions. What a
+  format has no place for is left out: see docs/formats.md.
 
   Args:
     poses: the points.
@@ -48,36 +94,47 @@ def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
     form: a key of `FORMATS`.
 
   Raises:
-    UserError: the place cannot be written to.
+    UserError: the format is unknown, cannot hold these points, or needs a
+      library that is not installed; or the place cannot be written to.
   """
-  path = pathlib.Path(path)
-  partial = path.with_name(path.name + '.partial')
-  try:
-    FORMATS[form](poses, partial)
-    partial.replace(path)
-  except OSError as error:
-    raise UserError(
-        f'{path}: cannot be written ({error.strerror}), expected a place that '
-        'can be written to'
-    ) from error
-
-
-def _write_table(poses: Poses, path: pathlib.Path) -> None:
-  scored = poses.confidence is not None
-  kinds = ('_x', '_y', '_confidence') if scored else ('_x', '_y')
-  header = ['path'] + [name + kind for name in poses.names for kind in kinds]
-  columns = [poses.points[..., ::-1] - 0.5]
-  columns += [poses.confidence[..., None]] if scored else []
-  values = np.concatenate(columns, axis=-1).reshape(len(poses.images), -1)
-  with open(path, 'w', encoding='utf-8', newline='') as file:
-    writer = csv.writer(file, lineterminator='\n')
-    writer.writerow(header)
-    for image, row in zip(poses.images, values, strict=True):
-      writer.writerow(
-          [image, *('' if v != v else round(float(v), 4) for v in row)]
+  write_form = FORMATS[checked(form)].write
+  path = pathlib.Path(path).expanduser()
+  if not poses.images:
+    raise UserError(f'{path}: found no images to write, expected at least one')
+  for image in poses.images if poses.video else ():
+    if paths.frame_key(image) is None:
+      raise UserError(
+          f"{path}: found image '{image}' of video {poses.video}, expected "
+          f"frames such as '{paths.frame_name(poses.video, 0)}'"
       )
+  # Unlike `Path.is_dir`, this raises nothing where one may not look.
+  if os.path.isdir(path) and write_form is not pts.write:
+    raise UserError(f"{path}: found a folder, expected a file of '{form}'")
+  write_form(poses, path if path.name else path.resolve())
 
 
-FORMATS: dict[str, Callable[[Poses, pathlib.Path], None]] = {
-    'table': _write_table
-}
+def checked(form: str) -> str:
+  """The name of a format, which must be known."""
+  if form not in FORMATS:
+    raise UserError(
+        f"format: found '{form}', expected one of {', '.join(FORMATS)}"
+    )
+  return form
+
+
+def recognise(path: pathlib.Path) -> str:
+  """The format of a file by its ending, and of a csv by its first row.
+
+  Raises:
+    UserError: no format goes with it.
+  """
+  if path.is_dir():
+    return 'pts'
+  ending = path.suffix.lower()
+  if ending in _ENDINGS:
+    return _ENDINGS[ending]
+  # Tables may have any ending, .csv and .txt above all.
+  first = next(iter(cells.read_cells(path)), (1, ['']))[1]
+  if first[0].lower() != 'scorer':
+    return 'table'
+  return 'lightning-pose' if first[-1] == 'set' else 'deeplabcut'

@@ -84,6 +84,34 @@ def draw_sheets(
   _save_with_legend(figure, handles, folder, 'predictions')
 
 
+def draw_samples(
+    folder: pathlib.Path,
+    name: str,
+    *,
+    images: np.ndarray,
+    points: np.ndarray,
+    point_names: tuple[str, ...],
+    title: str,
+) -> None:
+  """Draws images with their annotations.
+
+  Args:
+    folder: where the picture goes.
+    name: of its files.
+    images: uint8 `[N, S, S, 3]`.
+    points: `[N, J, 2]`, (row, column) in pixels of the images; NaN where
+      missing.
+    point_names: J names.
+    title: of the picture.
+  """
+  figure = _sheet(images, title)
+  handles: list[object] = []
+  for axes, one in zip(figure.axes, points, strict=False):
+    nowhere = np.full_like(one, np.nan)
+    handles = _draw_predictions(axes, one, nowhere, point_names)
+  _save_with_legend(figure, handles, folder, name)
+
+
 def draw_chart(folder: pathlib.Path, chart: Chart) -> None:
   """Draws the lines of a chart, with bands of one standard deviation.
 
@@ -225,6 +253,9 @@ def _literal(name: str) -> str:
 def _save_with_legend(
     figure: Figure, handles: list[object], folder: pathlib.Path, name: str
 ) -> None:
+  if not handles:
+    _save(figure, folder, name)
+    return
   longest = max(len(str(handle.get_label())) for handle in handles)
   # About so many letters of this size stand beside each other.
   letters = 14 * figure.get_figwidth()

@@ -13,6 +13,8 @@ from eqlandmarks.report import published
 from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.report.tables import Table
 
+# What the paper calls a dataset, and what it is called here.
+_DATASETS = {'BBC Pose': 'bbc_pose', 'Cat Head': 'cat_head', 'MAFL': 'celeba'}
 _JOINTS = ('head', 'wrists', 'elbows', 'shoulders')
 _JOINT_COLUMNS = ('Head', 'Wrist', 'Elbow', 'Shoulder', 'Avg.')
 
@@ -20,25 +22,28 @@ _JOINT_COLUMNS = ('Head', 'Wrist', 'Elbow', 'Shoulder', 'Avg.')
 def paper_tables(records: Sequence[dict[str, Any]]) -> list[Table]:
   """The tables of the paper that a run's annotations allow."""
   dataset = records[0]['dataset']
+  bbc, cats, mafl = (
+      _Standing(of, records)
+      for of in ('BBC Pose', 'Cat Head', 'MAFL')
+  )
   tables = []
   # Published shares are within 6 px, and stand beside no other ones.
   six = any(r['metric'] == 'pck' and r['at'] == 6 for r in records)
   if six and {r['point'] for r in records} >= {*_JOINTS}:
-    tables += [_table_1(records, dataset), _table_6(records, dataset)]
+    tables += [_table_1(records, bbc), _table_6(records, bbc)]
     tables += _by_samples(
         'table2', 'Table 2: points within 6 px by annotated images, %',
-        published.BBC_SAMPLES, records, dataset == 'bbc_pose', 'BBC Pose',
+        published.BBC_SAMPLES, records, bbc,
     )  # fmt: skip
   if any(r['metric'] == 'error_iod' for r in records):
     # A face is no cat: on a dataset of the paper, the other one is left out.
-    if dataset not in ('celeba', 'mafl'):
-      tables.append(_table_3(records, dataset))
-    if dataset != 'cat_head':
-      tables.append(_table_4(records, dataset))
+    if dataset != _DATASETS['MAFL']:
+      tables.append(_table_3(records, cats))
+    if dataset != _DATASETS['Cat Head']:
+      tables.append(_table_4(records, mafl))
       tables += _by_samples(
           'table5', 'Table 5: inter-ocular error by annotated images, %',
-          published.MAFL_SAMPLES, records, dataset in ('celeba', 'mafl'),
-          'MAFL',
+          published.MAFL_SAMPLES, records, mafl,
       )  # fmt: skip
   return tables
 
@@ -48,8 +53,7 @@ def _by_samples(
     title: str,
     quoted: Mapping[int, Sequence[str]],
     records: Sequence[dict[str, Any]],
-    same: bool,
-    of: str,
+    standing: '_Standing',
 ) -> list[Table]:
   """Tables 2 and 5; none where no small numbers of images were tried."""
   own = tables_lib.sample_efficiency(records)
@@ -61,33 +65,37 @@ def _by_samples(
       (str(n), *quoted.get(n, ('', '')), *found.get(n, nothing))
       for n in sorted({*quoted, *found})
   )
-  heads = [_mark(method, same) for method in published.SAMPLE_METHODS]
+  heads = [standing.mark(method) for method in published.SAMPLE_METHODS]
   columns = ('annotated images', *heads, *own.columns[1:])
-  return [Table(name, title, columns, rows, note=_note(of, same))]
+  return [Table(name, title, columns, rows, note=standing.note)]
 
 
-def _table_1(records: Sequence[dict[str, Any]], dataset: str) -> Table:
+def _table_1(
+    records: Sequence[dict[str, Any]], standing: '_Standing'
+) -> Table:
   """Shares within 6 px by joint, and BBC's official ones where measured."""
-  quoted = _joint_rows(published.BBC_SUPERVISED, dataset == 'bbc_pose')
-  quoted += _joint_rows(published.BBC_UNSUPERVISED, dataset == 'bbc_pose')
+  quoted = _joint_rows(published.BBC_SUPERVISED, standing)
+  quoted += _joint_rows(published.BBC_UNSUPERVISED, standing)
   return Table(
       'table1', 'Table 1: points within 6 px of a 128-pixel image, %',
       ('method', *_JOINT_COLUMNS),
       (*quoted, *_own_joints(records)),
       published=tuple(range(len(quoted))),
-      note=_note('BBC Pose', dataset == 'bbc_pose'),
+      note=standing.note,
   )  # fmt: skip
 
 
-def _table_6(records: Sequence[dict[str, Any]], dataset: str) -> Table:
+def _table_6(
+    records: Sequence[dict[str, Any]], standing: '_Standing'
+) -> Table:
   """End-to-end against pre-training."""
-  quoted = _joint_rows(published.BBC_ABLATION, dataset == 'bbc_pose')
+  quoted = _joint_rows(published.BBC_ABLATION, standing)
   return Table(
       'table6', 'Table 6: ablation, points within 6 px, %',
       ('method', *_JOINT_COLUMNS),
       (*quoted, *_own_joints(records)),
       published=tuple(range(len(quoted))),
-      note=_note('BBC Pose', dataset == 'bbc_pose'),
+      note=standing.note,
   )  # fmt: skip
 
 
@@ -106,31 +114,33 @@ def _own_joints(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def _joint_rows(
-    quoted: Mapping[str, Sequence[float]], same: bool
+    quoted: Mapping[str, Sequence[float]], standing: '_Standing'
 ) -> list[tuple[str, ...]]:
   return [
-      (_mark(name, same), *(f'{value:.1f}' for value in values))
+      (standing.mark(name), *(f'{value:.1f}' for value in values))
       for name, values in quoted.items()
   ]
 
 
-def _table_3(records: Sequence[dict[str, Any]], dataset: str) -> Table:
+def _table_3(
+    records: Sequence[dict[str, Any]], standing: '_Standing'
+) -> Table:
   """Inter-ocular error by K, and by the number of annotated images."""
-  same = dataset == 'cat_head'
   quoted = published.CAT | published.CAT_ABLATION
   return _by_landmarks(
       'table3', 'Table 3: inter-ocular error, %', (10, 20), quoted, records,
-      same=same, note=_note('Cat Head', same), samples=True,
+      standing=standing, samples=True,
   )  # fmt: skip
 
 
-def _table_4(records: Sequence[dict[str, Any]], dataset: str) -> Table:
+def _table_4(
+    records: Sequence[dict[str, Any]], standing: '_Standing'
+) -> Table:
   """Inter-ocular error by K."""
-  same = dataset in ('celeba', 'mafl')
   quoted = published.MAFL_SUPERVISED | published.MAFL_UNSUPERVISED
   return _by_landmarks(
       'table4', 'Table 4: inter-ocular error, %', (None, 30, 50), quoted,
-      records, same=same, note=_note('MAFL', same), samples=False,
+      records, standing=standing, samples=False,
   )  # fmt: skip
 
 
@@ -141,15 +151,14 @@ def _by_landmarks(
     quoted: Mapping[str, Sequence[str]],
     records: Sequence[dict[str, Any]],
     *,
-    same: bool,
-    note: str,
+    standing: '_Standing',
     samples: bool,
 ) -> Table:
   """A column for each K of the paper, and one for the run's own K."""
   own = records[0]['protocol']['num_landmarks']
   columns = list(numbers) + ([] if own in numbers else [own])
   rows = [
-      (_mark(method, same), *values, *([''] * (len(columns) - len(values))))
+      (standing.mark(method), *values, *([''] * (len(columns) - len(values))))
       for method, values in quoted.items()
   ]
   count = len(rows)
@@ -167,18 +176,42 @@ def _by_landmarks(
   headings = ['no K' if k is None else f'K = {k}' for k in columns]
   return Table(
       name, title, ('method', *headings), tuple(rows),
-      published=tuple(range(count)), note=note,
+      published=tuple(range(count)), note=standing.note,
   )  # fmt: skip
 
 
-def _mark(name: str, same: bool) -> str:
-  return f'{name} (published)' if same else f'{name} (published, other images)'
+class _Standing:
+  """How a run's own figures stand beside those published on a dataset.
 
+  Args:
+    of: the dataset's name in the paper.
+    records: the run's.
+  """
 
-def _note(name: str, same: bool) -> str:
-  if same:
-    return f'Published figures: on {name}, as quoted in the paper.'
-  return (
-      f'Published figures: on {name}, as quoted in the paper; these are other '
-      'images, and no comparison.'
-  )
+  def __init__(self, of: str, records: Sequence[dict[str, Any]]):
+    self._of = of
+    self._other = records[0]['dataset'] != _DATASETS[of]
+    self._partial = records[0]['protocol'].get('data', {}).get(
+        'partial', ''
+    )
+
+  def mark(self, method: str) -> str:
+    """The name of a published method."""
+    if self._other:
+      return f'{method} (published, other images)'
+    if self._partial:
+      return f'{method} (published, whole dataset)'
+    return f'{method} (published)'
+
+  @property
+  def note(self) -> str:
+    """What a reader must know."""
+    quoted = f'Published figures: on {self._of}, as quoted in the paper'
+    if self._other:
+      return f'{quoted}; these are other images, and no comparison.'
+    if self._partial:
+      return (
+          f'{quoted}. PARTIAL DATA: the run itself had {self._partial}, '
+          'fixtures or a part of the dataset; no comparison.'
+      )
+    return f'{quoted}.'

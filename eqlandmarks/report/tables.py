@@ -230,6 +230,9 @@ def protocol(records: Records) -> Table:
       ("learning rate of stage 2", f"{p['learning_rate']:g}"),
       ('seeds', ', '.join(map(str, sorted(seeds)))),
   ]  # fmt: skip
+  # As read: the crop, say, and whose choice of images.
+  data = p.get('data', {})
+  rows[2:2] = [(name.replace('_', ' '), data[name]) for name in data]
   if warps:
     strengths = ', '.join(
         f'{name} {value}' for name, value in warps[0]['warp'].items() if value

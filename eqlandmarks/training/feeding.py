@@ -22,7 +22,7 @@ def from_host(
   Args:
     images: uint8 `[N, H, W, 3]`, in memory or on disk.
     devices: the devices that the step is mapped over.
-    **order: `batch_size`, `seed` and `start`, see `loader.batches`.
+    **order: `batch_size`, `seed`, `start` and `shard`, see `loader.batches`.
 
   Yields:
     `[devices, B / devices, H, W, 3]`.
@@ -38,21 +38,25 @@ def from_devices(
     batch_size: int,
     seed: int,
     start: int,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[jax.Array]:
   """Batches of images that all devices hold: only row numbers are sent.
 
   Args:
     images: uint8 `[N, H, W, 3]`, copied to every device.
     devices: the devices that the step is mapped over.
-    batch_size: images per batch, over all devices together.
+    batch_size: images per batch, over all processes together.
     seed: what the order depends on.
     start: number of the first batch to yield.
+    shard: number of this process, and how many there are.
 
   Yields:
     `[devices, B / devices, H, W, 3]`, one part on each device.
   """
   held = parallel.replicate(images, devices)
   gather = parallel.gather(devices)
-  rows = loader.rows_of_batches(len(images), batch_size=batch_size, seed=seed)
+  rows = loader.rows_of_batches(
+      len(images), batch_size=batch_size, seed=seed, shard=shard
+  )
   for number in range(start, len(rows)):
     yield gather(held, rows[number].reshape(len(devices), -1))

@@ -29,6 +29,7 @@ def pretrain(
     folder: checkpoints.StageFolder,
     *,
     num_epochs: int,
+    max_steps: int | None = None,
 ) -> None:
   """Stage 1: trains F by the contrastive loss.
 
@@ -37,6 +38,7 @@ def pretrain(
     images: uint8 `[N, S, S, 3]`, the training images, in memory or on disk.
     folder: where the stage is kept; it is resumed where it holds a part.
     num_epochs: passes over the images.
+    max_steps: stops earlier than that, to try the stage out.
   """
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   objective = functools.partial(
@@ -52,6 +54,7 @@ def pretrain(
       config,
       stage=config.pretrain,
       num_epochs=num_epochs,
+      max_steps=max_steps,
       title='pretrain',
       objective=objective,
       variables=variables,
@@ -70,6 +73,7 @@ def discover(
     features: nets_lib.Variables | None,
     train_features: bool,
     num_epochs: int,
+    max_steps: int | None = None,
 ) -> None:
   """Stage 2, or the end-to-end baseline, by the same objective.
 
@@ -82,6 +86,7 @@ def discover(
       starts from.
     train_features: whether F is trained with T; it is frozen else.
     num_epochs: passes over the images.
+    max_steps: stops earlier than that, to try the stage out.
   """
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = _initial_variables(config)
@@ -104,6 +109,7 @@ def discover(
       config,
       stage=config.discover,
       num_epochs=num_epochs,
+      max_steps=max_steps,
       title=title,
       objective=objective,
       variables=variables,
@@ -119,6 +125,7 @@ def _run_stage(
     *,
     stage: Any,
     num_epochs: int,
+    max_steps: int | None,
     title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
@@ -142,7 +149,7 @@ def _run_stage(
       state=step_lib.create_state(variables, tuple(rates), optimizer),
       batches=functools.partial(_batches, images, config, name, devices),
       key=_keys(config, name)[1],
-      num_steps=num_steps,
+      num_steps=min(num_steps, max_steps or num_steps),
       folder=folder,
       checkpoint=config.checkpoint,
       devices=devices,
@@ -182,6 +189,7 @@ def _batches(
       'batch_size': config.batch_size,
       'seed': _order_seed(config.seed, name),
       'start': start,
+      'shard': (jax.process_index(), jax.process_count()),
   }
   # A CPU's own memory is where an array is already.
   if isinstance(images, np.ndarray) and devices[0].platform != 'cpu':

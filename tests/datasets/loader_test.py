@@ -1,6 +1,7 @@
 """The order of images, sharing it out, and reading from memory or disk."""
 
 import itertools
+import multiprocessing
 import pathlib
 
 import numpy as np
@@ -56,6 +57,29 @@ def test_processes_share_every_epoch(count, processes):
   alone = _take(loader.batches(images, **order), count)
   np.testing.assert_array_equal(np.concatenate(parts, axis=1), alone)
   for epoch in alone.reshape(4, count):
+    assert sorted(epoch) == list(range(count))
+
+
+def _read_a_part(path, count, shard):
+  """Numbers of the images that a process sees in four epochs."""
+  pixels = unpacked.Pixels([path], np.arange(count), (2,))
+  batches = loader.batches(
+      pixels, batch_size=4, seed=3, start=0, shard=shard
+  )
+  return _take(batches, count)[..., 0]
+
+
+def test_two_processes_share_a_file(tmp_path):
+  count, path = 23, tmp_path / 'x.array_record'
+  unpacked.write_pixels(path, np.repeat(np.arange(23, dtype=np.uint8), 2)
+                        .reshape(23, 2))  # fmt: skip
+  spawn = multiprocessing.get_context('spawn')
+  with spawn.Pool(2) as pool:
+    parts = pool.starmap(
+        _read_a_part, [(path, count, (p, 2)) for p in range(2)]
+    )
+  both = np.concatenate(parts, axis=1)  # 23 batches of 2 + 2
+  for epoch in both.reshape(4, count):
     assert sorted(epoch) == list(range(count))
 
 

@@ -137,6 +137,38 @@ def test_landmarks_stand_in_the_order_of_their_reliability():
   ]
 
 
+def test_partial_data_stand_beside_no_published_figures():
+  records = [
+      _record('error_iod', 'two_stage', 8.0, dataset='cat_head', protocol={
+          'num_landmarks': 10, 'data': {'crop': 'head', 'partial': '40 images'},
+      }),
+      _record('error_iod', 'mean_shape', 9.0, dataset='cat_head', protocol={
+          'num_landmarks': 10, 'data': {'crop': 'head', 'partial': '40 images'},
+      }),
+  ]  # fmt: skip
+  (table,) = paper_tables.paper_tables(records)
+  assert table.name == 'table3'
+  assert table.columns == ('method', 'K = 10', 'K = 20')
+  assert table.rows[1][:2] == (
+      'Zhang et al. 2018 (published, whole dataset)', '15.35'
+  )
+  assert 'PARTIAL DATA: the run itself had 40 images' in table.note
+  whole = [r | {'protocol': r['protocol'] | {'data': {}}} for r in records]
+  (table,) = paper_tables.paper_tables(whole)
+  assert table.rows[1][0] == 'Zhang et al. 2018 (published)'
+  assert table.note == (
+      'Published figures: on Cat Head, as quoted in the paper.'
+  )
+
+
+def test_the_protocol_says_how_the_data_were_read():
+  data = {'crop': 'dve', 'stage_rule': 'lmdis, 161962 images'}
+  records = [_record('pck', 'two_stage', 0.5, at=6, protocol={'data': data})]
+  rows = dict(tables.protocol(records).rows)
+  assert rows['crop'] == 'dve'
+  assert rows['stage rule'] == 'lmdis, 161962 images'
+
+
 def test_table_1_marks_what_was_published_on_other_images():
   table, ablation = paper_tables.paper_tables(COMPARED)
   assert table.columns == (

@@ -1,0 +1,226 @@
+"""COCO keypoints: one JSON file of images, annotations and categories.
+
+An annotation has `keypoints` x, y, v for each point of its category. v = 0 is a
+missing point, any other v (1 hidden, 2 visible) one that is there. COCO has no
+confidence of single points; predictions are written with their mean as `score`,
+and with `keypoint_scores` beside, which readers that do not know it pass over.
+
+One object in an image is read: annotations of crowds or without any point do
+not count.
+"""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import cells
+from eqlandmarks.formats import conventions
+from eqlandmarks.formats import files
+from eqlandmarks.formats import paths
+from eqlandmarks.formats.poses import Poses
+from eqlandmarks.formats.poses import Row
+from eqlandmarks.formats.poses import assemble
+
+_SECTIONS = ('images', 'annotations', 'categories')
+
+
+def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
+  """Reads a JSON file whose paths lie below `root`; see `formats.read`."""
+  with files.reading(path, 'JSON in UTF-8'):
+    data = json.loads(path.read_text(encoding='utf-8-sig'))
+  if not isinstance(data, dict) or not all(
+      isinstance(data.get(section), list) for section in _SECTIONS
+  ):
+    raise UserError(
+        f'{path}: found JSON of another kind, expected an object with lists '
+        'images, annotations and categories, as in COCO keypoints'
+    )
+  names_of = _categories(data['categories'], path)
+  found, names = _annotations(data['annotations'], names_of, path)
+  rows: dict[Any, Row] = {}
+  for number, entry in enumerate(data['images']):
+    where = f'{path}, images[{number}]'
+    key = _value(entry, 'id', (int, str), where)
+    if key in rows:
+      raise UserError(f'{where}: found id {key} again, expected each once')
+    blank = Row('', np.full((len(names), 2), np.nan), where)
+    rows[key] = _image(entry, found.pop(key, blank), where, root)
+  for key, row in found.items():
+    raise UserError(
+        f'{row.where}: found image_id {paths.shown(key)}, expected the id of '
+        'one of the images'
+    )
+  info = data.get('info')
+  scorer = info.get('contributor') if isinstance(info, dict) else ''
+  scorer = scorer if isinstance(scorer, str) else ''
+  return assemble('coco', path, names, list(rows.values()), scorer=scorer)
+
+
+def _value(entry: Any, field: str, types: tuple, where: str) -> Any:
+  """A field of an object in the file, of one of the types."""
+  value = entry.get(field) if isinstance(entry, dict) else None
+  if not isinstance(value, types) or isinstance(value, bool):
+    names = ' or '.join(kind.__name__ for kind in types)
+    raise UserError(
+        f"{where}: found {paths.shown(repr(value))} as '{field}', expected "
+        f'{names}'
+    )
+  return value
+
+
+def _categories(
+    entries: list[Any], path: pathlib.Path
+) -> dict[Any, tuple[str, ...]]:
+  """The points of each category that has some, by its id."""
+  found = {}
+  for number, entry in enumerate(entries):
+    where = f'{path}, categories[{number}]'
+    if isinstance(entry, dict) and not entry.get('keypoints'):
+      continue
+    names = _value(entry, 'keypoints', (list,), where)
+    if not all(isinstance(name, str) for name in names):
+      raise UserError(f"{where}: expected 'keypoints' to be a list of names")
+    found[_value(entry, 'id', (int, str), where)] = tuple(names)
+  if not found:
+    raise UserError(
+        f'{path}: found no category with keypoints, expected their names'
+    )
+  return found
+
+
+def _annotations(
+    entries: list[Any],
+    names_of: dict[Any, tuple[str, ...]],
+    path: pathlib.Path,
+) -> tuple[dict[Any, Row], tuple[str, ...]]:
+  """The rows by image id, without the image, and the names of the points."""
+  rows: dict[Any, Row] = {}
+  used = set()
+  for number, entry in enumerate(entries):
+    where = f'{path}, annotations[{number}]'
+    category = _value(entry, 'category_id', (int, str), where)
+    # Boxes and outlines of other things have no points.
+    if category not in names_of or not entry.get('keypoints'):
+      continue
+    row = _points(entry, len(names_of[category]), where)
+    if entry.get('iscrowd') == 1 or np.isnan(row.points).all():
+      continue
+    used.add(category)
+    image = _value(entry, 'image_id', (int, str), where)
+    if image in rows:
+      raise UserError(
+          f'{where}: found a second object in image {paths.shown(image)}, '
+          f'expected one in an image; the first is {rows[image].where}'
+      )
+    rows[image] = row
+  used = used or set(names_of)
+  if len({names_of[category] for category in used}) > 1:
+    raise UserError(
+        f'{path}: found categories with different keypoints, expected the same '
+        'keypoints for every object'
+    )
+  return rows, names_of[used.pop()]
+
+
+def _points(entry: dict[str, Any], count: int, where: str) -> Row:
+  """The points of an annotation, and its confidences."""
+  values = _numbers(entry, 'keypoints', 3 * count, where).reshape(count, 3)
+  if (values[:, 2] < 0).any():
+    raise UserError(
+        f"{where}: found a negative visibility in 'keypoints', expected 0, 1 "
+        'or 2'
+    )
+  points = np.where(values[:, 2:] > 0, values[:, :2], np.nan)
+  scores = None
+  if 'keypoint_scores' in entry:
+    scores = _numbers(entry, 'keypoint_scores', count, where)
+  elif 'score' in entry:
+    entry = {'score': [entry['score']] * count}  # the same for all points
+    scores = _numbers(entry, 'score', count, where)
+  if scores is not None:
+    scores = np.array([cells.on_unit_interval(s, where) for s in scores])
+  return Row('', points, where, scores)
+
+
+def _numbers(
+    entry: dict[str, Any], field: str, count: int, where: str
+) -> np.ndarray:
+  """A list of so many finite numbers."""
+  values = _value(entry, field, (list,), where)
+  if len(values) != count:
+    raise UserError(
+        f"{where}: found {len(values)} numbers in '{field}', expected {count}"
+    )
+  for value in values:
+    # Whole numbers of JSON have no bound, but those of NumPy do.
+    if type(value) not in (int, float) or not abs(value) < 1e9:
+      raise UserError(
+          f"{where}: found {paths.shown(repr(value))} in '{field}', expected "
+          'numbers'
+      )
+  return np.array(values, np.float64)
+
+
+def _image(entry: Any, row: Row, where: str, root: pathlib.Path) -> Row:
+  """A row with its image's path and size."""
+  name = _value(entry, 'file_name', (str,), where)
+  sides = [entry.get('height'), entry.get('width')]
+  if not all(type(side) is int and 0 < side < 1e9 for side in sides):
+    sides = None
+  image = paths.below_root(name, root, where)
+  return Row(
+      image, row.points, row.where, row.confidence, size=sides and tuple(sides)
+  )
+
+
+def write(poses: Poses, path: pathlib.Path) -> None:
+  """Writes a JSON file; an image without any point has no annotation."""
+  entries = []
+  for n, image in enumerate(poses.images):
+    entry = {'id': n + 1, 'file_name': image}
+    if poses.sizes is not None:
+      height, width = poses.sizes[n].tolist()
+      entry |= {'width': width, 'height': height}
+    entries.append(entry)
+  present = np.isfinite(poses.points).any((1, 2))
+  category = {
+      'id': 1, 'name': 'object', 'supercategory': 'object',
+      'keypoints': list(poses.names), 'skeleton': [],
+  }  # fmt: skip
+  data = {
+      'info': {'contributor': poses.scorer},
+      'images': entries,
+      'annotations': [_annotation(poses, n) for n in np.flatnonzero(present)],
+      'categories': [category],
+  }
+  files.write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False))
+
+
+def _annotation(poses: Poses, n: int) -> dict[str, Any]:
+  """The annotation of an image."""
+  keypoints = []
+  points = conventions.to_file(poses.points[n], 'coco').tolist()
+  for x, y in points:
+    missing = math.isnan(x)
+    keypoints += [0, 0, 0] if missing else [round(x, 4), round(y, 4), 2]
+  box = [round(v, 4) for v in conventions.coco_box(poses.points[n])]
+  entry = {
+      'id': int(n) + 1,
+      'image_id': int(n) + 1,
+      'category_id': 1,
+      'keypoints': keypoints,
+      'num_keypoints': sum(not math.isnan(x) for x, _ in points),
+      'bbox': box,
+      'area': round(box[2] * box[3], 4),
+      'iscrowd': 0,
+  }
+  if poses.confidence is not None:
+    scores = np.where(np.isnan(poses.points[n, :, 0]), 0, poses.confidence[n])
+    scores = np.nan_to_num(scores)
+    entry['score'] = round(float(scores.sum() / entry['num_keypoints']), 4)
+    entry['keypoint_scores'] = [round(s, 4) for s in scores.tolist()]
+  return entry

@@ -1,0 +1,194 @@
+"""DeepLabCut's csv and H5 files, of one animal.
+
+Both hold one pandas frame. Its columns have three levels (scorer, bodyparts,
+coords); coords are x, y for labels, and x, y, likelihood for predictions. Its
+index is the image, `labeled-data/VIDEO/img042.png`, in one piece or in three,
+or the number of the frame in the predictions for a video.
+
+In H5 files the frame's key is `df_with_missing`. PyTables may unpickle what it
+finds in them, as it does for DeepLabCut: open only files that you trust.
+"""
+
+import itertools
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import cells as csv_cells
+from eqlandmarks.formats import conventions
+from eqlandmarks.formats import files
+from eqlandmarks.formats import paths
+from eqlandmarks.formats.cells import Columns
+from eqlandmarks.formats.poses import Poses
+from eqlandmarks.formats.poses import Row
+from eqlandmarks.formats.poses import assemble
+
+LEVELS = ('scorer', 'bodyparts', 'coords')
+KEY = 'df_with_missing'
+
+
+def read(
+    path: pathlib.Path, root: pathlib.Path, form: str = 'deeplabcut'
+) -> Poses:
+  """Reads a csv whose paths lie below `root`; see `formats.read`."""
+  lines = csv_cells.read_cells(path)
+  header = [cells for _, cells in lines[:3]]
+  _check_levels([cells[0] for cells in header], path)
+  # Lightning Pose marks predictions for labelled images with a last column.
+  split = header[0][-1] == 'set'
+  if split:
+    header = [cells[: len(header[0]) - 1] for cells in header]
+  start = 3 if header[2][1:3] == ['', ''] else 1
+  points = _bodyparts(header[1][start:], header[2][start:], start, path)
+  width = start + sum(sum(c >= 0 for c in place) for place in points.values())
+  scorer = ''.join(header[0][start : start + 1])
+  video = _video(path, [cells[0] for _, cells in lines[3:]], start, scorer)
+  rows = []
+  for number, cells in lines[3:]:
+    where = f'{path} row {number}'
+    cells = csv_cells.fitted(cells, width + split, where)
+    values, confidence = csv_cells.read_points(cells, points, where)
+    image = _image('/'.join(cells[:start]), video, root, where)
+    kind = cells[-1].lower() if split else ''
+    rows.append(Row(image, values, where, confidence, kind))
+  splits = [row.split for row in rows] if split else None
+  fields = {'scorer': scorer, 'video': video, 'splits': splits}
+  return assemble(form, path, tuple(points), rows, **fields)
+
+
+def _check_levels(titles: list[str], path: pathlib.Path) -> None:
+  titles = [title.lower() for title in titles]
+  if 'individuals' in titles:
+    raise UserError(
+        f"{path}: found header row 'individuals', expected a single-animal "
+        'project; multi-animal projects are not supported'
+    )
+  if titles != list(LEVELS):
+    raise UserError(
+        f'{path}: found header rows '
+        f'{paths.shown(", ".join(titles)) or "(none)"}, expected '
+        'scorer, bodyparts, coords'
+    )
+
+
+def _bodyparts(
+    bodyparts: Sequence[str],
+    coords: Sequence[str],
+    start: int,
+    path: pathlib.Path,
+) -> dict[str, Columns]:
+  """The columns of each bodypart, the first of which is `start`."""
+  names = list(dict.fromkeys(bodyparts))
+  axes = ['x', 'y', 'likelihood'][: 3 if 'likelihood' in coords else 2]
+  pairs = [(name, axis) for name in names for axis in axes]
+  if pairs != list(zip(bodyparts, coords, strict=False)) or not all(names) or (
+      not names or len(coords) != len(bodyparts)
+  ):
+    raise UserError(
+        f"{path}: found coords '{paths.shown(','.join(coords[:6]))},...', "
+        'expected x,y once for each bodypart, or x,y,likelihood'
+    )
+  step = len(axes)
+  return {
+      name: (at, at + 1, at + 2 if step == 3 else -1)
+      for at, name in zip(itertools.count(start, step), names, strict=False)
+  }
+
+
+def _video(
+    path: pathlib.Path, index: list[str], start: int, scorer: str
+) -> str:
+  """The video whose frames an index of numbers counts, or ''.
+
+  DeepLabCut names the file VIDEO + SCORER, Lightning Pose only VIDEO.
+  """
+  if start > 1 or not index or not all(_is_number(text) for text in index):
+    return ''
+  return path.stem.removesuffix('_filtered').removesuffix(scorer) or path.stem
+
+
+def _is_number(text: str) -> bool:
+  return text.isascii() and text.isdigit() and len(text) <= 15
+
+
+def _image(name: str, video: str, root: pathlib.Path, where: str) -> str:
+  if video:
+    return paths.frame_name(video, int(name))
+  return paths.below_root(name, root, where)
+
+
+def read_h5(path: pathlib.Path, root: pathlib.Path) -> Poses:
+  """Reads an H5 file whose paths lie below `root`; see `formats.read`."""
+  pandas = files.library('pandas', 'labels')
+  files.library('tables', 'labels')
+  with files.reading(path, f"an H5 file of DeepLabCut, with key '{KEY}'"):
+    frame = pandas.read_hdf(path)
+    columns = frame.columns
+    levels = [str(name) for name in columns.names]
+    _check_levels(levels, path)
+    texts = [[str(text) for text in label] for label in columns]
+    index = ['/'.join(map(str, np.atleast_1d(label))) for label in frame.index]
+    values = frame.to_numpy(np.float64)
+  scorer = texts[0][0] if texts else ''
+  points = _bodyparts([t[1] for t in texts], [t[2] for t in texts], 0, path)
+  video = _video(path, index, 1, scorer)
+  rows = []
+  for number, (name, cells) in enumerate(zip(index, values, strict=True)):
+    where = f'{path} row {number}'
+    # By way of text, so that the same checks apply to the same numbers.
+    cells = ['' if np.isnan(value) else repr(float(value)) for value in cells]
+    found, confidence = csv_cells.read_points(cells, points, where)
+    rows.append(Row(_image(name, video, root, where), found, where, confidence))
+  fields = {'scorer': scorer, 'video': video}
+  return assemble('deeplabcut-h5', path, tuple(points), rows, **fields)
+
+
+def write(
+    poses: Poses, path: pathlib.Path, form: str = 'deeplabcut'
+) -> None:
+  """Writes a csv, of predictions if there is a confidence."""
+  columns, index, values = _frame(poses, form)
+  scored = poses.confidence is not None
+  split = poses.splits if scored and form == 'lightning-pose' else None
+  rows = [
+      [level, *texts] + (['set' * (level == 'scorer')] if split else [])
+      for level, texts in zip(LEVELS, zip(*columns, strict=True), strict=True)
+  ]
+  for n, (name, numbers) in enumerate(zip(index, values, strict=True)):
+    # pandas takes a first row without any number for a header, and drops it.
+    missing = 'nan' if n == 0 else ''
+    row = [str(name), *(files.number(value, missing) for value in numbers)]
+    rows.append(row + ([split[n]] if split else []))
+  files.write_cells(path, rows)
+
+
+def write_h5(poses: Poses, path: pathlib.Path) -> None:
+  """Writes an H5 file, of predictions if there is a confidence."""
+  pandas = files.library('pandas', 'labels')
+  files.library('tables', 'labels')
+  columns, index, values = _frame(poses, 'deeplabcut-h5')
+  frame = pandas.DataFrame(
+      values,
+      columns=pandas.MultiIndex.from_tuples(columns, names=LEVELS),
+      index=pandas.Index(index),
+  )
+  with files.replacing(path) as partial:
+    frame.to_hdf(partial, key=KEY, mode='w')
+
+
+def _frame(
+    poses: Poses, form: str
+) -> tuple[list[tuple[str, ...]], list[str] | list[int], np.ndarray]:
+  """The columns, the index, and the values [N, columns] of the frame."""
+  axes, parts = ('x', 'y'), [conventions.to_file(poses.points, form)]
+  if poses.confidence is not None:
+    axes, parts = (*axes, 'likelihood'), [*parts, poses.confidence[..., None]]
+  scorer = poses.scorer or 'unknown'
+  columns = [(scorer, name, axis) for name in poses.names for axis in axes]
+  values = np.concatenate(parts, axis=-1).reshape(len(poses.images), -1)
+  index = list(poses.images)
+  if poses.video and poses.confidence is not None:
+    index = [number for _, number in map(paths.frame_key, index)]
+  return columns, index, values

@@ -1,0 +1,103 @@
+"""The plain table: path, split, <name>_x, <name>_y, <name>_confidence, ...
+
+`split` and the confidences may be left out. x and y have the centre of the
+top-left pixel at 0, as docs/own_images.md says.
+"""
+
+import pathlib
+
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import cells as csv_cells
+from eqlandmarks.formats import conventions
+from eqlandmarks.formats import files
+from eqlandmarks.formats import paths
+from eqlandmarks.formats.cells import Columns
+from eqlandmarks.formats.poses import Poses
+from eqlandmarks.formats.poses import Row
+from eqlandmarks.formats.poses import assemble
+
+_SUFFIXES = ('_x', '_y', '_confidence')
+
+
+def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
+  """Reads a table whose paths lie below `root`; see `formats.read`."""
+  lines = csv_cells.read_cells(path)
+  header = lines[0][1] if lines else []
+  while header and not header[-1]:  # Excel likes to leave trailing commas
+    header = header[:-1]
+  columns, points = _columns(header, path)
+  rows = []
+  for number, cells in lines[1:]:
+    where = f'{path} row {number}'
+    cells = csv_cells.fitted(cells, len(header), where)
+    split = cells[columns['split']].lower() if 'split' in columns else ''
+    values, confidence = csv_cells.read_points(cells, points, where)
+    image = paths.below_root(cells[columns['path']], root, where)
+    rows.append(Row(image, values, where, confidence, split))
+  splits = [row.split for row in rows] if 'split' in columns else None
+  return assemble('table', path, tuple(points), rows, scorer='', splits=splits)
+
+
+def _columns(
+    header: list[str], path: pathlib.Path
+) -> tuple[dict[str, int], dict[str, Columns]]:
+  """Where `path` and `split` are, and the columns of each point."""
+  columns: dict[str, int] = {}
+  found: dict[str, list[int]] = {}
+  for index, column in enumerate(header):
+    name, suffix = _parted(column)
+    if header.index(column) != index or column.lower() in columns:
+      raise UserError(
+          f"{path}: found column '{paths.shown(column)}' twice, expected once"
+      )
+    if column.lower() in ('path', 'split'):
+      columns[column.lower()] = index
+    elif name:
+      found.setdefault(name, [-1, -1, -1])[_SUFFIXES.index(suffix)] = index
+    else:
+      raise UserError(
+          f"{path}: found column '{paths.shown(column)}', expected only path, "
+          'split, and <name>_x, <name>_y, perhaps <name>_confidence, for each '
+          'point'
+      )
+  if 'path' not in columns or not found:
+    raise UserError(
+        f'{path}: found columns {paths.shown(", ".join(header)) or "(none)"}, '
+        'expected path and <name>_x, <name>_y for at least one point, parted '
+        'by commas'
+    )
+  for name, place in found.items():
+    if -1 in place[:2]:
+      raise UserError(
+          f"{path}: found too few columns for point '{paths.shown(name)}', "
+          f"expected both '{paths.shown(name)}_x' and '{paths.shown(name)}_y'"
+      )
+  return columns, {name: tuple(place) for name, place in found.items()}
+
+
+def _parted(column: str) -> tuple[str, str]:
+  """The name of a point and what the column holds of it; '' for neither."""
+  for suffix in _SUFFIXES:
+    if column.endswith(suffix):
+      return column.removesuffix(suffix), suffix
+  return '', ''
+
+
+def write(poses: Poses, path: pathlib.Path) -> None:
+  """Writes a table; see `formats.write`."""
+  scored = poses.confidence is not None
+  header = ['path'] + ['split'] * (poses.splits is not None)
+  header += [
+      f'{name}{suffix}'
+      for name in poses.names
+      for suffix in _SUFFIXES[: 3 if scored else 2]
+  ]
+  points = conventions.to_file(poses.points, 'table')
+  rows = [header]
+  for n, image in enumerate(poses.images):
+    row = [image] + ([poses.splits[n]] if poses.splits is not None else [])
+    for j, (x, y) in enumerate(points[n]):
+      row += [files.number(x), files.number(y)]
+      row += [files.number(poses.confidence[n, j])] if scored else []
+    rows.append(row)
+  files.write_cells(path, rows)
