@@ -4,6 +4,7 @@ import csv
 import json
 import pathlib
 import shutil
+import sys
 
 import fresh_run
 import jax
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from eqlandmarks import errors
+from eqlandmarks import formats
 from eqlandmarks import overlays
 from eqlandmarks import parts as parts_lib
 from eqlandmarks import pipeline
@@ -144,6 +146,35 @@ def test_a_video(run, video):
     number = int(row['id'][-12:-4])
     expected = None if number == 0 else pytest.approx(moved[number - 1], 1e-3)
     assert row['jump'] == expected
+
+
+def test_every_format_reads_back_as_the_same_points(run, video):
+  forms = ('table', 'deeplabcut', 'lightning-pose', 'coco', 'pts')
+  output = run(video, formats=forms, overlays=0)
+  expected = None
+  for form in forms:
+    for kind in ('landmarks', 'annotations'):
+      path = prediction_files.label_file(output, kind, form)
+      if form == 'pts':  # which names no image
+        assert len(list(path.rglob('*.pts'))) == 14
+        continue
+      poses = formats.read(path, form)
+      assert len(poses.images) == 14
+      if kind == 'landmarks':
+        expected = poses.points if expected is None else expected
+        np.testing.assert_allclose(poses.points, expected, atol=1e-3)
+  # Files that were written a moment ago are replaced, the folder of .pts too.
+  run(video, formats=forms, overlays=0, uncertain=1)
+
+
+def test_a_missing_library_is_found_out_first(
+    run, photos, tmp_path, monkeypatch
+):
+  monkeypatch.setitem(sys.modules, 'sleap_io', None)
+  monkeypatch.setattr(Predictor, '_predict_batch', None)
+  said = _one_line(run, photos, formats=('table', 'sleap'))
+  assert 'eqlandmarks[sleap]' in said
+  assert not (tmp_path / 'out').exists()
 
 
 def test_one_frame_is_a_video(run, tmp_path):
