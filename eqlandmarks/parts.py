@@ -125,6 +125,8 @@ class Parts:
           'of predictions to go on with (config.predict.output)'
       )
     if not self._path(0).exists():  # nothing was predicted
+      for stray in self._folder.glob('*.npz'):
+        stray.unlink()
       return
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
       known = json.loads((self._folder / _ABOUT).read_text())

@@ -1,9 +1,11 @@
 """What landmarks are predicted on: images in files, a video, or arrays."""
 
+import collections
 import dataclasses
 import functools
 import glob
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -131,8 +133,9 @@ def _open_file(path: pathlib.Path) -> Source:
 
 def _open_pattern(pattern: pathlib.Path) -> Source:
   """All images that a pattern matches, below its part without wildcards."""
-  fixed = [part for part in _until_magic(pattern.parts)]
-  root = pathlib.Path(*fixed)
+  root = pathlib.Path(
+      *itertools.takewhile(lambda x: not glob.has_magic(x), pattern.parts)
+  )
   found = sorted(
       (
           pathlib.Path(path).relative_to(root).as_posix()
@@ -146,21 +149,12 @@ def _open_pattern(pattern: pathlib.Path) -> Source:
   return _files(root.resolve().name or 'images', root, found)
 
 
-def _until_magic(parts: tuple[str, ...]) -> Iterator[str]:
-  for part in parts:
-    if glob.has_magic(part):
-      return
-    yield part
-
-
 def _files(name: str, root: pathlib.Path, found: list[str]) -> Source:
   if not found:
     raise UserError('found an empty list, expected at least one image')
-  repeated = {path for path in found if found.count(path) > 1} if (
-      len(set(found)) < len(found)
-  ) else set()
-  if repeated:
-    raise UserError(f'found {min(repeated)} twice, expected each image once')
+  repeated = collections.Counter(found).most_common(1)[0]
+  if repeated[1] > 1:
+    raise UserError(f'found {repeated[0]} twice, expected each image once')
 
   def read(start: int) -> Iterator[Entry]:
     for path in found[start:]:

@@ -170,6 +170,17 @@ def test_points_are_in_pixels_of_the_original_image(blob_finder):
   np.testing.assert_allclose(found.landmarks[:, 0], expected, atol=0.6)
 
 
+def test_points_are_in_the_image_as_it_is_displayed(blob_finder, tmp_path):
+  exif = Image.Exif()
+  exif[0x0112] = 6  # turn a quarter with the clock to display
+  image = Image.fromarray(_blob((64, 100), 20, 70))
+  image.save(tmp_path / 'turned.png', exif=exif)
+  found = blob_finder(tmp_path / 'turned.png')
+  np.testing.assert_array_equal(found.sizes, [[100, 64]])
+  # (row, column) of the file goes to (column, 64 - row).
+  np.testing.assert_allclose(found.landmarks[0, 0], (70, 44), atol=0.5)
+
+
 def test_frames_of_a_video_are_in_their_order(blob_finder, tmp_path):
   path = tmp_path / 'moving.mp4'
   with videos.writing(path, size=(64, 96), fps=10.0) as append:
