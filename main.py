@@ -75,8 +75,10 @@ def main(_: Sequence[str]) -> None:
   """Runs a mode."""
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
   try:
-    parallel.use_all_cores(_CONFIG.value.batch_size)
-    pipeline.run(_CONFIG.value, _WORKDIR.value, _MODE.value)
+    config = _CONFIG.value
+    stage = config.predict if _MODE.value == 'predict' else config
+    parallel.use_all_cores(stage.batch_size)
+    pipeline.run(config, _WORKDIR.value, _MODE.value)
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:
       raise

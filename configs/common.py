@@ -38,6 +38,7 @@ def get_config() -> ConfigDict:
   config.regression = _regression()
   config.evaluation = _evaluation()
   config.ablation = _ablation()
+  config.predict = _predict()
   # How often the state of a running stage is saved, so that it can go on.
   config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
   return config
@@ -257,6 +258,32 @@ def _ablation() -> ConfigDict:
   # Share of the stages' epochs that every training of the comparison has.
   ablation.share = 1.0
   return ablation
+
+
+def _predict() -> ConfigDict:
+  """--mode=predict: points of your own images or video, see docs/predict.md."""
+  predict = ConfigDict()
+  # An image, a folder of images, a pattern such as 'photos/*.jpg', or a video.
+  predict.input = ''
+  # Where the files go; '' is WORKDIR/predictions/NAME.
+  predict.output = ''
+  # Whose landmarks: two_stage, unfrozen or end_to_end; '' is the one that the
+  # config trains, or else the first of them that is finished.
+  predict.method = ''
+  # Formats of the label files, see docs/formats.md.
+  predict.formats = ('table',)
+  # Images per step.
+  predict.batch_size = 8
+  # Leave out images that do not decode, instead of stopping.
+  predict.skip_bad = False
+  # Pictures with the points drawn in, evenly over the images, beside those it
+  # is least sure of; 0 for none. Of a video, any number draws the whole video.
+  predict.overlays = 24
+  # Through how many frames of an overlay video landmarks are traced.
+  predict.trail = 10
+  # How many images, of those that it is least sure of, are listed.
+  predict.uncertain = 10
+  return predict
 
 
 def small(config: ConfigDict) -> None:

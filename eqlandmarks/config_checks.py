@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from eqlandmarks import errors
+from eqlandmarks import formats
 from eqlandmarks import geometry
 from eqlandmarks import models
 from eqlandmarks import regression
+from eqlandmarks import runs
 from eqlandmarks import warps
 from eqlandmarks.datasets import registry
 
@@ -63,6 +65,16 @@ _LAYERS = (
 _COUNTS = (
     lambda v: _are_distinct(v) and all(type(n) is int and n >= 1 for n in v),
     'different whole numbers of at least 1',
+)
+
+_METHOD = (
+    lambda v: v in ('', *runs.METHODS),
+    "'' or one of " + ', '.join(runs.METHODS),
+)
+_FORMATS = (
+    lambda v: len(v) > 0 and _are_distinct(v)
+    and all(form in formats.FORMATS for form in v),
+    'different names out of ' + ', '.join(formats.FORMATS),
 )
 
 _WARP = {
@@ -151,6 +163,14 @@ _RULES = {
     'ablation': {
         'num_seeds': _integer(1),
         'share': _number(lambda v: 0 < v <= 1, 'a share above 0, at most 1'),
+    },
+    'predict': {
+        'method': _METHOD,
+        'formats': _FORMATS,
+        'batch_size': _integer(1),
+        'overlays': _integer(0),
+        'trail': _integer(0),
+        'uncertain': _integer(0),
     },
     'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
 }

@@ -46,6 +46,7 @@ class Outcome:
       predicted   `[N, J, 2]`     annotations by regression; J may be 0
       points      `[N, J, 2]`     annotations, NaN where missing
       fit_...     `[M, ..., 2]`   landmarks and points of the fitted images
+      point_names `[J]`           names of the annotations
       pair_rows   `[P]`           images of which there is a warped copy
       pair_images `[P, S, S, 3]`  uint8, the warped copies
       pair_truth  `[P, J, 2]`     where the warp moved the annotations
@@ -240,7 +241,11 @@ def evaluate(
     records += scorer.sample_records(fit_landmarks, seen.landmarks)
     records += scorer.backward_records(fit_landmarks, seen.landmarks)
     records += scorer.acc_records(seen.match_errors(), seen.targets)
-    arrays = {'fit_landmarks': fit_landmarks, 'fit_points': fit_split.points}
+    arrays = {
+        'fit_landmarks': fit_landmarks,
+        'fit_points': fit_split.points,
+        'point_names': np.array(description.point_names, str),
+    }
   records += scorer.landmark_records(seen.moved, seen.spreads)
   rows = np.linspace(
       0, len(test_split) - 1, min(_PAIRS, len(test_split))

@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import errors
+from eqlandmarks import predicting
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -23,7 +24,7 @@ from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report', 'prepare',
+    'report', 'prepare', 'predict',
 )
 
 
@@ -39,6 +40,9 @@ def run(config: Any, workdir: str, mode: str) -> None:
     UserError: something in the config, the data or the workdir is wrong. What
       is found before the first step leaves nothing behind.
   """
+  if mode == 'predict':
+    _predict(config, Workdir(workdir))
+    return
   this = _open(config, Workdir(workdir), mode)
   if mode == 'prepare':
     preparing.show(this)
@@ -69,6 +73,13 @@ def run(config: Any, workdir: str, mode: str) -> None:
     )
   this.workdir.write_results(*sources)
   reporting.report(this)
+
+
+def _predict(config: Any, workdir: Workdir) -> None:
+  """Needs the workdir's model, and no dataset."""
+  config_checks.check(config)
+  workdir.check(config)
+  predicting.predict(config, workdir)
 
 
 def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:

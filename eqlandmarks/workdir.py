@@ -38,7 +38,10 @@ _FREE = (
     'dataset.cache',
     'dataset.memory_gib',
     'discover.train_features',
+    'predict.',
 )
+# Raised when what a workdir holds can no longer be read as it was.
+FORMAT = 1
 _RECORDS = 'records.json'
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
              'orbax-checkpoint', 'numpy', 'scikit-learn')
@@ -81,6 +84,7 @@ class Workdir:
         raise errors.UserError(
             f'workdir {self.path}: {folder} is a file, expected a folder.'
         )
+    self.check_format()
     known = self.read('config.json')
     if known is None:
       return
@@ -98,13 +102,33 @@ class Workdir:
           'another --workdir.'
       )
 
+  def check_format(self) -> None:
+    """Sees that what the folder holds is of this program's form.
+
+    Raises:
+      UserError: it was written by a version with another one.
+    """
+    run = self.read('run.json') or {}
+    found = run.get('format', FORMAT)  # older than the field
+    if found != FORMAT:
+      version = run.get('versions', {}).get('eqlandmarks')
+      raise errors.UserError(
+          f'{self.path / "run.json"}: format is {found!r}, written by '
+          f'eqlandmarks {version}; expected {FORMAT}.'
+      )
+
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
     if self.read('config.json') is None:
       self.write('config.json', _plain(config))
       self.write(
           'run.json',
-          {'config': _plain(config), **_provenance(config), 'methods': {}},
+          {
+              'format': FORMAT,
+              'config': _plain(config),
+              **_provenance(config),
+              'methods': {},
+          },
       )
 
   def record_stage(self, name: str, config: Any) -> None:
@@ -155,6 +179,10 @@ class Workdir:
         f'{stage}/{_RECORDS}',
         {'with': _evaluated_with(config), 'records': outcome.records},
     )
+
+  def evaluated_with(self, stage: str) -> dict[str, Any]:
+    """The fields by which a stage was evaluated; {} where it was not."""
+    return (self.read(f'{stage}/{_RECORDS}') or {}).get('with', {})
 
   def records(self, stage: str) -> list[dict[str, Any]]:
     """The records of a stage, as `add_outcome` kept them."""

@@ -41,6 +41,9 @@ def _main(*arguments):
         (['--config=configs/folder.py', '--workdir=W'], 'config.dataset.root'),
         (['--config=configs/folder.py', '--workdir=W',
           '--config.dataset.root=/no/such/folder'], '/no/such/folder'),
+        ([TINY, '--workdir=W', '--mode=predict'], "config.predict.input is ''"),
+        ([TINY, '--workdir=W', '--mode=predict',
+          '--config.predict.input=/no/such/video.mp4'], '/no/such/video.mp4'),
     ],
 )
 def test_wrong_command_lines(arguments, said, tmp_path):

@@ -289,6 +289,8 @@ def test_a_table_with_missing_points_and_eyes(tmp_path):
         (lambda c: c.evaluation.update({'samples': (5, 13)}),
          'fitted on 12 images'),
         (lambda c: c.ablation.update({'share': 0.0}), 'config.ablation.share'),
+        (lambda c: c.predict.update({'formats': ('x',)}),
+         "config.predict.formats is ('x',)"),
         (lambda c: c.update({'pretrained': '/nowhere'}), '/nowhere'),
     ],
 )
@@ -347,6 +349,8 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   configs[0].discover.train_features = True
   unfrozen = _Recording(configs[0], read)
   pipeline.run(unfrozen, str(tmp_path / '0'), 'discover')
+  configs[0].predict.input = str(tmp_path / 'photos')
+  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
   assert set(workdir_lib.flatten(configs[0].to_dict())) == read
 
 

@@ -39,6 +39,7 @@ from eqlandmarks.formats.paths import canonical
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
 _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+_REMEDY = 'config.dataset.skip_bad=True leaves such files out'
 
 
 def find_images(
@@ -90,14 +91,20 @@ def read(path: pathlib.Path) -> bytes:
     ) from error
 
 
-def decode(path: pathlib.Path, content: bytes | None = None) -> Image.Image:
+def decode(
+    path: pathlib.Path,
+    content: bytes | None = None,
+    *,
+    remedy: str = _REMEDY,
+) -> Image.Image:
   """Decodes an image to 8-bit RGB, as displayed; see the module's docstring.
 
   Args:
     path: the file, or its name in messages where there is a `content`.
     content: the bytes of the file, if they have been read already.
+    remedy: what the message says can be done about a file that does not decode.
   """
-  with _opened(path, content) as image:
+  with _opened(path, content, remedy) as image:
     return _to_rgb(ImageOps.exif_transpose(image))
 
 
@@ -200,7 +207,7 @@ def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    path: pathlib.Path, content: bytes | None = None
+    path: pathlib.Path, content: bytes | None = None, remedy: str = _REMEDY
 ) -> Iterator[Image.Image]:
   """An open image; whatever goes wrong until it closes becomes a UserError."""
   try:
@@ -219,7 +226,7 @@ def _opened(
   except Exception as error:
     raise UserError(
         f'{path}: does not decode ({_reason(error)}), expected an intact '
-        'image; config.dataset.skip_bad=True leaves such files out'
+        f'image; {remedy}'
     ) from error
 
 

@@ -40,6 +40,11 @@ def landmark_style(index: int) -> dict[str, object]:
   }
 
 
+def annotation_colour(index: int, count: int) -> tuple[float, float, float]:
+  """Colour of one of so many annotated points, the same in every picture."""
+  return colorsys.hsv_to_rgb(index / count, 0.9, 1.0)
+
+
 def draw_sheets(
     folder: pathlib.Path,
     *,
@@ -223,7 +228,7 @@ def _draw_predictions(
   """Circles and crosses, joined by a line; returns the legend's handles."""
   handles = []
   for j, name in enumerate(names):
-    colour = colorsys.hsv_to_rgb(j / len(names), 0.9, 1.0)
+    colour = annotation_colour(j, len(names))
     (rows, columns) = zip(predicted[j], points[j], strict=True)
     axes.plot(columns, rows, color=colour, linewidth=0.8)
     axes.plot(

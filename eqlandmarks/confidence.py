@@ -1,0 +1,92 @@
+"""How sure a prediction is of a point, as a number on (0, 1].
+
+A heatmap is read as a measure on the pixels. Its spread s, the root of the
+trace of its covariance, is how far the net itself would put the point from
+where it puts it on average. The confidence is
+
+    1 / (1 + (s / 6)^2),  with s in pixels of a 128-pixel image:
+
+1 for a heatmap that is one pixel, 1/2 where the spread is the 6 pixels within
+which a point counts as found, 0.01 for a flat heatmap. It falls as s grows and
+depends on nothing else, so it orders points as their spreads do. It is no
+probability: nothing has been calibrated.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks import regression
+
+# The spread, in pixels of a 128-pixel image, of which one is half sure.
+_HALF = 6.0
+
+
+def from_spread(spread: np.ndarray, image_size: int) -> np.ndarray:
+  """The confidence of points, by the formula above.
+
+  Args:
+    spread: any shape, in pixels of an image of this size.
+    image_size: side of the image, in pixels.
+
+  Returns:
+    The same shape and dtype, on (0, 1].
+  """
+  return 1.0 / (1.0 + (spread * (128.0 / image_size) / _HALF) ** 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotator:
+  """Annotations by the fitted regressor, and how sure they are.
+
+  Attributes:
+    names: the J annotated points.
+    regressor: from landmarks to annotations.
+    residuals: `[J]`, root mean square distance from the annotations of the
+      images that it was fitted on, in pixels.
+  """
+
+  names: tuple[str, ...]
+  regressor: regression.LandmarkRegressor
+  residuals: np.ndarray
+
+  def __call__(
+      self, landmarks: np.ndarray, spreads: np.ndarray
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Annotations and their spreads.
+
+    The map is linear, so the landmarks' covariances pass through it. They are
+    taken as round and independent, and the regressor's own error is added.
+
+    Args:
+      landmarks: `[N, K, 2]` in pixels.
+      spreads: `[N, K]` in pixels.
+
+    Returns:
+      `[N, J, 2]` and `[N, J]`, float32, in pixels.
+    """
+    points = self.regressor.predict(landmarks)
+    weights = self.regressor.weights.reshape(len(self.names), 2, -1, 2)
+    # Half of a landmark's variance lies along each axis.
+    shares = (weights**2).sum((1, 3)) / 2
+    variances = spreads.astype(np.float64) ** 2 @ shares.T
+    spread = np.sqrt(variances + self.residuals**2)
+    return points.astype(np.float32), spread.astype(np.float32)
+
+
+def make_annotator(
+    outcome: dict[str, np.ndarray], names: tuple[str, ...], config: Any
+) -> Annotator:
+  """Fits the regressor again, as the evaluation did.
+
+  Args:
+    outcome: arrays `fit_landmarks` and `fit_points` of `evaluation.Outcome`.
+    names: the annotated points.
+    config: fields `image_size` and `regression`.
+  """
+  landmarks, points = outcome['fit_landmarks'], outcome['fit_points']
+  regressor = regression.from_config(landmarks, points, config)
+  distances = np.linalg.norm(regressor.predict(landmarks) - points, axis=-1)
+  residuals = np.sqrt(np.nanmean(distances**2, axis=0))
+  return Annotator(names, regressor, residuals)

@@ -1,0 +1,185 @@
+"""Pictures and videos with landmarks drawn into them, by Pillow.
+
+matplotlib, which draws the report's figures, takes a second for a picture; a
+video has thousands. The colours and markers of landmarks are the report's.
+"""
+
+import collections
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from eqlandmarks import videos
+from eqlandmarks.prediction import Prediction
+from eqlandmarks.report import figures
+
+# Pictures are enlarged by a whole factor until their shorter side has as many
+# pixels: a marker would hide half of a smaller one.
+_SHORTER_SIDE = 384
+
+# Below, a marker is hollow.
+_SURE = 0.5
+
+# Corners of the markers, (x, y) in units of the radius; a circle has none.
+_CORNERS = {
+    's': ((-0.8, -0.8), (0.8, -0.8), (0.8, 0.8), (-0.8, 0.8)),
+    'D': ((0, -1.1), (1.1, 0), (0, 1.1), (-1.1, 0)),
+    '^': ((0, -1.1), (1, 0.8), (-1, 0.8)),
+    'v': ((0, 1.1), (-1, -0.8), (1, -0.8)),
+}
+
+
+def draw(
+    image: Image.Image,
+    landmarks: np.ndarray,
+    confidence: np.ndarray,
+    annotations: np.ndarray | None = None,
+    *,
+    trail: Sequence[np.ndarray] = (),
+    enlarge: int = 1,
+) -> Image.Image:
+  """Draws landmarks, and annotations as crosses, into a copy of an image.
+
+  Args:
+    image: RGB.
+    landmarks: `[K, 2]` in pixels of the image.
+    confidence: `[K]`; the markers of those below a half are hollow.
+    annotations: `[J, 2]` in pixels of the image, or None.
+    trail: earlier landmarks, the latest last: lines lead from there to here.
+    enlarge: whole factor by which the copy is enlarged.
+  """
+  width, height = image.width * enlarge, image.height * enlarge
+  picture = image.resize((width, height), Image.Resampling.NEAREST)
+  pen = ImageDraw.Draw(picture)
+  radius = max(2.0, min(height, width) / 90)
+  path = np.stack([*trail, landmarks], axis=1) * enlarge  # [K, T, 2]
+  for k, points in enumerate(path):
+    style = figures.landmark_style(k)
+    colour = _to_8bit(style['color'])
+    points = _to_pillow(points)
+    if len(points) > 1:
+      pen.line(points, fill=colour, width=max(1, round(radius / 3)))
+    fill = colour if confidence[k] >= _SURE else None
+    _mark(pen, style['marker'], points[-1], radius, fill, colour)
+  if annotations is not None:
+    places = _to_pillow(annotations * enlarge)
+    for j, place in enumerate(places):
+      colour = _to_8bit(figures.annotation_colour(j, len(places)))
+      _cross(pen, place, 1.6 * radius, colour)
+  return picture
+
+
+def draw_pictures(
+    folder: pathlib.Path, drawn: Iterable[tuple[str, Image.Image, Prediction]]
+) -> list[pathlib.Path]:
+  """Draws images, each into a PNG that is called as the image.
+
+  Args:
+    folder: where to, made if needed.
+    drawn: (id, image, prediction of this image alone).
+
+  Returns:
+    The files.
+  """
+  files = []
+  for name, image, found in drawn:
+    path = folder / name
+    if path.suffix.lower() != '.png':
+      path = path.with_name(path.name + '.png')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shorter = min(image.width, image.height)
+    draw(
+        image,
+        found.landmarks[0],
+        found.confidence[0],
+        None if found.annotations is None else found.annotations[0],
+        enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
+    ).save(path, compress_level=1)
+    files.append(path)
+  return files
+
+
+def draw_video(
+    path: pathlib.Path,
+    video: pathlib.Path,
+    parts: Iterable[Prediction],
+    *,
+    size: tuple[int, int],
+    fps: float,
+    trail: int,
+) -> Iterator[int]:
+  """Draws a video into another of the same size and number of frames.
+
+  Args:
+    path: the file to write, which gets its name when it is whole.
+    video: the file that the predictions are of.
+    parts: predictions of all frames, in their order.
+    size: (height, width) of the frames.
+    fps: frames per second.
+    trail: through how many earlier frames landmarks are traced.
+
+  Yields:
+    The number of each frame that is drawn.
+  """
+  earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
+  frames = videos.frames(video)
+  number = 0
+  with videos.writing(path, size=size, fps=fps) as append:
+    for part in parts:
+      for row in range(len(part)):
+        picture = draw(
+            Image.fromarray(next(frames)),
+            part.landmarks[row],
+            part.confidence[row],
+            None if part.annotations is None else part.annotations[row],
+            trail=tuple(earlier),
+        )
+        append(np.asarray(picture))
+        earlier.append(part.landmarks[row])
+        yield number
+        number += 1
+
+
+def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:
+  """(row, column) points as (x, y), with the centre of a pixel at 0."""
+  return [(float(x) - 0.5, float(y) - 0.5) for y, x in points]
+
+
+def _to_8bit(colour: tuple[float, ...]) -> tuple[int, ...]:
+  return tuple(round(255 * part) for part in colour)
+
+
+def _mark(
+    pen: ImageDraw.ImageDraw,
+    marker: str,
+    place: tuple[float, float],
+    radius: float,
+    fill: tuple[int, ...] | None,
+    colour: tuple[int, ...],
+) -> None:
+  """A marker with a dark edge, or hollow in its colour."""
+  x, y = place
+  edge = (0, 0, 0) if fill else colour
+  if marker not in _CORNERS:
+    box = (x - radius, y - radius, x + radius, y + radius)
+    pen.ellipse(box, fill=fill, outline=edge)
+    return
+  corners = [(x + a * radius, y + b * radius) for a, b in _CORNERS[marker]]
+  pen.polygon(corners, fill=fill, outline=edge)
+
+
+def _cross(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    reach: float,
+    colour: tuple[int, ...],
+) -> None:
+  """In its colour on black, to be seen on any image."""
+  x, y = place
+  thin = max(1, round(reach / 5))
+  for fill, width in (((0, 0, 0), thin + 2), (colour, thin)):
+    pen.line((x - reach, y, x + reach, y), fill=fill, width=width)
+    pen.line((x, y - reach, x, y + reach), fill=fill, width=width)

@@ -1,0 +1,164 @@
+"""Predictions on disk, part by part, so that they can be gone on with.
+
+OUTPUT/.parts holds
+
+    about.json   of what input and by what model, and how many there are in all
+    N.npz        the predictions from image N on, as many as there are in it
+
+Each file is written under another name first, so one that is there is whole.
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks.errors import UserError
+from eqlandmarks.prediction import Prediction
+from eqlandmarks.prediction import join
+
+# Images in a part: that many are predicted again at most.
+_PER_PART = 256
+
+_ABOUT = 'about.json'
+_TEXTS = ('ids', 'annotation_names', 'skipped')
+
+
+class Parts:
+  """The predictions in an output folder.
+
+  Attributes:
+    about: what they are made from: names of fields -> values.
+    num_seen: how many images they cover, from the first one on.
+  """
+
+  def __init__(self, output: pathlib.Path, about: dict[str, Any]):
+    """Opens the folder, or makes it.
+
+    Args:
+      output: the folder of the predictions, new or empty or made by us.
+      about: what the predictions are made from, as JSON can hold it.
+
+    Raises:
+      UserError: it holds something else, or predictions from something else, or
+        cannot be written.
+    """
+    self._folder, self.about = output / '.parts', about
+    self._count: int | None = None
+    self._waiting: list[Prediction] = []
+    try:
+      with contextlib.suppress(FileNotFoundError):
+        self._check(output)
+      self._folder.mkdir(parents=True, exist_ok=True)
+      self._write_about()
+    except OSError as error:
+      raise UserError(
+          f'{output}: cannot be written ({error.strerror}), expected a folder '
+          'with room that can be written to (config.predict.output)'
+      ) from error
+    self.num_seen = sum(part.num_seen for part in self)
+
+  @property
+  def is_complete(self) -> bool:
+    """Whether nothing is left to predict."""
+    return self.num_seen == self._count
+
+  def __iter__(self) -> Iterator[Prediction]:
+    """The parts in their order, one at a time."""
+    number = 0
+    while True:
+      try:
+        part = _read(self._path(number))
+      # None there yet, or one that a failing disk has spoilt: it is replaced.
+      except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return
+      yield part
+      number += part.num_seen
+
+  def append(self, prediction: Prediction) -> None:
+    """Takes the next images; writes when there are enough for a part."""
+    self._waiting.append(prediction)
+    if sum(one.num_seen for one in self._waiting) >= _PER_PART:
+      self.flush()
+
+  def flush(self) -> None:
+    """Writes what waits for more."""
+    if not self._waiting:
+      return
+    part = join(self._waiting)
+    path = self._path(self.num_seen)
+    partial = path.with_name(path.name + '.partial')
+    with partial.open('wb') as file:
+      np.savez(file, **_to_arrays(part))
+    partial.replace(path)
+    self._waiting = []
+    self.num_seen += part.num_seen
+
+  def complete(self) -> None:
+    """Marks the predictions as all there."""
+    self.flush()
+    self._count = self.num_seen
+    self._write_about()
+
+  def _path(self, number: int) -> pathlib.Path:
+    return self._folder / f'{number:09d}.npz'
+
+  def _write_about(self) -> None:
+    content = {**self.about, 'count': self._count}
+    partial = self._folder / (_ABOUT + '.partial')
+    partial.write_text(json.dumps(content, indent=2) + '\n')
+    partial.replace(self._folder / _ABOUT)
+
+  def _check(self, output: pathlib.Path) -> None:
+    """Sees that the folder is ours, and reads how far it is."""
+    names = {path.name for path in output.iterdir()}
+    if not names:
+      return
+    if self._folder.name not in names:
+      raise UserError(
+          f'{output} holds other files, expected a new or empty folder, or one '
+          'of predictions to go on with (config.predict.output)'
+      )
+    if not self._path(0).exists():  # nothing was predicted
+      for stray in self._folder.glob('*.npz'):
+        stray.unlink()
+      return
+    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+      known = json.loads((self._folder / _ABOUT).read_text())
+      self._count = known.pop('count', None)
+      for name in {**self.about, **known}:
+        found, asked = known.get(name), self.about.get(name)
+        if found != asked:
+          raise UserError(
+              f'{output} holds predictions with other {name}: {_short(found)} '
+              f'there, {_short(asked)} asked; expected the same, or another '
+              'folder (config.predict.output)'
+          )
+
+
+def _short(value: Any) -> str:
+  text = repr(value)
+  return text if len(text) <= 60 else text[:20] + '...'
+
+
+def _to_arrays(part: Prediction) -> dict[str, np.ndarray]:
+  arrays = {}
+  for field in dataclasses.fields(part):
+    value = getattr(part, field.name)
+    if value is not None:
+      text = str if field.name in _TEXTS else None
+      arrays[field.name] = np.asarray(value, text)
+  return arrays
+
+
+def _read(path: pathlib.Path) -> Prediction:
+  with np.load(path) as stored:
+    arrays: dict[str, Any] = dict(stored)
+  for name in _TEXTS:
+    arrays[name] = tuple(map(str, arrays[name]))
+  return Prediction(**arrays)

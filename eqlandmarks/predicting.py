@@ -1,0 +1,162 @@
+"""--mode=predict: points of a user's images or video, in files.
+
+OUTPUT/landmarks.csv      and other formats: the discovered landmarks
+OUTPUT/annotations.csv    and other formats: points by the fitted regressor
+OUTPUT/overlays/          pictures with both drawn in
+OUTPUT/overlay.mp4        the same for a video
+OUTPUT/predictions.json   what was done, written last
+OUTPUT/.parts/            what an interrupted prediction goes on from
+"""
+
+import contextlib
+import pathlib
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from eqlandmarks import formats
+from eqlandmarks import parts as parts_lib
+from eqlandmarks import prediction_files
+from eqlandmarks import runs
+from eqlandmarks import sources
+from eqlandmarks.errors import UserError
+from eqlandmarks.prediction import join
+from eqlandmarks.predictor import Predictor
+from eqlandmarks.workdir import Workdir
+
+# Raised when the files change; another one's output is not gone on with.
+_FORMAT = 1
+
+
+def predict(config: Any, workdir: Workdir) -> None:
+  """Predicts what `config.predict` says, or goes on with it.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    workdir: of the run whose model predicts.
+
+  Raises:
+    UserError: a field, the input, the model or the output folder is not as it
+      must be.
+  """
+  fields = config.predict
+  source = sources.open_source(fields.input)
+  predictor = Predictor.from_checkpoint(
+      workdir.path,
+      fields.method or None,
+      regression=config.regression,
+      batch_size=fields.batch_size,
+  )
+  output = _output_folder(fields, workdir, source)
+  with _nothing_left(output):
+    parts = parts_lib.Parts(output, _describe(source, predictor, config))
+    _try_formats(output, fields.formats, predictor)
+    _predict_rest(predictor, source, parts, fields.skip_bad)
+  found = join(list(parts))
+  if not found.ids:
+    raise UserError(
+        f'{source.root}: none of {len(found.skipped)} images decodes, expected '
+        'one at least'
+    )
+  files = prediction_files.Files(output, source, predictor, found)
+  files.write(fields, parts)
+  files.report(fields.uncertain)
+
+
+def _output_folder(
+    fields: Any, workdir: Workdir, source: sources.Source
+) -> pathlib.Path:
+  """Where the files go; not into the images, where they would be found."""
+  output = workdir.path / 'predictions' / source.name
+  if fields.output:
+    output = pathlib.Path(fields.output).expanduser()
+  searched = pathlib.Path(fields.input).expanduser()
+  if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
+    raise UserError(
+        f'config.predict.output: {output} lies in the folder of the images, '
+        f'{searched}; expected another one'
+    )
+  return output
+
+
+@contextlib.contextmanager
+def _nothing_left(output: pathlib.Path) -> Iterator[None]:
+  """Removes a folder that was made in vain: nothing is predicted in it."""
+  made = [p for p in (output, *output.parents) if not p.exists()]
+  try:
+    yield
+  except BaseException:
+    if made and not any((output / '.parts').glob('*.npz')):
+      shutil.rmtree(made[-1], ignore_errors=True)
+    raise
+
+
+def _describe(
+    source: sources.Source, predictor: Predictor, config: Any
+) -> dict[str, Any]:
+  """What predictions depend on: only with the same are they gone on with."""
+  regression = config.regression.to_dict()
+  return {
+      'format': _FORMAT,
+      'input': f'{source.name}, {source.count} {source.unit}',
+      'files': source.digest,
+      'method': predictor.method,
+      'parameters': predictor.digest,
+      'annotations': list(predictor.annotation_names),
+      'regression': regression if predictor.annotation_names else None,
+  }
+
+
+def _try_formats(
+    output: pathlib.Path, names: tuple[str, ...], predictor: Predictor
+) -> None:
+  """Sees that the files can be written, rather than find out at the end."""
+  points = np.full((1, len(predictor.landmark_names), 2), 0.5)
+  poses = formats.Poses(
+      names=predictor.landmark_names,
+      images=('a/b.png',),
+      points=points,
+      confidence=points[..., 0],
+      sizes=np.array([[32, 32]]),
+  )
+  with tempfile.TemporaryDirectory(dir=output, prefix='.trial') as folder:
+    for name in names:
+      path = prediction_files.label_file(pathlib.Path(folder), 'trial', name)
+      formats.write(poses, path, name)
+
+
+def _predict_rest(
+    predictor: Predictor,
+    source: sources.Source,
+    parts: parts_lib.Parts,
+    skip_bad: bool,
+) -> None:
+  """Predicts what is not there yet, under a bar on standard error."""
+  if parts.is_complete:
+    runs.say(f'{parts.num_seen} {source.unit} are predicted already')
+    return
+  start, began = parts.num_seen, time.monotonic()
+  if start:
+    runs.say(f'going on after {start} {source.unit}')
+  try:
+    with tqdm.tqdm(
+        desc='predict', unit=f' {source.unit}', total=source.count or None,
+        initial=start, mininterval=0.5,
+    ) as bar:  # fmt: skip
+      for prediction in predictor.stream(source, start, skip_bad=skip_bad):
+        parts.append(prediction)
+        bar.update(prediction.num_seen)
+  finally:  # what stopped it may be one image
+    parts.flush()
+  parts.complete()
+  seconds = time.monotonic() - began
+  count = parts.num_seen - start
+  runs.say(
+      f'{count} {source.unit} in {seconds:.1f} s ({count / seconds:.1f} '
+      f'{source.unit}/s, with compilation)'
+  )

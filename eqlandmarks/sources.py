@@ -1,0 +1,206 @@
+"""What landmarks are predicted on: images in files, a video, or arrays."""
+
+import collections
+import dataclasses
+import functools
+import glob
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from eqlandmarks import videos
+from eqlandmarks.datasets import images
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
+
+# A path of a file, a folder or a video, a glob pattern, several paths of
+# images, or uint8 [H, W, 3] or [N, H, W, 3] or a list of the former.
+Input = (
+    str | os.PathLike[str] | np.ndarray
+    | Sequence[str | os.PathLike[str]] | Sequence[np.ndarray]
+)
+
+_REMEDY = 'config.predict.skip_bad=True leaves such files out'
+_EXPECTED = (
+    f"expected an image ({', '.join(images.EXTENSIONS)}), a folder of images, "
+    f"a pattern such as 'photos/*.jpg', or a video "
+    f"({', '.join(videos.EXTENSIONS)})"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """One image or frame.
+
+  Attributes:
+    id: path below the source's root, name of a video's frame, or a number.
+    load: decodes it to RGB; raises UserError where it does not decode.
+  """
+
+  id: str
+  load: Callable[[], Image.Image]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Images in an order.
+
+  Attributes:
+    name: what files made from it may be called.
+    unit: 'images' or 'frames'.
+    count: how many there are; of a video, what its file announces, or 0.
+    read: from a number on, the entries one after the other.
+    root: the folder below which the images lie, or the video; None for arrays.
+    video: whether the entries are frames of a video.
+    fps: of a video, frames per second.
+    size: of a video, (height, width) of its frames in pixels.
+    digest: of names, sizes and times of the files: what tells two inputs apart.
+  """
+
+  name: str
+  unit: str
+  count: int
+  read: Callable[[int], Iterator[Entry]]
+  root: pathlib.Path | None = None
+  video: bool = False
+  fps: float = 0.0
+  size: tuple[int, int] | None = None
+  digest: str = ''
+
+
+def open_source(what: Input) -> Source:
+  """Finds what is to be predicted on; decodes nothing but a first frame.
+
+  Args:
+    what: see `Input`. A folder is searched with all its subfolders.
+
+  Raises:
+    UserError: there is no image or frame, or something of another kind.
+  """
+  if isinstance(what, np.ndarray):
+    return _arrays(what[None] if what.ndim == 3 else what)
+  if isinstance(what, str | os.PathLike):
+    return _open_path(os.fspath(what))
+  what = list(what)
+  if what and all(isinstance(item, np.ndarray) for item in what):
+    return _arrays(what)
+  return _files('images', pathlib.Path(), [os.fspath(item) for item in what])
+
+
+def _open_path(text: str) -> Source:
+  if not text:
+    raise UserError(f"config.predict.input is '', {_EXPECTED}")
+  path = pathlib.Path(text).expanduser()
+  if path.is_dir():
+    found = images.find_images(path)
+    if not found:
+      raise UserError(f'{path}: holds no image, {_EXPECTED}')
+    return _files(path.resolve().name or 'images', path, found)
+  if path.exists():
+    return _open_file(path)
+  if glob.has_magic(str(path)):
+    return _open_pattern(path)
+  raise UserError(f'{path}: there is no such file or folder, {_EXPECTED}')
+
+
+def _open_file(path: pathlib.Path) -> Source:
+  if path.suffix.lower() in images.EXTENSIONS:
+    return _files(path.stem, path.parent, [path.name])
+  if path.suffix.lower() not in videos.EXTENSIONS:
+    raise UserError(
+        f"{path}: found a file with the ending '{path.suffix}', {_EXPECTED}"
+    )
+  video = videos.probe(path)
+  return Source(
+      name=path.stem,
+      unit='frames',
+      count=video.count,
+      read=functools.partial(_read_video, path),
+      root=path,
+      video=True,
+      fps=video.fps,
+      size=video.size,
+      digest=_digest(path.parent, [path.name]),
+  )
+
+
+def _open_pattern(pattern: pathlib.Path) -> Source:
+  """All images that a pattern matches, below its part without wildcards."""
+  root = pathlib.Path(
+      *itertools.takewhile(lambda x: not glob.has_magic(x), pattern.parts)
+  )
+  found = sorted(
+      (
+          pathlib.Path(path).relative_to(root).as_posix()
+          for path in glob.glob(str(pattern), recursive=True)
+          if pathlib.Path(path).suffix.lower() in images.EXTENSIONS
+      ),
+      key=images.natural_key,
+  )
+  if not found:
+    raise UserError(f'{pattern}: matches no image, {_EXPECTED}')
+  return _files(root.resolve().name or 'images', root, found)
+
+
+def _files(name: str, root: pathlib.Path, found: list[str]) -> Source:
+  if not found:
+    raise UserError('found an empty list, expected at least one image')
+  repeated = collections.Counter(found).most_common(1)[0]
+  if repeated[1] > 1:
+    raise UserError(f'found {repeated[0]} twice, expected each image once')
+
+  def read(start: int) -> Iterator[Entry]:
+    for path in found[start:]:
+      yield Entry(
+          path, functools.partial(images.decode, root / path, remedy=_REMEDY)
+      )
+
+  digest = _digest(root, found)
+  return Source(name, 'images', len(found), read, root=root, digest=digest)
+
+
+def _read_video(path: pathlib.Path, start: int) -> Iterator[Entry]:
+  for number, frame in enumerate(videos.frames(path, start), start):
+    yield Entry(
+        paths.frame_name(path.name, number),
+        functools.partial(Image.fromarray, frame),
+    )
+
+
+def _arrays(arrays: np.ndarray | list[np.ndarray]) -> Source:
+  for array in arrays:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+      raise UserError(
+          f'found an array of {array.dtype} {array.shape}, expected uint8 '
+          '[H, W, 3], or [N, H, W, 3]'
+      )
+  if not len(arrays):
+    raise UserError('found an empty array, expected at least one image')
+
+  def read(start: int) -> Iterator[Entry]:
+    for number in range(start, len(arrays)):
+      yield Entry(
+          str(number), functools.partial(Image.fromarray, arrays[number])
+      )
+
+  return Source('arrays', 'images', len(arrays), read)
+
+
+def _digest(root: pathlib.Path, found: list[str]) -> str:
+  digest: Any = hashlib.sha256()
+  for path in found:
+    try:
+      stat = (root / path).stat()
+    except OSError as error:
+      raise UserError(
+          f'{root / path}: cannot be read ({error.strerror}), expected an image'
+      ) from error
+    digest.update(json.dumps([path, stat.st_size, stat.st_mtime_ns]).encode())
+  return digest.hexdigest()

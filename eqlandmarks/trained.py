@@ -1,0 +1,119 @@
+"""What a run has trained, as everything after training needs it."""
+
+import dataclasses
+import os
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from eqlandmarks import confidence
+from eqlandmarks import nets as nets_lib
+from eqlandmarks import runs
+from eqlandmarks.errors import UserError
+from eqlandmarks.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """A finished method of a run.
+
+  Attributes:
+    config: that of the run, with all fields that describe the nets.
+    variables: of both nets, as numpy arrays.
+    annotator: from landmarks to annotations; None without labels.
+    method: one of `runs.METHODS`.
+    digest: SHA-256 of the parameters.
+  """
+
+  config: ConfigDict
+  variables: dict[str, nets_lib.Variables]
+  annotator: confidence.Annotator | None
+  method: str
+  digest: str
+
+
+def load(
+    workdir: str | os.PathLike[str],
+    method: str | None = None,
+    *,
+    regression: Any = None,
+) -> Trained:
+  """Reads a finished method from a workdir; needs no dataset.
+
+  Args:
+    workdir: the run's folder.
+    method: one of `runs.METHODS`; None for the one that the run's config
+      trains, or else the first of them that is finished.
+    regression: fields as `config.regression`, by which the regressor is fitted;
+      None for those by which the method was evaluated last.
+
+  Raises:
+    UserError: the folder holds no such model, or one of another version.
+  """
+  folder = Workdir(workdir)
+  config = _read_config(folder)
+  method = _choose(folder, method, config)
+  stage = folder.stage(method)
+  variables = stage.load_variables()
+  nets_lib.check_variables(config, variables, str(stage.path))
+  annotator = _load_annotator(folder, method, config, regression)
+  digest = stage.summary()['sha256']
+  return Trained(config, variables, annotator, method, digest)
+
+
+def _read_config(folder: Workdir) -> ConfigDict:
+  """The config of the run in a folder, with the fields that are read here."""
+  folder.check_format()
+  stored = folder.read('config.json')
+  if stored is None:
+    raise UserError(
+        f'workdir {folder.path} holds no config.json, expected the workdir of '
+        'a run with --mode=train or --mode=end_to_end.'
+    )
+  config = ConfigDict(stored)
+  try:
+    nets_lib.make_nets(config)
+    _ = config.discover.train_features
+  except (AttributeError, KeyError, TypeError) as error:
+    raise UserError(
+        f'{folder.path / "config.json"}: {error}; expected the config of a run '
+        'by this version of eqlandmarks.'
+    ) from error
+  return config
+
+
+def _choose(folder: Workdir, method: str | None, config: Any) -> str:
+  """The finished method that is asked for, or the run's own."""
+  if method is None:
+    folder.check_finished(runs.METHODS)
+    own = 'unfrozen' if config.discover.train_features else 'two_stage'
+    return folder.finished((own, *runs.METHODS))[0]
+  if method not in runs.METHODS or not folder.finished([method]):
+    there = ', '.join(folder.finished(runs.METHODS)) or 'none'
+    raise UserError(
+        f'method is {method!r}, expected one that is finished in workdir '
+        f'{folder.path}: {there}.'
+    )
+  return method
+
+
+def _load_annotator(
+    folder: Workdir, method: str, config: Any, regression: Any
+) -> confidence.Annotator | None:
+  """The regressor of the evaluation; None without labels or evaluation."""
+  outcome = folder.outcome(method)
+  if outcome is None or 'fit_points' not in outcome:
+    return None
+  if 'point_names' not in outcome:
+    raise UserError(
+        f'{folder.stage(method).path / "outcome.npz"} holds no point_names: an '
+        'older version has written it; expected --mode=evaluate to write it '
+        'anew.'
+    )
+  if regression is None:
+    regression = ConfigDict(folder.evaluated_with(method)['regression'])
+  return confidence.make_annotator(
+      outcome,
+      tuple(map(str, outcome['point_names'])),
+      ConfigDict({'image_size': config.image_size, 'regression': regression}),
+  )

@@ -1,0 +1,459 @@
+"""--mode=predict: files, going on, and what is refused."""
+
+import csv
+import json
+import pathlib
+import shutil
+import sys
+
+import fresh_run
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from eqlandmarks import errors
+from eqlandmarks import formats
+from eqlandmarks import overlays
+from eqlandmarks import parts as parts_lib
+from eqlandmarks import pipeline
+from eqlandmarks import prediction_files
+from eqlandmarks import videos
+from eqlandmarks.prediction import Prediction
+from eqlandmarks.predictor import Predictor
+from eqlandmarks.report import figures
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _two_devices():
+  """Two of the eight: enough here, and quicker to compile for."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(jax, 'local_devices', lambda: jax.devices()[:2])
+    patch.setattr(jax, 'local_device_count', lambda: 2)
+    yield
+
+
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory):
+  return fresh_run.write_photos(tmp_path_factory.mktemp('data') / 'photos')
+
+
+@pytest.fixture(scope='module')
+def workdir(photos, tmp_path_factory):
+  path = tmp_path_factory.mktemp('runs') / 'w'
+  return fresh_run.make(path, fresh_run.make_config(photos))
+
+
+@pytest.fixture(scope='module')
+def video(tmp_path_factory):
+  """Fourteen frames of noise that moves."""
+  path = tmp_path_factory.mktemp('videos') / 'clip.mp4'
+  rng = np.random.default_rng(0)
+  with videos.writing(path, size=(48, 64), fps=10.0) as append:
+    for _ in range(14):
+      coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+      append(np.asarray(coarse.resize((64, 48), Image.BICUBIC)))
+  return path
+
+
+@pytest.fixture
+def run(workdir, photos, tmp_path):
+  """Predicts an input, in fields of config.predict; returns the folder."""
+
+  def predict(what, **fields):
+    config = fresh_run.make_config(photos)
+    output = tmp_path / 'out'
+    config.predict.update({'input': str(what), 'output': str(output), **fields})
+    pipeline.run(config, str(workdir), 'predict')
+    return pathlib.Path(config.predict.output)
+
+  return predict
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+  monkeypatch.setattr(parts_lib, '_PER_PART', 4)
+
+
+def _rows(path):
+  with path.open(newline='') as file:
+    return list(csv.DictReader(file))
+
+
+def _points(rows, name):
+  """`[N, 2]`, (row, column) with the centre of the first pixel at 0.5."""
+  return 0.5 + np.array(
+      [[float(row[f'{name}_y']), float(row[f'{name}_x'])] for row in rows]
+  )
+
+
+def _contents(output):
+  return {
+      path.relative_to(output).as_posix(): path.read_bytes()
+      for path in sorted(output.rglob('*'))
+      if path.is_file()
+  }
+
+
+def test_a_folder_of_images(run, workdir, photos, capsys):
+  output = run(photos, overlays=3, uncertain=2)
+  found = Predictor.from_checkpoint(workdir, batch_size=4)(photos)
+  rows = _rows(output / 'landmarks.csv')
+  assert [row['path'] for row in rows] == list(found.ids)
+  for k in range(10):
+    np.testing.assert_allclose(
+        _points(rows, f'landmark_{k}'), found.landmarks[:, k], atol=1e-3
+    )
+    np.testing.assert_allclose(
+        [float(row[f'landmark_{k}_confidence']) for row in rows],
+        found.confidence[:, k], atol=1e-4,
+    )  # fmt: skip
+  rows = _rows(output / 'annotations.csv')
+  for j, name in enumerate(fresh_run.NAMES):
+    np.testing.assert_allclose(
+        _points(rows, name), found.annotations[:, j], atol=1e-3
+    )
+  done = json.loads((output / 'predictions.json').read_text())
+  order = np.argsort(found.confidence.mean(1))
+  unsure = [found.ids[row] for row in order[:2]]
+  assert [row['id'] for row in done['least_sure']] == unsure
+  pictures = sorted(p.name for p in (output / 'overlays').rglob('*.png'))
+  drawn = {'image 0.png', 'image 4.png', 'image 9.png'}  # evenly over ten
+  assert pictures == sorted(
+      drawn | {pathlib.PurePath(name).name for name in unsure}
+  )
+  assert (output / 'overlays/more/image 9.png').exists()
+  said = capsys.readouterr()
+  assert '10 images, mean confidence' in said.out
+  assert unsure[0] in said.out
+  assert 'images/s' in said.err
+
+
+def test_a_video(run, video):
+  output = run(video, uncertain=3)
+  rows = _rows(output / 'landmarks.csv')
+  assert [row['path'] for row in rows] == [
+      f'clip/img{n:08d}.png' for n in range(14)
+  ]
+  drawn = videos.probe(output / 'overlay.mp4')
+  assert drawn == videos.Video((48, 64), 10.0, 14)
+  assert len(list(videos.frames(output / 'overlay.mp4'))) == 14
+  points = np.stack([_points(rows, f'landmark_{k}') for k in range(10)], 1)
+  moved = np.linalg.norm(np.diff(points, axis=0), axis=-1).max(-1)
+  done = json.loads((output / 'predictions.json').read_text())
+  assert len(done['least_sure']) == 3
+  for row in done['least_sure']:
+    number = int(row['id'][-12:-4])
+    expected = None if number == 0 else pytest.approx(moved[number - 1], 1e-3)
+    assert row['jump'] == expected
+
+
+def test_every_format_reads_back_as_the_same_points(run, video):
+  forms = ('table', 'deeplabcut', 'lightning-pose', 'coco', 'pts')
+  output = run(video, formats=forms, overlays=0)
+  expected = None
+  for form in forms:
+    for kind in ('landmarks', 'annotations'):
+      path = prediction_files.label_file(output, kind, form)
+      if form == 'pts':  # which names no image
+        assert len(list(path.rglob('*.pts'))) == 14
+        continue
+      poses = formats.read(path, form)
+      assert len(poses.images) == 14
+      if kind == 'landmarks':
+        expected = poses.points if expected is None else expected
+        np.testing.assert_allclose(poses.points, expected, atol=1e-3)
+  # Files that were written a moment ago are replaced, the folder of .pts too.
+  run(video, formats=forms, overlays=0, uncertain=1)
+
+
+def test_a_missing_library_is_found_out_first(
+    run, photos, tmp_path, monkeypatch
+):
+  monkeypatch.setitem(sys.modules, 'sleap_io', None)
+  monkeypatch.setattr(Predictor, '_predict_batch', None)
+  said = _one_line(run, photos, formats=('table', 'sleap'))
+  assert 'eqlandmarks[sleap]' in said
+  assert not (tmp_path / 'out').exists()
+
+
+def test_one_frame_is_a_video(run, tmp_path):
+  path = tmp_path / 'still.mp4'
+  with videos.writing(path, size=(40, 40), fps=5.0) as append:
+    append(np.full((40, 40, 3), 90, np.uint8))
+  output = run(path)
+  assert len(_rows(output / 'landmarks.csv')) == 1
+  assert videos.probe(output / 'overlay.mp4').count == 1
+
+
+def _interrupt_at(monkeypatch, number):
+  """Lets batch `number` be interrupted; returns what counts the batches."""
+  batches, predict = [], Predictor._predict_batch
+
+  def interrupted(self, batch):
+    batches.append([name for name, _ in batch])
+    if len(batches) == number:
+      raise KeyboardInterrupt
+    return predict(self, batch)
+
+  monkeypatch.setattr(Predictor, '_predict_batch', interrupted)
+  return batches
+
+
+@pytest.mark.parametrize('kind', ['photos', 'video'])
+def test_an_interrupted_prediction_goes_on(
+    run, photos, video, kind, tmp_path, monkeypatch, small_parts
+):
+  what = {'photos': photos, 'video': video}[kind]
+  whole = run(what, output=str(tmp_path / 'whole'))
+  batches = _interrupt_at(monkeypatch, 3)
+  with pytest.raises(KeyboardInterrupt):
+    run(what)
+  output = tmp_path / 'out'
+  assert not (output / 'predictions.json').exists()
+  assert not (output / 'landmarks.csv').exists()
+  # As if killed while a part was written.
+  (output / '.parts/000000008.npz.partial').write_bytes(b'half')
+  (output / '.parts/000000008.npz').write_bytes(b'spoilt by a failing disk')
+  run(what)
+  seen = [name for batch in batches[3:] for name in batch]
+  assert len(seen) == {'photos': 2, 'video': 6}[kind]  # two batches are kept
+  kept, again = _contents(whole), _contents(output)
+  again.pop('.parts/000000008.npz.partial', None)
+  assert kept.keys() == again.keys()
+  for name in kept:
+    if not name.endswith('.npz'):  # the time of writing is inside
+      assert again[name] == kept[name], name
+
+
+def test_an_interrupted_drawing_is_not_taken_for_whole(
+    run, video, tmp_path, monkeypatch
+):
+  drawn, draw = [], overlays.draw
+
+  def interrupted(*arguments, **keywords):
+    drawn.append(1)
+    if len(drawn) == 5:
+      raise KeyboardInterrupt
+    return draw(*arguments, **keywords)
+
+  monkeypatch.setattr(overlays, 'draw', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    run(video)
+  names = {path.name for path in (tmp_path / 'out').iterdir()}
+  assert names == {'.parts', 'annotations.csv', 'landmarks.csv'}
+  monkeypatch.setattr(Predictor, '_predict_batch', None)  # all are there
+  output = run(video)
+  assert len(list(videos.frames(output / 'overlay.mp4'))) == 14
+
+
+def test_a_second_call_does_nothing_and_another_wish_only_that(
+    run, photos, monkeypatch
+):
+  output = run(photos, overlays=2, uncertain=1)
+  before = _contents(output)
+  monkeypatch.setattr(Predictor, '_predict_batch', None)
+  with monkeypatch.context() as patch:
+    patch.setattr(prediction_files.Files, '_write_labels', None)
+    run(photos, overlays=2, uncertain=1)
+  assert _contents(output) == before
+  (output / 'landmarks.csv').unlink()
+  run(photos, overlays=0, uncertain=1)
+  assert (output / 'landmarks.csv').read_bytes() == before['landmarks.csv']
+  assert not (output / 'overlays').exists()
+
+
+def test_another_input_or_model_is_refused(
+    run, photos, video, workdir, tmp_path
+):
+  output = run(photos, overlays=0)
+  before = _contents(output)
+  assert 'other input: ' in _one_line(run, video)
+  moved = tmp_path / 'photos'
+  shutil.copytree(photos, moved)  # copies keep their times, so they are equal
+  run(moved, overlays=0)
+  Image.new('RGB', (50, 50)).save(moved / 'image 3.png')
+  assert 'other files: ' in _one_line(run, moved)
+  done = workdir / 'two_stage/done.json'
+  kept = done.read_text()
+  try:
+    done.write_text(json.dumps({'sha256': 'another'}))
+    assert 'other parameters: ' in _one_line(run, photos)
+  finally:
+    done.write_text(kept)
+  changed = {k: v for k, v in before.items() if k != 'predictions.json'}
+  assert changed.items() <= _contents(output).items()
+
+
+def test_folders_that_are_not_ours_stay_as_they_are(run, photos, tmp_path):
+  output = tmp_path / 'out'
+  (output / 'overlays').mkdir(parents=True)
+  (output / 'overlays/mine.png').write_bytes(b'precious')
+  assert 'holds other files' in _one_line(run, photos)
+  assert _contents(output) == {'overlays/mine.png': b'precious'}
+  inside = photos / 'more/out'
+  said = _one_line(run, photos, output=str(inside))
+  assert 'lies in the folder of the images' in said
+  assert not inside.exists()
+
+
+def test_where_nothing_can_be_written(run, photos, tmp_path):
+  (tmp_path / 'file').write_text('')
+  said = _one_line(run, photos, output=str(tmp_path / 'file/out'))
+  assert 'cannot be written' in said
+  assert 'config.predict.output' in said
+
+
+def test_failing_at_the_first_image_leaves_nothing(run, tmp_path):
+  (tmp_path / 'bad').mkdir()
+  (tmp_path / 'bad/a.png').write_bytes(b'')
+  said = _one_line(run, tmp_path / 'bad')
+  assert 'a.png: does not decode' in said
+  assert not (tmp_path / 'out').exists()
+  said = _one_line(run, tmp_path / 'bad', skip_bad=True)
+  assert 'none of 1 images decodes' in said
+
+
+def test_failing_later_is_gone_on_with(run, photos, tmp_path, capsys):
+  images = tmp_path / 'images'
+  shutil.copytree(photos, images)
+  (images / 'image 6.png').write_bytes(b'')
+  assert 'image 6.png' in _one_line(run, images)
+  capsys.readouterr()
+  output = run(images, skip_bad=True)
+  said = capsys.readouterr()
+  assert 'going on after 4 images' in said.err
+  assert '1 images do not decode and are left out' in said.out
+  done = json.loads((output / 'predictions.json').read_text())
+  assert done['skipped'] == ['image 6.png']
+  assert len(_rows(output / 'landmarks.csv')) == 9
+
+
+def test_no_dataset_is_needed(run, photos, video, workdir, tmp_path):
+  away = photos.with_name('away')
+  photos.rename(away)
+  (workdir / 'data').rename(workdir / 'no data')
+  try:
+    assert len(_rows(run(video) / 'landmarks.csv')) == 14
+  finally:
+    away.rename(photos)
+    (workdir / 'no data').rename(workdir / 'data')
+
+
+def test_the_folder_by_default(run, workdir, photos):
+  run(photos / 'image 2.png', output='')
+  output = workdir / 'predictions/image 2'
+  assert (output / 'landmarks.csv').exists()
+  assert (output / 'overlays/image 2.png').exists()
+
+
+@pytest.mark.parametrize(
+    ('fields', 'said'),
+    [
+        ({'input': ''}, "config.predict.input is ''"),
+        ({'formats': ('table', 'cuneiform')}, 'config.predict.formats is'),
+        ({'formats': ()}, 'config.predict.formats is ()'),
+        ({'batch_size': 0}, 'config.predict.batch_size is 0'),
+        ({'overlays': -1}, 'config.predict.overlays is -1'),
+        ({'trail': -1}, 'config.predict.trail is -1'),
+        ({'uncertain': -1}, 'config.predict.uncertain is -1'),
+        ({'method': 'magic'}, "config.predict.method is 'magic'"),
+        ({'method': 'unfrozen'}, "method is 'unfrozen'"),
+    ],
+)
+def test_bad_fields_are_named_and_leave_nothing(
+    run, photos, tmp_path, fields, said
+):
+  assert said in _one_line(run, photos, **fields)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_another_config_or_an_empty_workdir(photos, workdir, tmp_path):
+  config = fresh_run.make_config(photos)
+  config.predict.input = str(photos)
+  said = _one_line(pipeline.run, config, str(tmp_path / 'w'), 'predict')
+  assert 'holds no config.json' in said
+  assert not (tmp_path / 'w').exists()
+  config.num_landmarks = 9
+  said = _one_line(pipeline.run, config, str(workdir), 'predict')
+  assert 'num_landmarks (10 there, 9 asked)' in said
+
+
+def _one_line(function, *arguments, **keywords):
+  with pytest.raises(errors.UserError) as caught:
+    function(*arguments, **keywords)
+  assert '\n' not in str(caught.value)
+  return str(caught.value)
+
+
+def _prediction(landmarks, confidence):
+  count = len(landmarks)
+  return Prediction(
+      ids=tuple(map(str, range(count))),
+      landmarks=np.array(landmarks, np.float32),
+      confidence=np.array(confidence, np.float32),
+      sizes=np.full((count, 2), 64, np.int32),
+  )
+
+
+def test_least_sure_and_jumps_by_hand():
+  found = _prediction(
+      [[[0, 0], [9, 9]], [[3, 4], [9, 9]], [[3, 4], [9, 21]]],
+      [[0.9, 0.9], [0.2, 0.6], [0.4, 0.4]],
+  )
+  # Means .9, .4, .4: of equals, the earlier one comes first.
+  np.testing.assert_array_equal(prediction_files.least_sure(found, 2), [1, 2])
+  np.testing.assert_array_equal(
+      prediction_files.jumps(found), [np.nan, 5.0, 12.0]
+  )
+
+
+def _places(picture):
+  return np.argwhere(np.asarray(picture).any(-1)) + 0.5
+
+
+@pytest.mark.parametrize('enlarge', [1, 3])
+@pytest.mark.parametrize('k', range(5))
+def test_markers_are_where_the_landmarks_are(k, enlarge):
+  landmarks = np.full((5, 2), -100.0)
+  landmarks[k] = 40.5, 70.5
+  black = Image.new('RGB', (120, 100))
+  pictures = [
+      overlays.draw(black, landmarks, np.full(5, c), enlarge=enlarge)
+      for c in (0.9, 0.1)
+  ]
+  assert pictures[0].size == (120 * enlarge, 100 * enlarge)
+  colour = np.round(255 * np.array(figures.landmark_style(k)['color']))
+  for picture in pictures:
+    places = _places(picture)
+    middle = (places.min(0) + places.max(0)) / 2
+    np.testing.assert_allclose(
+        middle, enlarge * np.array([40.5, 70.5]), atol=1.5
+    )
+    drawn = np.asarray(picture)[tuple(places.astype(int).T)]
+    assert (drawn == colour).all(-1).any()
+  # The unsure one is hollow.
+  centre = tuple(int(enlarge * x) for x in (70.5, 40.5))
+  assert pictures[0].getpixel(centre) == tuple(colour)
+  assert pictures[1].getpixel(centre) == (0, 0, 0)
+
+
+def test_trails_lead_from_earlier_places():
+  black = Image.new('RGB', (120, 100))
+  earlier = [np.array([[20.5, 10.5]]), np.array([[20.5, 60.5]])]
+  now = np.array([[80.5, 60.5]])
+  picture = overlays.draw(black, now, np.ones(1), trail=earlier)
+  for column, row in ((30, 20), (60, 50)):  # between the places
+    assert picture.getpixel((column, row)) != (0, 0, 0)
+  assert picture.getpixel((30, 50)) == (0, 0, 0)
+
+
+def test_annotations_are_crosses_in_their_colours():
+  black = Image.new('RGB', (120, 100), (9, 9, 9))
+  far = np.full((1, 2), -100.0)
+  points = np.array([[30.5, 40.5], [60.5, 90.5]])
+  picture = overlays.draw(black, far, np.ones(1), points)
+  for j, (row, column) in enumerate(points):
+    colour = figures.annotation_colour(j, 2)
+    expected = tuple(round(255 * part) for part in colour)
+    assert picture.getpixel((int(column), int(row))) == expected
