@@ -26,8 +26,8 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from eqlandmarks import predicting
 from eqlandmarks import videos
+from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.training import parallel
 from eqlandmarks.workdir import Workdir
@@ -118,7 +118,7 @@ def _predict_video() -> None:
       'overlays': int(_OVERLAY.value),
   })
   begin = time.perf_counter()
-  predicting.predict(config, workdir)
+  predict_mode.predict(config, workdir)
   seconds = time.perf_counter() - begin
   print(json.dumps({'seconds': seconds, 'peak_mib': _peak_mib()}))
 

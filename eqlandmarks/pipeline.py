@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import errors
-from eqlandmarks import predicting
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -18,6 +17,7 @@ from eqlandmarks import scoring
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.training import parallel
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
@@ -79,7 +79,7 @@ def _predict(config: Any, workdir: Workdir) -> None:
   """Needs the workdir's model, and no dataset."""
   config_checks.check(config)
   workdir.check(config)
-  predicting.predict(config, workdir)
+  predict_mode.predict(config, workdir)
 
 
 def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:

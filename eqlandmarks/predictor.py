@@ -18,15 +18,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import confidence as confidence_lib
 from eqlandmarks import heatmaps
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import sources
-from eqlandmarks import trained
-from eqlandmarks import views
+from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import Prediction
-from eqlandmarks.prediction import join
+from eqlandmarks.prediction import confidence as confidence_lib
+from eqlandmarks.prediction import sources
+from eqlandmarks.prediction import trained
+from eqlandmarks.prediction import views
+from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.prediction.result import join
 from eqlandmarks.training import parallel
 
 # Threads that decode and resize images, while the nets work on earlier ones.
@@ -69,6 +70,7 @@ class Predictor:
     config: fields `image_size`, `num_landmarks`, `dtype` and `model`.
     variables: of both nets.
     annotator: from landmarks to annotations, if there is a regressor.
+    crop: what the nets are shown of an image; None for everything.
     batch_size: images that go through the nets together. They are spread over
       as many of JAX's devices as share them equally.
     method: by which the model was trained, for the record.
@@ -89,6 +91,7 @@ class Predictor:
       variables: dict[str, nets_lib.Variables],
       *,
       annotator: confidence_lib.Annotator | None = None,
+      crop: crops.Box | None = None,
       batch_size: int = 8,
       method: str = '',
       digest: str = '',
@@ -99,7 +102,7 @@ class Predictor:
         f'landmark_{k}' for k in range(config.num_landmarks)
     )
     self.annotation_names = annotator.names if annotator else ()
-    self._annotator = annotator
+    self._annotator, self._crop = annotator, crop
     devices = jax.local_devices()
     counts = range(1, len(devices) + 1)
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
@@ -135,6 +138,7 @@ class Predictor:
         model.config,
         model.variables,
         annotator=model.annotator,
+        crop=model.crop,
         batch_size=batch_size,
         method=model.method,
         digest=model.digest,
@@ -197,8 +201,8 @@ class Predictor:
 
     def look(entry: sources.Entry) -> _Seen:
       try:
-        return entry.id, views.whole(
-            entry.load(), self.image_size, name=entry.id
+        return entry.id, views.view(
+            entry.load(), self.image_size, name=entry.id, crop=self._crop
         )
       except UserError:
         if not skip_bad:

@@ -7,11 +7,13 @@ reach beyond the image; there, the image's edge pixels go on.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
 from eqlandmarks.datasets import images
+from eqlandmarks.errors import UserError
 
 # A box this many times as large as the image shows next to nothing of it: the
 # points that it was made from are wrong.
@@ -57,6 +59,30 @@ class Box:
     """Points `[J, 2]` of the image, in pixels of the box at `size` x `size`."""
     origin = np.array([self.top, self.left])
     return ((points - origin) * size / np.array(self.shape)).astype(np.float32)
+
+
+def from_text(given: str | Sequence[int]) -> Box | None:
+  """The box of the field `dataset.crop_box`; None for ''.
+
+  Args:
+    given: 'top,left,height,width' in whole pixels, or these four numbers.
+
+  Raises:
+    UserError: it has another form.
+  """
+  parts = given.split(',') if isinstance(given, str) else list(given or ())
+  if not any(str(part).strip() for part in parts):
+    return None
+  try:
+    top, left, height, width = (int(part) for part in parts)
+  except ValueError:
+    top = left = height = width = -1
+  if min(top, left) < 0 or min(height, width) < 1:
+    raise UserError(
+        f'config.dataset.crop_box: found {given!r}, expected '
+        "'top,left,height,width' in whole pixels of the frames"
+    )
+  return Box(top, left, top + height, left + width)
 
 
 def around(points: np.ndarray, margin: float) -> Box:

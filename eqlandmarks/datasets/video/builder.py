@@ -86,7 +86,7 @@ class Video(building.ImageBuilder):
         skip_bad=skip_bad,
         outside=outside,
     )
-    self._every, self._crop = _checked_every(every), _box(crop_box)
+    self._every, self._crop = _checked_every(every), crops.from_text(crop_box)
     self._notes: list[str] = []
     self._found = sources.without_drawn(found, self._notes)
     self._marks = marks.read(self._fields, self._found)
@@ -168,20 +168,3 @@ def _checked_every(every: int) -> int:
         f'config.dataset.every: found {every}, expected at least 1'
     )
   return every
-
-
-def _box(given: str | Sequence[int]) -> crops.Box | None:
-  """The box of 'top,left,height,width'; None for ''."""
-  parts = given.split(',') if isinstance(given, str) else list(given or ())
-  if not any(str(part).strip() for part in parts):
-    return None
-  try:
-    top, left, height, width = (int(part) for part in parts)
-  except ValueError:
-    top = left = height = width = -1
-  if min(top, left) < 0 or min(height, width) < 1:
-    raise UserError(
-        f'config.dataset.crop_box: found {given!r}, expected '
-        "'top,left,height,width' in whole pixels of the frames"
-    )
-  return crops.Box(top, left, top + height, left + width)

@@ -6,10 +6,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from eqlandmarks import confidence
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import runs
+from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
+from eqlandmarks.prediction import confidence
 from eqlandmarks.workdir import Workdir
 
 
@@ -21,6 +22,7 @@ class Trained:
     config: that of the run, with all fields that describe the nets.
     variables: of both nets, as numpy arrays.
     annotator: from landmarks to annotations; None without labels.
+    crop: what the nets were shown of the images; None for everything.
     method: one of `runs.METHODS`.
     digest: SHA-256 of the parameters.
   """
@@ -28,6 +30,7 @@ class Trained:
   config: ConfigDict
   variables: dict[str, nets_lib.Variables]
   annotator: confidence.Annotator | None
+  crop: crops.Box | None
   method: str
   digest: str
 
@@ -58,7 +61,9 @@ def load(
   nets_lib.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
   digest = stage.summary()['sha256']
-  return Trained(config, variables, annotator, method, digest)
+  # The boxes of benchmarks are made from true points, which are not there.
+  crop = crops.from_text(config.dataset.crop_box)
+  return Trained(config, variables, annotator, crop, method, digest)
 
 
 def _read_config(folder: Workdir) -> ConfigDict:

@@ -17,7 +17,7 @@ class Prediction:
   Attributes:
     ids: N paths, names of frames, or numbers.
     landmarks: float32 `[N, K, 2]`, the discovered landmarks.
-    confidence: float32 `[N, K]` on (0, 1], see `eqlandmarks.confidence`.
+    confidence: float32 `[N, K]` on (0, 1], see `confidence.from_spread`.
     sizes: int32 `[N, 2]`, (height, width) of the original images.
     annotation_names: J names; () without a fitted regressor.
     annotations: float32 `[N, J, 2]`, by the regressor; None without one.

@@ -20,12 +20,12 @@ import numpy as np
 import tqdm
 
 from eqlandmarks import formats
-from eqlandmarks import parts as parts_lib
-from eqlandmarks import prediction_files
 from eqlandmarks import runs
-from eqlandmarks import sources
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import join
+from eqlandmarks.prediction import files
+from eqlandmarks.prediction import parts as parts_lib
+from eqlandmarks.prediction import sources
+from eqlandmarks.prediction.result import join
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.workdir import Workdir
 
@@ -45,6 +45,11 @@ def predict(config: Any, workdir: Workdir) -> None:
       must be.
   """
   fields = config.predict
+  if config.dataset.crop not in ('', 'whole'):
+    runs.say(
+        f'the model was trained on crops ({config.dataset.name}, '
+        f"'{config.dataset.crop}'): show it images that are cropped alike"
+    )
   source = sources.open_source(fields.input)
   predictor = Predictor.from_checkpoint(
       workdir.path,
@@ -63,9 +68,9 @@ def predict(config: Any, workdir: Workdir) -> None:
         f'{source.root}: none of {len(found.skipped)} images decodes, expected '
         'one at least'
     )
-  files = prediction_files.Files(output, source, predictor, found)
-  files.write(fields, parts)
-  files.report(fields.uncertain)
+  made = files.Files(output, source, predictor, found)
+  made.write(fields, parts)
+  made.report(fields.uncertain)
 
 
 def _output_folder(
@@ -126,7 +131,7 @@ def _try_formats(
   )
   with tempfile.TemporaryDirectory(dir=output, prefix='.trial') as folder:
     for name in names:
-      path = prediction_files.label_file(pathlib.Path(folder), 'trial', name)
+      path = files.label_file(pathlib.Path(folder), 'trial', name)
       formats.write(poses, path, name)
 
 

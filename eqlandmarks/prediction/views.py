@@ -1,7 +1,6 @@
 """What the nets are shown of an image, and the way back to its own pixels.
 
-Training shows them whole images, so `whole` is the one view there is; whoever
-trains on crops replaces it.
+Training shows them whole images, or for videos a fixed box of the frames.
 """
 
 import dataclasses
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from eqlandmarks.datasets import images
+from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 
 # Smaller images show the nets little but their own interpolation.
@@ -34,16 +33,19 @@ class View:
   size: tuple[int, int]
 
 
-def whole(image: Image.Image, size: int, *, name: str) -> View:
-  """The whole image, squashed to `size` x `size` as the training images are.
+def view(
+    image: Image.Image, size: int, *, name: str, crop: crops.Box | None = None
+) -> View:
+  """An image, squashed to `size` x `size` as the training images are.
 
   Args:
     image: RGB.
     size: S.
     name: of the image, for messages.
+    crop: what is shown of it; None for everything.
 
   Raises:
-    UserError: the image is too small.
+    UserError: the image is too small, or the crop reaches beyond it.
   """
   height, width = image.height, image.width
   if min(height, width) < MIN_SIDE:
@@ -51,10 +53,17 @@ def whole(image: Image.Image, size: int, *, name: str) -> View:
         f'{name}: is {width} x {height} pixels, expected at least {MIN_SIDE} x '
         f'{MIN_SIDE}'
     )
+  box = crop or crops.Box(0.0, 0.0, height, width)
+  if box != box.clipped(height, width):
+    raise UserError(
+        f'{name}: is {width} x {height} pixels, expected at least '
+        f'{box.right:.0f} x {box.bottom:.0f}, where the crop_box ends on which '
+        'the model was trained'
+    )
   return View(
-      pixels=np.asarray(images.resize(image, size)),
-      origin=(0.0, 0.0),
-      scale=(height / size, width / size),
+      pixels=np.asarray(crops.cut(image, box, size)),
+      origin=(box.top, box.left),
+      scale=tuple(side / size for side in box.shape),
       size=(height, width),
   )
 

@@ -12,11 +12,13 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from configs import signer
-from eqlandmarks import confidence
 from eqlandmarks import errors
 from eqlandmarks import predictor as predictor_lib
 from eqlandmarks import videos
-from eqlandmarks import views
+from eqlandmarks.datasets import crops
+from eqlandmarks.errors import UserError
+from eqlandmarks.prediction import confidence
+from eqlandmarks.prediction import views
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.workdir import Workdir
 
@@ -148,13 +150,18 @@ def _brightest(_, variables, pixels):
 
 
 @pytest.fixture
-def blob_finder(monkeypatch):
-  """A predictor of one landmark that is known to be right."""
+def make_blob_finder(monkeypatch):
+  """Makes predictors of one landmark that is known to be right."""
   monkeypatch.setattr(predictor_lib, 'find_landmarks', _brightest)
   monkeypatch.setattr(jax, 'jit', lambda function: function)
   config = signer.get_config('tiny')
   config.num_landmarks = 1
-  return Predictor(config, {}, batch_size=4)
+  return lambda **options: Predictor(config, {}, batch_size=4, **options)
+
+
+@pytest.fixture
+def blob_finder(make_blob_finder):
+  return make_blob_finder()
 
 
 def _blob(shape, row, column):
@@ -195,6 +202,18 @@ def test_frames_of_a_video_are_in_their_order(blob_finder, tmp_path):
   np.testing.assert_array_equal(
       np.concatenate([part.landmarks for part in later]), found.landmarks[6:]
   )
+
+
+def test_a_model_that_was_trained_on_a_crop_is_shown_the_crop(make_blob_finder):
+  crop = crops.from_text('40,20,60,100')
+  # A larger blob outside of the crop would draw the mean to it.
+  frame = _blob((140, 150), 70, 110)
+  frame[110:, :] = 255
+  found = make_blob_finder(crop=crop)(frame)
+  np.testing.assert_allclose(found.landmarks[0, 0], (70, 110), atol=0.6)
+  np.testing.assert_array_equal(found.sizes, [[140, 150]])
+  with pytest.raises(UserError, match='is 150 x 90 pixels, expected at least'):
+    make_blob_finder(crop=crop)(frame[:90])
 
 
 def test_views_go_back_to_their_images():

@@ -13,10 +13,10 @@ import tqdm
 from PIL import Image
 
 from eqlandmarks import formats
-from eqlandmarks import overlays
-from eqlandmarks import parts as parts_lib
-from eqlandmarks import sources
-from eqlandmarks.prediction import Prediction
+from eqlandmarks.prediction import overlays
+from eqlandmarks.prediction import parts as parts_lib
+from eqlandmarks.prediction import sources
+from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.predictor import Predictor
 
 _DONE = 'predictions.json'

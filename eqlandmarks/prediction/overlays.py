@@ -13,7 +13,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from eqlandmarks import videos
-from eqlandmarks.prediction import Prediction
+from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.report import figures
 
 # Pictures are enlarged by a whole factor until their shorter side has as many

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import Prediction
-from eqlandmarks.prediction import join
+from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.prediction.result import join
 
 # Images in a part: that many are predicted again at most.
 _PER_PART = 256

@@ -1,0 +1,1 @@
+"""Behind `eqlandmarks.predictor` and --mode=predict."""
