@@ -9,7 +9,7 @@ BBC is the folder with 1 to 20 and code/bbcpose.mat (docs/benchmarks.md); add
 The paper, K = 50, within 6 px of 128: head 99.4, wrists 33.5, elbows 78.3,
 shoulders 93.5, all 72.9 % (end-to-end 44.0); with 5 / 10 / 50 / 100 / 500
 annotated images 49.7 / 57.6 / 67.2 / 69.4 / 72.1 %; layer 1 Acc(20) 87 %
-(end-to-end 57 %). Not measured here: nobody of us has the data.
+(end-to-end 57 %). Not measured here: the data were not at hand.
 
 Estimated, not measured: one H100, some hours for each stage, by the number of
 frames (docs/benchmarks.md).

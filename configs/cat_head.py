@@ -10,7 +10,7 @@ Variant: `cat_head.py:k10`, K = 10.
 The paper, inter-ocular error: K = 20: 13.80 % (end-to-end 23.42); K = 10: 14.59
 % in its Table 3, 14.74 in its Table 6 (end-to-end 22.97); with 5 / 10 / 100 /
 500 / 1000 annotated images, K = 20: 21.1 / 18.8 / 15.5 / 14.6 / 14.3 %. Not
-measured here: nobody of us has the data.
+measured here: the data were not at hand.
 
 Estimated, not measured: one H100, minutes for each stage; two CPU cores, more
 than a day (docs/benchmarks.md).

@@ -9,7 +9,7 @@ CELEBA is the folder with Img, Anno, Eval and MAFL (docs/benchmarks.md); add
 
 The paper, inter-ocular error: K = 50: 4.31 % (end-to-end 5.97); K = 30: 4.59 %
 (end-to-end 6.57); with 1 / 5 / 10 annotated images 11.12 / 8.82 / 8.27 %. Jakab
-et al. 2018: 2.54 and 2.58 %. Not measured here: nobody of us has the data.
+et al. 2018: 2.54 and 2.58 %. Not measured here: the data were not at hand.
 
 Estimated, not measured: one H100, an hour or two for each stage
 (docs/benchmarks.md).

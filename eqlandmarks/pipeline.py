@@ -93,42 +93,52 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   if config.pretrained or mode == 'discover':
     runs.load_features(config, workdir)
   stages.check_batch_size(config)
-  made = [p for p in (workdir.path, *workdir.path.parents) if not p.exists()]
-  try:
-    builder = _prepare(config, workdir)
-    this = runs.Run(config, workdir, builder, loader.describe(builder))
-    _check_data(this, mode)
-    # One looks at the data in order to change the config yet.
-    if mode != 'prepare':
-      workdir.claim(config)
-  except BaseException:
-    if made:  # nothing was there before
-      shutil.rmtree(made[-1], ignore_errors=True)
-    raise
+  builder = _make_builder(config, workdir, mode)
+  this = runs.Run(config, workdir, builder, loader.describe(builder))
+  _check_data(this, mode)
+  _prepare(this)
+  # One looks at the data in order to change the config yet.
+  if mode != 'prepare':
+    workdir.claim(config)
   for note in this.description.notes:
     runs.say(f'  {note}')
   return this
 
 
-def _prepare(config: Any, workdir: Workdir) -> tfds.core.DatasetBuilder:
+def _make_builder(
+    config: Any, workdir: Workdir, mode: str
+) -> tfds.core.DatasetBuilder:
+  try:
+    return registry.make_builder(
+        config.dataset,
+        image_size=config.image_size,
+        data_dir=config.dataset.cache or str(workdir.data),
+    )
+  except errors.UserError:
+    # Whoever only looks at the data may still be about to get them.
+    if mode == 'prepare':
+      print(registry.instructions(config.dataset.name), flush=True)
+    raise
+
+
+def _prepare(this: runs.Run) -> None:
   """Prepares the dataset, unless it is prepared already."""
+  workdir, builder = this.workdir, this.builder
+  made = [p for p in (workdir.path, *workdir.path.parents) if not p.exists()]
   # The builders show bars of their own, one per split.
   tfds.disable_progress_bar()
-  builder = registry.make_builder(
-      config.dataset,
-      image_size=config.image_size,
-      data_dir=config.dataset.cache or str(workdir.data),
-  )
-  # tfds speaks of downloads; nothing is downloaded here.
-  with contextlib.redirect_stdout(io.StringIO()):
-    builder.download_and_prepare()
-    unpacked.unpack(builder)
-  counts = ', '.join(
-      f'{name} {split.num_examples}'
-      for name, split in builder.info.splits.items()
-  )
-  runs.say(f'dataset {config.dataset.name}: {counts} images')
-  return builder
+  try:
+    # tfds speaks of downloads; nothing is downloaded here.
+    with contextlib.redirect_stdout(io.StringIO()):
+      builder.download_and_prepare()
+  except BaseException:
+    if made:  # nothing was there before
+      shutil.rmtree(made[-1], ignore_errors=True)
+    raise
+  # From here on, what took long is whole, and stays whatever happens.
+  unpacked.unpack(builder)
+  counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
+  runs.say(f'dataset {this.config.dataset.name}: {counts} images')
 
 
 def _check_data(this: runs.Run, mode: str) -> None:
@@ -142,6 +152,8 @@ def _check_data(this: runs.Run, mode: str) -> None:
   loader.num_steps(
       _count(this, description.stage_split), config.batch_size, num_epochs=1
   )
+  if mode == 'prepare':
+    return
   if description.fit_split and description.test_split:
     scoring.samples(
         config.evaluation,
@@ -158,5 +170,5 @@ def _check_data(this: runs.Run, mode: str) -> None:
 
 
 def _count(this: runs.Run, split: str) -> int:
-  names = split.split('+')
-  return sum(this.builder.info.splits[name].num_examples for name in names)
+  sizes = this.builder.split_sizes()
+  return sum(sizes[name] for name in split.split('+'))

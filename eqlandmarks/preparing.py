@@ -1,6 +1,7 @@
 """--mode=prepare: what a dataset holds, before anything is trained on it."""
 
 import dataclasses
+import itertools
 import pathlib
 import tempfile
 from typing import Any
@@ -24,14 +25,14 @@ _TRIAL_STEPS = 11
 
 @dataclasses.dataclass(frozen=True)
 class Duplicates:
-  """Images of the test split whose files are in another split as well.
+  """Images whose files are, byte for byte, in two splits.
 
   Attributes:
-    split: the other split.
-    pairs: ids of the test image and of one like it there.
+    splits: names of both.
+    pairs: ids in the first, and in the second.
   """
 
-  split: str
+  splits: tuple[str, str]
   pairs: tuple[tuple[str, str], ...]
 
 
@@ -46,11 +47,11 @@ def show(this: runs.Run) -> None:
   for table in (_counts(this, splits), _points(names, splits), _protocol(this)):
     if table:
       print(table.to_text() + '\n', flush=True)
-  for other in found:
-    test, same = other.pairs[0]
+  for both in found:
+    one, same = both.pairs[0]
     runs.say(
-        f'warning: {len(other.pairs)} test images are in {other.split} too, '
-        f'byte for byte; the first is {test}, there {same}'
+        f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
+        f'{both.splits[1]} too, byte for byte; the first is {one}, there {same}'
     )
   _draw(this, splits)
   times = estimate(this)
@@ -65,27 +66,30 @@ def show(this: runs.Run) -> None:
 def duplicates(
     splits: dict[str, unpacked.Table], test_split: str
 ) -> list[Duplicates]:
-  """Test images whose files, byte for byte, are in other splits.
+  """Images whose files, byte for byte, are in two splits.
 
-  Images that both train the stages and fit the regressor are no leak.
+  One image that both trains the stages and fits the regressor, under one id, is
+  meant to be in both.
 
   Args:
     splits: all splits of the dataset.
     test_split: the name of the one that is scored, or ''.
   """
-  if not test_split:
-    return []
-  test, found = splits[test_split], []
-  for name, other in splits.items():
-    if name != test_split:
-      known = dict(zip(other.digests, other.ids, strict=True))
-      pairs = [
-          (str(i), str(known[digest]))
-          for i, digest in zip(test.ids, test.digests, strict=True)
-          if digest in known
-      ]
-      if pairs:
-        found.append(Duplicates(name, tuple(pairs)))
+  found = []
+  for first, second in itertools.combinations(splits, 2):
+    known = dict(
+        zip(splits[second].digests, splits[second].ids, strict=True)
+    )
+    pairs = [
+        (str(i), str(known[digest]))
+        for i, digest in zip(
+            splits[first].ids, splits[first].digests, strict=True
+        )
+        if digest in known
+        and (i != known[digest] or test_split in (first, second))
+    ]
+    if pairs:
+      found.append(Duplicates((first, second), tuple(pairs)))
   return found
 
 
@@ -246,7 +250,7 @@ def _summary(
           }
           for name, split in splits.items()
       },
-      'duplicates_of_test': {other.split: other.pairs for other in found},
+      'duplicates': [dataclasses.asdict(both) for both in found],
       'protocol': scoring.data_protocol(this.description),
       'notes': this.description.notes,
       'estimated_seconds': times,

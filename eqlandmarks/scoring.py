@@ -47,8 +47,8 @@ def samples(
 
 def data_protocol(description: examples.Description) -> dict[str, str]:
   """How a dataset was read: its crop, say, and whether all of it is there."""
-  partial = {'partial': description.partial} if description.partial else {}
-  return {**description.protocol, **partial}
+  standing = {'partial': description.partial, 'differs': description.differs}
+  return description.protocol | {k: v for k, v in standing.items() if v}
 
 
 class Scorer:

@@ -50,8 +50,8 @@ def test_prepare_shows_what_there_is(tmp_path, capsys):
   workdir = tmp_path / 'w'
   pipeline.run(_config(tmp_path / 'photos'), str(workdir), 'prepare')
   said = capsys.readouterr()
-  assert '1 test images are in train too, byte for byte' in said.err
-  assert 'the first is 11.png, there 0.png' in said.err
+  assert '1 images of train are in test too, byte for byte' in said.err
+  assert 'the first is 0.png, there 11.png' in said.err
   cells = [line.split('  ') for line in said.out.splitlines()]
   rows = {c[0]: [x.strip() for x in c[1:] if x.strip()] for c in cells}
   assert rows['train'] == [
@@ -63,7 +63,9 @@ def test_prepare_shows_what_there_is(tmp_path, capsys):
   summary = json.loads((workdir / 'dataset.json').read_text())
   assert summary['splits'] == {'train': 8, 'test': 4}
   assert summary['missing']['train'] == {'nose': 0, 'tail': 7}
-  assert summary['duplicates_of_test'] == {'train': [['11.png', '0.png']]}
+  assert summary['duplicates'] == [
+      {'splits': ['train', 'test'], 'pairs': [['0.png', '11.png']]}
+  ]
   assert (workdir / 'figures/data_train.png').exists()
   assert (workdir / 'figures/data_test.svg').exists()
   # One looks in order to change the config: nothing is decided yet.
@@ -113,6 +115,13 @@ def test_images_that_train_and_fit_are_no_duplicates():
       'fit': _table(['a', 'c'], ['1', '3']),
       'test': _table(['d', 'e'], ['3', '4']),
   }
-  (found,) = preparing.duplicates(splits, 'test')
-  assert found == preparing.Duplicates('fit', (('d', 'c'),))
-  assert preparing.duplicates(splits, '') == []
+  assert preparing.duplicates(splits, 'test') == [
+      preparing.Duplicates(('fit', 'test'), (('c', 'd'),))
+  ]
+  # Under another id, or in the test, it is one.
+  splits['fit'] = _table(['x', 'c'], ['1', '3'])
+  splits['test'] = _table(['b', 'e'], ['2', '4'])
+  assert preparing.duplicates(splits, 'test') == [
+      preparing.Duplicates(('train', 'fit'), (('a', 'x'),)),
+      preparing.Duplicates(('train', 'test'), (('b', 'b'),)),
+  ]

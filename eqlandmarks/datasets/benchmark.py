@@ -74,6 +74,14 @@ class Audit:
       )
     return there
 
+  def nothing_of(self, split: str) -> UserError:
+    """The error of a split without images, with what has been found out."""
+    why = f' ({self.findings[-1]})' if self.findings else ''
+    return UserError(
+        f'{self.root}: found no image of split {split}{why}, expected at least '
+        'one'
+    )
+
   @property
   def notes(self) -> list[str]:
     """Lines for the user."""

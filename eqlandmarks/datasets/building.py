@@ -12,6 +12,8 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +26,9 @@ from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
+
+# Seconds after which nobody is taken to write into a folder any more.
+_ABANDONED = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +78,8 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
   # Raise a builder's own when what it stores changes, so that copies are made
   # anew.
   VERSION = tfds.core.Version('1.1.0')
+  # What messages advise about a file that does not decode.
+  REMEDY = 'put an intact copy in its place'
 
   def __init__(
       self,
@@ -98,7 +105,23 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   @functools.cached_property
   def _planned(self) -> Plan:
-    return self._plan()
+    plan = self._plan()
+    for split, items in plan.splits.items():
+      known: set[str] = set()
+      for item in items:
+        if item.id in known:
+          raise UserError(
+              f'{item.path}: is in split {split} twice, expected each image '
+              'once'
+          )
+        known.add(item.id)
+    return plan
+
+  def split_sizes(self) -> dict[str, int]:
+    """Images of each split, before they are prepared as well."""
+    if self.info.splits:
+      return {n: s.num_examples for n, s in self.info.splits.items()}
+    return {split: len(items) for split, items in self._planned.splits.items()}
 
   def _info(self) -> tfds.core.DatasetInfo:
     # A prepared copy has passed all checks; its fingerprint says that nothing
@@ -123,6 +146,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Prepares the images; on failure nothing stays behind in `data_dir`."""
+    self._sweep()
     try:
       with buckets.plain_files():
         super().download_and_prepare(**kwargs)
@@ -136,6 +160,15 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
       ) from error
     finally:
       self._tidy()
+
+  def _sweep(self) -> None:
+    """Removes what a killed process has left behind."""
+    folder = pathlib.Path(self.data_dir)
+    if folder.parent.is_dir():
+      for half in folder.parent.glob(f'incomplete.*_{folder.name}'):
+        # A younger one may be another process's, which is at work.
+        if time.time() - half.stat().st_mtime > _ABANDONED:
+          shutil.rmtree(half, ignore_errors=True)
 
   def _tidy(self) -> None:
     """Removes what tfds leaves behind when it fails.
@@ -162,7 +195,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   def _example(self, item: Item) -> dict[str, Any]:
     content, known = self._read(item)
-    image = images.decode(item.path, content)
+    image = images.decode(item.path, content, remedy=self.REMEDY)
     return self._encode(item, image, content, known)
 
   def _encode(

@@ -38,6 +38,8 @@ class Description:
     protocol: what every figure depends on besides the split: the crop, say, and
       which images were trained on.
     partial: '', or in words how much of the dataset is there.
+    differs: '', or in words how the data differ from those on which figures
+      have been published.
   """
 
   point_names: tuple[str, ...]
@@ -49,6 +51,7 @@ class Description:
   notes: tuple[str, ...] = ()
   protocol: dict[str, str] = dataclasses.field(default_factory=dict)
   partial: str = ''
+  differs: str = ''
 
   def to_metadata(self) -> tfds.core.MetadataDict:
     """The form that tfds stores beside the records."""
@@ -77,18 +80,23 @@ def example_features(
       'image': tfds.features.Image(
           shape=(size, size, 3), encoding_format='png'
       ),
-      # (row, column) in pixels of the stored image, centre of the top-left
-      # pixel at (0.5, 0.5), NaN where missing.
       'points': tfds.features.Tensor(
-          shape=(max(num_points, 1), 2), dtype=np.float32
+          shape=(max(num_points, 1), 2), dtype=np.float32,
+          doc='(row, column) in pixels of the stored image, the centre of its '
+          'top-left pixel at (0.5, 0.5); NaN where missing, and outside '
+          '[0, size] where a crop leaves the point out',
       ),
-      # (height, width) of what the picture shows, in the file's own pixels.
-      'original_size': tfds.features.Tensor(shape=(2,), dtype=np.float32),
-      # The file's path below the dataset's root, or the example's number.
-      'id': tfds.features.Text(),
-      # SHA-256 of the file's bytes: equal files have equal ones.
-      'digest': tfds.features.Text(),
-  })
+      'original_size': tfds.features.Tensor(
+          shape=(2,), dtype=np.float32,
+          doc="(height, width) of what the picture shows, in the file's pixels",
+      ),
+      'id': tfds.features.Text(
+          doc="the file's path below the dataset's root, or the like"
+      ),
+      'digest': tfds.features.Text(
+          doc="SHA-256 of the file's bytes; equal files have equal ones"
+      ),
+  })  # fmt: skip
 
 
 def with_progress(

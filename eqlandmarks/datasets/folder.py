@@ -44,6 +44,8 @@ class Folder(building.ImageBuilder):
     **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
 
+  REMEDY = images.REMEDY
+
   def __init__(
       self,
       *,

@@ -39,7 +39,8 @@ from eqlandmarks.formats.paths import canonical
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
 _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-_REMEDY = 'config.dataset.skip_bad=True leaves such files out'
+# What can be done about a file that does not decode, in a folder.
+REMEDY = 'config.dataset.skip_bad=True leaves such files out'
 
 
 def find_images(
@@ -95,7 +96,7 @@ def decode(
     path: pathlib.Path,
     content: bytes | None = None,
     *,
-    remedy: str = _REMEDY,
+    remedy: str = REMEDY,
 ) -> Image.Image:
   """Decodes an image to 8-bit RGB, as displayed; see the module's docstring.
 
@@ -207,7 +208,7 @@ def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 @contextlib.contextmanager
 def _opened(
-    path: pathlib.Path, content: bytes | None = None, remedy: str = _REMEDY
+    path: pathlib.Path, content: bytes | None = None, remedy: str = REMEDY
 ) -> Iterator[Image.Image]:
   """An open image; whatever goes wrong until it closes becomes a UserError."""
   try:

@@ -1,5 +1,6 @@
 """From a config's `dataset` fields to the builder of that dataset."""
 
+import textwrap
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -78,3 +79,10 @@ def make_builder(
         every=dataset.every, crop_box=dataset.crop_box, **common
     )
   return folder.Folder(**common)
+
+
+def instructions(name: str) -> str:
+  """How to get a dataset, and how it must lie on disk; '' of our own ones."""
+  classes = (bbc_pose.BBCPose, cat_head.CatHead, celeba.CelebA)
+  texts = {one.name: one.MANUAL_DOWNLOAD_INSTRUCTIONS for one in classes}
+  return textwrap.dedent(texts.get(name, '')).rstrip()

@@ -154,9 +154,11 @@ def _unpack_split(
   raw = builder.as_data_source(
       split, decoders={'image': tfds.decode.SkipDecoding()}
   )
-  rows = [raw[i] for i in range(len(raw))]
-  for row in rows:
-    del row['image']
+  rows = []
+  for i in range(len(raw)):
+    row = raw[i]
+    del row['image']  # all of them would not fit into memory
+    rows.append(row)
   # tfds stores examples in the order of a hash; users expect that of names.
   order = sorted(range(len(rows)), key=lambda i: rows[i]['id'])
   path = folder / f'{split}.array_record'

@@ -48,8 +48,9 @@ def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
   method, budgets = row
   name = _METHODS[method]
   protocol = next(r['protocol'] for r in records if key(r) == row)
-  if protocol.get('features_rate', 1.0) != 1.0:
-    name += f" (at {protocol['features_rate']:g} of T's rate)"
+  rate = protocol.get('features_rate', 1.0)
+  if rate != 1.0 and method not in FLOORS:
+    name += f" (at {rate:g} of T's rate)"
   if not budgets:
     return name
   epochs = protocol['epochs']

@@ -45,6 +45,13 @@ def paper_tables(records: Sequence[dict[str, Any]]) -> list[Table]:
           'table5', 'Table 5: inter-ocular error by annotated images, %',
           published.MAFL_SAMPLES, records, mafl,
       )  # fmt: skip
+  # On other faces, Tables 3 and 4 have this run's end-to-end figures as well.
+  for standing, numbers, quoted in (
+      (cats, (10, 20), published.CAT_ABLATION),
+      (mafl, (30, 50), published.MAFL_ABLATION),
+  ):
+    if not standing.other and any(r['metric'] == 'error_iod' for r in records):
+      tables.append(_table_6_eyes(numbers, quoted, records, standing))
   return tables
 
 
@@ -74,8 +81,13 @@ def _table_1(
     records: Sequence[dict[str, Any]], standing: '_Standing'
 ) -> Table:
   """Shares within 6 px by joint, and BBC's official ones where measured."""
-  quoted = _joint_rows(published.BBC_SUPERVISED, standing)
-  quoted += _joint_rows(published.BBC_UNSUPERVISED, standing)
+  nothing = ('',) * len(_JOINT_COLUMNS)
+  quoted = [
+      (published.SUPERVISED, *nothing),
+      *_joint_rows(published.BBC_SUPERVISED, standing),
+      (published.UNSUPERVISED, *nothing),
+      *_joint_rows(published.BBC_UNSUPERVISED, standing),
+  ]
   return Table(
       'table1', 'Table 1: points within 6 px of a 128-pixel image, %',
       ('method', *_JOINT_COLUMNS),
@@ -126,10 +138,9 @@ def _table_3(
     records: Sequence[dict[str, Any]], standing: '_Standing'
 ) -> Table:
   """Inter-ocular error by K, and by the number of annotated images."""
-  quoted = published.CAT | published.CAT_ABLATION
   return _by_landmarks(
-      'table3', 'Table 3: inter-ocular error, %', (10, 20), quoted, records,
-      standing=standing, samples=True,
+      'table3', 'Table 3: inter-ocular error, %', (10, 20), published.CAT,
+      records, standing=standing, samples=True,
   )  # fmt: skip
 
 
@@ -137,9 +148,27 @@ def _table_4(
     records: Sequence[dict[str, Any]], standing: '_Standing'
 ) -> Table:
   """Inter-ocular error by K."""
-  quoted = published.MAFL_SUPERVISED | published.MAFL_UNSUPERVISED
+  quoted = {
+      published.SUPERVISED: (),
+      **published.MAFL_SUPERVISED,
+      published.UNSUPERVISED: (),
+      **published.MAFL_UNSUPERVISED,
+  }
   return _by_landmarks(
       'table4', 'Table 4: inter-ocular error, %', (None, 30, 50), quoted,
+      records, standing=standing, samples=False,
+  )  # fmt: skip
+
+
+def _table_6_eyes(
+    numbers: tuple[int, int],
+    quoted: Mapping[str, Sequence[str]],
+    records: Sequence[dict[str, Any]],
+    standing: '_Standing',
+) -> Table:
+  """End-to-end against pre-training, by inter-ocular error."""
+  return _by_landmarks(
+      'table6', 'Table 6: ablation, inter-ocular error, %', numbers, quoted,
       records, standing=standing, samples=False,
   )  # fmt: skip
 
@@ -158,7 +187,8 @@ def _by_landmarks(
   own = records[0]['protocol']['num_landmarks']
   columns = list(numbers) + ([] if own in numbers else [own])
   rows = [
-      (standing.mark(method), *values, *([''] * (len(columns) - len(values))))
+      (standing.mark(method) if values else method, *values,
+       *([''] * (len(columns) - len(values))))
       for method, values in quoted.items()
   ]
   count = len(rows)
@@ -186,32 +216,39 @@ class _Standing:
   Args:
     of: the dataset's name in the paper.
     records: the run's.
+
+  Attributes:
+    other: whether the run is on another dataset.
   """
 
   def __init__(self, of: str, records: Sequence[dict[str, Any]]):
     self._of = of
-    self._other = records[0]['dataset'] != _DATASETS[of]
-    self._partial = records[0]['protocol'].get('data', {}).get(
-        'partial', ''
-    )
+    self.other = records[0]['dataset'] != _DATASETS[of]
+    data = records[0]['protocol'].get('data', {})
+    self._partial = data.get('partial', '')
+    self._differs = data.get('differs', '')
 
   def mark(self, method: str) -> str:
     """The name of a published method."""
-    if self._other:
+    if self.other:
       return f'{method} (published, other images)'
     if self._partial:
       return f'{method} (published, whole dataset)'
+    if self._differs:
+      return f'{method} (published, other data)'
     return f'{method} (published)'
 
   @property
   def note(self) -> str:
     """What a reader must know."""
     quoted = f'Published figures: on {self._of}, as quoted in the paper'
-    if self._other:
+    if self.other:
       return f'{quoted}; these are other images, and no comparison.'
     if self._partial:
       return (
           f'{quoted}. PARTIAL DATA: the run itself had {self._partial}, '
           'fixtures or a part of the dataset; no comparison.'
       )
+    if self._differs:
+      return f'{quoted}; the run has {self._differs}: no comparison.'
     return f'{quoted}.'

@@ -5,6 +5,10 @@ Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). 'Paper' is
 its own method.
 """
 
+# Headings within Tables 1 and 4.
+SUPERVISED = 'Supervised'
+UNSUPERVISED = 'Unsupervised'
+
 # Table 1: BBC Pose, % of points within 6 px of a 128-pixel image: head, wrists,
 # elbows, shoulders, all.
 BBC_SUPERVISED = {
@@ -44,8 +48,12 @@ CAT = {
     # Its Table 6 has 14.74 for K = 10.
     'Paper, 7747 images': ('14.59', '13.80'),
 }
-# Table 6.
-CAT_ABLATION = {'Paper, end-to-end': ('22.97', '23.42')}
+# Table 6, the same columns.
+CAT_ABLATION = {
+    'Thewlis et al. 2017b': ('26.76', '26.94'),
+    'Paper, end-to-end': ('22.97', '23.42'),
+    'Paper, pre-training': ('14.74', '13.80'),
+}
 
 # Table 4: MAFL, inter-ocular error in %, without a K, for K = 30, for K = 50.
 MAFL_SUPERVISED = {
@@ -62,8 +70,13 @@ MAFL_UNSUPERVISED = {
     'Zhang et al. 2018': ('', '3.16', ''),
     'Thewlis et al. 2019': ('2.86', '', ''),
     'Jakab et al. 2018': ('', '2.58', '2.54'),
-    'Paper, end-to-end': ('', '6.57', '5.97'),
     'Paper': ('', '4.59', '4.31'),
+}
+# Table 6, for K = 30 and K = 50.
+MAFL_ABLATION = {
+    'Thewlis et al. 2017b': ('7.15', '6.67'),
+    'Paper, end-to-end': ('6.57', '5.97'),
+    'Paper, pre-training': ('4.59', '4.31'),
 }
 # Table 5: MAFL, by the number of annotated images.
 MAFL_SAMPLES = {

@@ -122,8 +122,11 @@ def test_changed_data_are_another_copy(roots, tmp_path, name, file):
 def test_changed_photos_are_another_copy(tmp_path, file):
   root = tmp_path / 'root'
   fixtures.cat_raw(root)
-  for name in ('cat_train_images.txt', 'cat_test_images.txt'):
-    (root / name).write_text(f'{fixtures.REPLACED}\nCAT_01/00000001_000.jpg')
+  for name, photo in (
+      ('cat_train_images.txt', 'CAT_02/00000002_000.jpg'),
+      ('cat_test_images.txt', 'CAT_01/00000001_000.jpg'),
+  ):
+    (root / name).write_text(photo)
   before = make('cat_head', root, tmp_path / 'data').data_dir
   with open(root / file, 'a') as changed:
     changed.write('\n')

@@ -6,6 +6,7 @@ import pytest
 import scipy.io
 
 from eqlandmarks.datasets.cat_head import CatHead
+from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
 
 # Of the nine points without 4 and 7, the tips of the ears.
@@ -207,3 +208,41 @@ def test_roots(tmp_path):
 def test_a_release_without_its_points(heads):
   (heads / 'data/cat_data/cat_test_keypoints.mat').unlink()
   refused(heads, heads, 'points of test images', 'cat_test_keypoints.mat')
+
+
+def write_lists(root, train, test):
+  for split, names in (('train', train), ('test', test)):
+    (root / f'cat_{split}_images.txt').write_text('\n'.join(names))
+
+
+def test_lists_of_the_photos_that_cannot_be(photos):
+  one, two = 'CAT_04/00000004_000.jpg', 'CAT_05/00000005_000.jpg'
+  # One photo, under two folders above it.
+  write_lists(photos, [f'a/{one}', f'b/{one}'], [two])
+  refused(photos, 'cat_train_images.txt', one, 'twice', partial=True)
+  write_lists(photos, [one, two], [two])
+  refused(photos, 'both train and test', two, partial=True)
+  # Nothing of a list is there: the message says what was looked for.
+  write_lists(photos, ['CAT_04/x.jpg'], [two])
+  refused(photos, 'no image of split train', 'CAT_04/x.jpg', partial=True)
+
+
+def test_lists_may_spell_the_folders_otherwise(photos, tmp_path):
+  write_lists(photos, ['cat_04/00000004_000.jpg'], ['Cat_05/00000005_000.jpg'])
+  splits = build(photos, tmp_path / 'data', partial=True)._plan().splits
+  assert [i.id for i in splits['train']] == ['CAT_04/00000004_000.jpg']
+  assert [i.id for i in splits['test']] == ['CAT_05/00000005_000.jpg']
+
+
+def test_a_release_whose_lists_overlap(heads):
+  data = heads / 'data/cat_data'
+  for name in ('images.txt', 'keypoints.mat'):
+    fixtures.change(
+        data / f'cat_test_{name}', (data / f'cat_train_{name}').read_bytes()
+    )
+  refused(heads, '5 images are in the lists of both', partial=True)
+
+
+def test_few_photos_are_no_archive(photos, monkeypatch):
+  monkeypatch.setattr(raw, 'LEAST_PHOTOS', 9000)
+  refused(photos, 'found 21 photos', 'about 10,000', 'unpacked in part')

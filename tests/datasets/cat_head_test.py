@@ -105,12 +105,13 @@ def test_description(cat, tmp_path):
   assert (about.stage_split, about.fit_split, about.test_split) == (
       'train', 'train', 'test',
   )  # fmt: skip
-  assert about.notes == () and about.partial == ''
+  assert about.notes == () and about.partial == about.differs == ''
   assert about.protocol == {
       'crop': 'head, as released', 'split_rule': 'lmdis-rep',
   }  # fmt: skip
   ours = fixtures.description(build(base / 'raw', tmp_path))
   assert ours.partial == ''
+  assert ours.differs == 'a split and a crop of our own'
   assert ours.protocol['crop'] == 'head, square by true points'
   assert ours.protocol['split_rule'].startswith('ours')
 

@@ -146,18 +146,34 @@ def test_partial_data_stand_beside_no_published_figures():
           'num_landmarks': 10, 'data': {'crop': 'head', 'partial': '40 images'},
       }),
   ]  # fmt: skip
-  (table,) = paper_tables.paper_tables(records)
+  table, ablation = paper_tables.paper_tables(records)
   assert table.name == 'table3'
+  assert ablation.rows[2] == (
+      'Paper, pre-training (published, whole dataset)', '14.74', '13.80'
+  )
   assert table.columns == ('method', 'K = 10', 'K = 20')
   assert table.rows[1][:2] == (
       'Zhang et al. 2018 (published, whole dataset)', '15.35'
   )
   assert 'PARTIAL DATA: the run itself had 40 images' in table.note
   whole = [r | {'protocol': r['protocol'] | {'data': {}}} for r in records]
-  (table,) = paper_tables.paper_tables(whole)
+  table, _ = paper_tables.paper_tables(whole)
   assert table.rows[1][0] == 'Zhang et al. 2018 (published)'
   assert table.note == (
       'Published figures: on Cat Head, as quoted in the paper.'
+  )
+
+
+def test_a_split_of_our_own_is_no_comparison():
+  data = {'differs': 'a split and a crop of our own'}
+  records = [
+      _record('error_iod', 'two_stage', 8.0, dataset='cat_head',
+              protocol={'data': data}),
+  ]  # fmt: skip
+  table, _ = paper_tables.paper_tables(records)
+  assert table.rows[0][0] == 'Thewlis et al. 2017b (published, other data)'
+  assert table.note.endswith(
+      'the run has a split and a crop of our own: no comparison.'
   )
 
 
@@ -174,7 +190,12 @@ def test_table_1_marks_what_was_published_on_other_images():
   assert table.columns == (
       'method', 'Head', 'Wrist', 'Elbow', 'Shoulder', 'Avg.'
   )
-  for position in table.published:
+  # The paper's two blocks, of five and of two.
+  headings = [i for i in table.published if not any(table.rows[i][1:])]
+  assert [(i, table.rows[i][0]) for i in headings] == [
+      (0, 'Supervised'), (6, 'Unsupervised')
+  ]
+  for position in set(table.published) - set(headings):
     assert table.rows[position][0].endswith('(published, other images)')
   assert ('Paper (published, other images)', '99.4', '33.5', '78.3', '93.5',
           '72.9') in table.rows
@@ -213,7 +234,9 @@ def test_tables_3_and_4_have_a_column_for_the_runs_own_k():
   )
   assert faces.rows[-1] == ('two-stage', '', '', '', '15.50')
   head = [r | {'dataset': 'cat_head'} for r in records]
-  assert [t.name for t in paper_tables.paper_tables(head)] == ['table3']
+  assert [t.name for t in paper_tables.paper_tables(head)] == [
+      'table3', 'table6'
+  ]
 
 
 def test_published_averages_are_those_of_the_seven_joints():

@@ -1,5 +1,6 @@
 """The tfds builder of BBC Pose."""
 
+import math
 import os
 from typing import Any
 
@@ -76,6 +77,7 @@ class BBCPose(building.ImageBuilder):
     )
     self._crop = benchmark.one_of('crop', crop, CROPS)
     self._margin, self._partial = crop_margin, partial
+    _check_margin(crop, crop_margin)
     self._mat = benchmark.required(self._root, _MAT, 'bbcpose.mat')
     folders = [self._root / str(n) for n in range(1, mat.NUM_VIDEOS + 1)]
     super().__init__(
@@ -193,6 +195,15 @@ class BBCPose(building.ImageBuilder):
     )  # fmt: skip
 
 
+
+
+def _check_margin(crop: str, margin: float) -> None:
+  least = {'centre': 1.0, 'box': 0.0}.get(crop)
+  if least is not None and not (math.isfinite(margin) and margin >= least):
+    raise UserError(
+        f"config.dataset.crop_margin is {margin}, expected with crop '{crop}' "
+        f'pixels of the frame, at least {least:g}'
+    )
 
 
 _LICENSE = (

@@ -141,10 +141,13 @@ class CatHead(building.ImageBuilder):
       splits, rule = self._raw_splits(audit, notes)
     for split, items in splits.items():
       if not items:
-        raise UserError(
-            f'{self._root}: found no image of split {split}, expected at least '
-            'one'
-        )
+        raise audit.nothing_of(split)
+    both = {i.id for i in splits['train']} & {i.id for i in splits['test']}
+    if both:
+      raise UserError(
+          f'{self._root}: {len(both)} images are in the lists of both train '
+          f'and test, the first is {min(both)}; expected none'
+      )
     count = sum(map(len, splits.values()))
     return building.Plan(splits, examples.Description(
         point_names=points.NAMES,
@@ -156,7 +159,17 @@ class CatHead(building.ImageBuilder):
         notes=(*audit.notes, *notes),
         protocol={'crop': self._crop_text(), 'split_rule': rule},
         partial=f'{count} images' if audit.findings else '',
+        differs=self._difference(rule),
     ))  # fmt: skip
+
+  def _difference(self, rule: str) -> str:
+    """How the data differ from the release, on which others have published."""
+    if self._crop == 'whole' and self._base is None:
+      return 'whole photos'
+    if self._base is None:
+      own = 'a split and a crop' if rule.startswith('ours') else 'a crop'
+      return f'{own} of our own'
+    return ''
 
   def _raw_splits(
       self, audit: benchmark.Audit, notes: list[str]

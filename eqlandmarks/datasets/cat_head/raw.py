@@ -14,6 +14,8 @@ from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
 
 NUM_FOLDERS = 7
+# About 10,000, say those who use them; nobody gives the exact number.
+LEAST_PHOTOS = 9000
 # Photos of one cat follow each other in a folder, so the split is by folders:
 # the last one is for the test, where no lists say otherwise.
 TEST_FOLDER = 'CAT_06'
@@ -69,6 +71,11 @@ def photos(
             f'expected {name[: -len(".cat")]} beside it',
             'an archive that was unpacked in part',
         )  # fmt: skip
+  if len(pairs) < LEAST_PHOTOS:
+    audit.fail(
+        f'{root}: found {len(pairs)} photos, expected about 10,000',
+        'an archive that was unpacked in part',
+    )
   return pairs
 
 
@@ -183,8 +190,14 @@ def _by_lists(
   for split, path in given.items():
     listed = [
         # Lines are output_yixin/CAT_0x/NAME.jpg, or the like.
-        '/'.join(name.split('/')[-2:]) for name in text_files.read_names(path)
+        _key(name) for name in text_files.read_names(path)
     ]
+    if len(set(listed)) < len(listed):
+      twice = next(n for n in listed if listed.count(n) > 1)
+      raise UserError(
+          f'{path}: names {twice} twice, under two folders; expected each '
+          'photo once'
+      )
     audit.expect(
         f'{path}: {split} images', len(listed), release.EXPECTED[split],
         'another list of that name',
@@ -199,6 +212,12 @@ def _by_lists(
       )  # fmt: skip
     splits[split] = [name for name in listed if name in known]
   return splits
+
+
+def _key(name: str) -> str:
+  """'CAT_0x/NAME.jpg' of a line, whatever the folders above and the case."""
+  folder, _, photo = '/'.join(name.split('/')[-2:]).rpartition('/')
+  return f'{folder.upper()}/{photo}'
 
 
 def item(

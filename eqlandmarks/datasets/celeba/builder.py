@@ -136,16 +136,20 @@ class CelebA(building.ImageBuilder):
           f'{self._root}: images by {field} {getattr(self, "_" + field)!r}',
           len(names[split]), count, 'lists of another version',
       )  # fmt: skip
+    listed = {
+        'train': f'stage_rule {self._stage_rule}',
+        'mafl_train': self._mafl['training'],
+        'mafl_test': self._mafl['testing'],
+    }
     splits = {
-        split: self._cropped(self._source.items(listed))
-        for split, listed in names.items()
+        split: self._cropped(
+            self._source.items(names[split], str(listed[split]))
+        )
+        for split in names
     }
     for split, items in splits.items():
       if not items:
-        raise UserError(
-            f'{self._root}: found no image of split {split}, expected at least '
-            'one'
-        )
+        raise self._audit.nothing_of(split)
     return building.Plan(splits, self._describe(splits))
 
   def _lists(self) -> rules.Lists:

@@ -35,8 +35,13 @@ class Source(Protocol):
   def partition(self) -> dict[str, int]:
     """Name -> 0 train, 1 validation, 2 test."""
 
-  def items(self, names: list[str]) -> list[building.Item]:
-    """What to store for these images, without a crop."""
+  def items(self, names: list[str], listed: str) -> list[building.Item]:
+    """What to store for these images, without a crop.
+
+    Args:
+      names: of the images.
+      listed: what names them, for messages.
+    """
 
   def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
     """The encoded bytes of an item's image, and its points."""
@@ -93,10 +98,10 @@ class Files:
     )
     return {stem(name): points for name, points in found.items()}
 
-  def items(self, names: list[str]) -> list[building.Item]:
+  def items(self, names: list[str], listed: str) -> list[building.Item]:
     """See `Source`."""
-    listed = [f'{name}{self._ending}' for name in names]
-    paths = [self._folder / name for name in listed]
+    files = [f'{name}{self._ending}' for name in names]
+    paths = [self._folder / name for name in files]
     without = [name for name in names if name not in self._landmarks]
     if without:
       raise UserError(
@@ -108,7 +113,7 @@ class Files:
             id=names[i], path=paths[i], points=self._landmarks[names[i]],
             shape=lists.SHAPE,
         )
-        for i in self.audit.existing(listed, paths, 'the lists')
+        for i in self.audit.existing(files, paths, listed)
     ]  # fmt: skip
 
   def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
@@ -178,13 +183,13 @@ class Prepared:
         for row, name in enumerate(names)
     }
 
-  def items(self, names: list[str]) -> list[building.Item]:
+  def items(self, names: list[str], listed: str) -> list[building.Item]:
     """See `Source`."""
     unknown = [name for name in names if name not in self._places]
     if unknown:
       self._audit.fail(
           f'{self._folder}: has not {len(unknown)} of the {len(names)} images '
-          f'that the lists name, the first is {unknown[0]}.jpg; expected all',
+          f'that {listed} names, the first is {unknown[0]}.jpg; expected all',
           'a dataset that was prepared in part',
       )
     nothing = np.full((len(lists.POINTS), 2), np.nan)

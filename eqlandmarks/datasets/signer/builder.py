@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets.signer.person import JOINTS
@@ -86,6 +87,15 @@ class Signer(tfds.core.GeneratorBasedBuilder):
         features=examples.example_features(self.image_size, len(JOINTS)),
         metadata=description.to_metadata(),
     )
+
+  def split_sizes(self) -> dict[str, int]:
+    """Images of each split, before they are drawn as well."""
+    return dict(self.counts)
+
+  def download_and_prepare(self, **kwargs: Any) -> None:
+    """Draws all images."""
+    with buckets.plain_files():
+      super().download_and_prepare(**kwargs)
 
   def _split_generators(self, dl_manager):
     del dl_manager  # nothing to download

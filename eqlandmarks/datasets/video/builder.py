@@ -57,6 +57,8 @@ class Video(building.ImageBuilder):
 
   name = 'video'
 
+  REMEDY = images.REMEDY
+
   def __init__(
       self,
       *,
