@@ -1,7 +1,7 @@
 """Discovers landmarks: python main.py --config=configs/signer.py --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
-(one line on standard error says what).
+(one line on standard error says what), 130 interrupted.
 """
 
 import os
@@ -83,6 +83,9 @@ def main(_: Sequence[str]) -> None:
     if _VERBOSE.value:
       raise
     _fail(str(error))
+  except KeyboardInterrupt:
+    print('interrupted: the same command goes on from here', file=sys.stderr)
+    sys.exit(130)  # as shells count: 128 and the number of the signal
 
 
 def _fail(said: str) -> None:

@@ -5,6 +5,7 @@ import io
 import shutil
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
@@ -18,6 +19,7 @@ from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
 from eqlandmarks.prediction import mode as predict_mode
+from eqlandmarks.prediction import views
 from eqlandmarks.training import parallel
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
@@ -137,8 +139,29 @@ def _prepare(this: runs.Run) -> None:
     raise
   # From here on, what took long is whole, and stays whatever happens.
   unpacked.unpack(builder)
+  _check_sizes(this)
   counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
   runs.say(f'dataset {this.config.dataset.name}: {counts} images')
+
+
+def _check_sizes(this: runs.Run) -> None:
+  """Refuses images of a user's own that are too small to show anything.
+
+  Crops of published data are taken as they are.
+  """
+  if this.config.dataset.name not in ('folder', 'video'):
+    return
+  for split in this.builder.split_sizes():
+    table = unpacked.open_table(this.builder, split)
+    small = np.flatnonzero(table.original_sizes.min(axis=1) < views.MIN_SIDE)
+    if small.size:
+      height, width = table.original_sizes[small[0]]
+      raise errors.UserError(
+          f'config.dataset: {small.size} images of split {split} show less '
+          f'than {views.MIN_SIDE} pixels, the first is {table.ids[small[0]]} '
+          f'with {width:.0f} x {height:.0f}; expected larger ones, or '
+          'config.dataset.exclude to leave them out'
+      )
 
 
 def _check_data(this: runs.Run, mode: str) -> None:

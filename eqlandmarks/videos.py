@@ -216,24 +216,54 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
 
 
 def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
-  """Numbers and frames, all of one size."""
-  number, size = 0, None
+  """Numbers and frames, all of one size, of a file that is whole."""
+  number, size, packets, end = 0, None, 0, 0.0
   with _opened(path) as stream:
     try:
-      for frame in stream.container.decode(stream):
-        size = size or (frame.width, frame.height)
-        if (frame.width, frame.height) != size:
-          raise UserError(
-              f'{path}: frame {number} is {frame.width} x {frame.height} '
-              f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
-          )
-        yield number, frame
-        number += 1
+      for packet in stream.container.demux(stream):
+        packets += packet.size > 0
+        for frame in packet.decode():
+          size = size or (frame.width, frame.height)
+          if (frame.width, frame.height) != size:
+            raise UserError(
+                f'{path}: frame {number} is {frame.width} x {frame.height} '
+                f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
+            )
+          yield number, frame
+          number, end = number + 1, max(end, frame.time or 0.0)
     except _av().FFmpegError as error:
       raise UserError(
           f'{path}: frame {number} does not decode ({_reason(error)}), '
           'expected an intact video'
       ) from error
+    _check_whole(path, stream, number, packets, end)
+
+
+def _check_whole(
+    path: pathlib.Path, stream: Any, number: int, packets: int, end: float
+) -> None:
+  """Sees that a file has not been cut, which is no error to FFmpeg.
+
+  Args:
+    path: the file.
+    stream: of the file, read to its end.
+    number: how many frames were decoded.
+    packets: how many packets were read; one holds a frame, shown or not.
+    end: when the last frame is shown, in seconds.
+  """
+  missing = packets < stream.frames
+  length = stream.container.duration  # in microseconds
+  # Matroska counts no frames, but says how long it is; not to the frame.
+  if not stream.frames and length and number:
+    start = (stream.container.start_time or 0) / 1e6
+    missing = end - start < 0.95 * length / 1e6 - 1.0
+  if missing:
+    promised = stream.frames or f'those of {length / 1e6:.1f} seconds'
+    raise UserError(
+        f'{path}: ends after {number} frames, expected {promised}, as its '
+        'header promises: the file was cut; ffmpeg can write what is there '
+        'into a new one'
+    )
 
 
 def _as_shown(frame: Any) -> np.ndarray:

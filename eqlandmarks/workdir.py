@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -190,10 +191,17 @@ class Workdir:
 
   def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
     """The arrays of a stage's `Outcome`; None where it has none."""
-    if not self._outcome(stage).exists():
+    path = self._outcome(stage)
+    if not path.exists():
       return None
-    with np.load(self._outcome(stage)) as arrays:
-      return dict(arrays)
+    try:
+      with np.load(path) as arrays:
+        return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+      raise errors.UserError(
+          f'{path} is damaged ({error}); expected what --mode=evaluate writes '
+          'there, which writes it anew.'
+      ) from error
 
   def results(self) -> list[dict[str, Any]]:
     """The records of results.json."""

@@ -62,3 +62,27 @@ def test_verbose_shows_the_traceback(tmp_path):
       TINY, f'--workdir={tmp_path}/w', '--config.image_size=8', '--verbose'
   )
   assert 'Traceback' in done.stderr
+
+_INTERRUPTED = """
+import runpy, sys
+from eqlandmarks import pipeline
+
+def run(*_):
+  raise KeyboardInterrupt
+
+pipeline.run = run
+sys.argv = ['main.py', '--config=configs/signer.py:tiny', '--workdir=w']
+runpy.run_path('main.py', run_name='__main__')
+"""
+
+
+def test_an_interrupt_is_one_line():
+  done = subprocess.run(
+      [sys.executable, '-c', _INTERRUPTED],
+      capture_output=True, text=True, check=False,
+      cwd=pathlib.Path(__file__).parent.parent,
+  )  # fmt: skip
+  assert done.returncode == 130
+  assert done.stderr.strip() == (
+      'interrupted: the same command goes on from here'
+  )

@@ -389,3 +389,12 @@ def test_modes_that_find_nothing_say_so(tmp_path):
       pipeline.run(_config(), str(tmp_path / 'w'), mode)
   with pytest.raises(errors.UserError, match='no finished stage 1'):
     pipeline.run(_config(), str(tmp_path / 'w'), 'discover')
+
+
+def test_images_that_show_nothing_are_named(tmp_path):
+  _write_images(tmp_path / 'photos')
+  Image.new('RGB', (30, 60)).save(tmp_path / 'photos/small.png')
+  with pytest.raises(errors.UserError, match=r'small\.png with 30 x 60'):
+    pipeline.run(
+        _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
+    )

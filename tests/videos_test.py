@@ -244,3 +244,32 @@ def test_frames_that_a_cut_has_hidden_are_not_counted(tmp_path):
   shown = [round(_blob(frame)[1]) for frame in videos.frames(path)]
   assert shown == [4 * n + 4 for n in range(6, 12)]
   assert videos.count(path) == 6
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'promised'),
+    [
+        ('v.mp4', {'movflags': 'faststart'}, '60'),
+        ('v.mkv', {}, 'those of 6.0 seconds'),
+    ],
+)
+def test_a_file_that_was_cut_is_not_taken_for_whole(
+    tmp_path, name, options, promised
+):
+  path = tmp_path / name
+  rng = np.random.default_rng(0)
+  with av.open(str(path), 'w', options=options) as container:
+    stream = container.add_stream('mpeg4', rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+    for _ in range(60):
+      pixels = rng.integers(0, 256, (48, 64, 3), np.uint8)
+      frame = av.VideoFrame.from_ndarray(pixels, 'rgb24')
+      container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+  assert len(list(videos.frames(path))) == videos.count(path) == 60
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+  for function in (videos.frames, lambda p: [videos.count(p)]):
+    said = _one_line(function, path)
+    assert f'expected {promised}, as its header promises: the file was cut' in (
+        said
+    )

@@ -11,6 +11,7 @@ from eqlandmarks.datasets import celeba
 from eqlandmarks.datasets import folder
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets import video
+from eqlandmarks.errors import UserError
 
 NAMES = ('signer', 'folder', 'video', 'bbc_pose', 'cat_head', 'celeba')
 
@@ -28,6 +29,12 @@ def make_builder(
   Raises:
     UserError: a field, or the data it names, is not as it must be.
   """
+  if dataset.name != 'video' and (dataset.crop_box or dataset.every != 1):
+    raise UserError(
+        f'config.dataset.crop_box is {dataset.crop_box!r} and every '
+        f"{dataset.every}, expected '' and 1: they are for the dataset video, "
+        f'not for {dataset.name}'
+    )
   common = {
       'image_size': image_size,
       'data_dir': data_dir,

@@ -11,6 +11,7 @@ finds in them, as it does for DeepLabCut: open only files that you trust.
 
 import itertools
 import pathlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,10 +103,14 @@ def _video(
 ) -> str:
   """The video whose frames an index of numbers counts, or ''.
 
-  DeepLabCut names the file VIDEO + SCORER, Lightning Pose only VIDEO.
+  DeepLabCut names the file VIDEO + SCORER, Lightning Pose only VIDEO, and our
+  own predictions VIDEO_landmarks_FORMAT.
   """
   if start > 1 or not index or not all(_is_number(text) for text in index):
     return ''
+  own = re.fullmatch(r'(.+)_(?:landmarks|annotations)_[a-z0-9-]+', path.stem)
+  if own:
+    return own[1]
   return path.stem.removesuffix('_filtered').removesuffix(scorer) or path.stem
 
 

@@ -23,11 +23,25 @@ _DONE = 'predictions.json'
 _ENDINGS = {'deeplabcut-h5': '.h5', 'coco': '.json', 'sleap': '.slp', 'pts': ''}
 
 
+# Their rows have numbers of frames, and only the file's name says of what.
+_BY_NUMBER = ('deeplabcut', 'deeplabcut-h5', 'lightning-pose')
+
+
 def label_file(
-    folder: pathlib.Path, kind: str, form: str
+    folder: pathlib.Path, kind: str, form: str, video: str = ''
 ) -> pathlib.Path:
-  """Where labels of a kind go: KIND.csv, or KIND_FORMAT.ENDING."""
+  """Where labels of a kind go: KIND.csv, or KIND_FORMAT.ENDING.
+
+  Args:
+    folder: of all files.
+    kind: 'landmarks' or 'annotations'.
+    form: a key of `formats.FORMATS`.
+    video: the name of the video whose frames they are of. It begins the name
+      where nothing else would tell it.
+  """
   stem = kind if form == 'table' else f'{kind}_{form}'
+  if video and form in _BY_NUMBER:
+    stem = f'{video}_{stem}'
   return folder / (stem + _ENDINGS.get(form, '.csv'))
 
 
@@ -147,7 +161,10 @@ class Files:
           video=str(self.source.root) if self.source.video else '',
       )
       for form in forms:
-        path = label_file(self.output, kind, form)
+        path = label_file(
+            self.output, kind, form,
+            self.source.root.stem if self.source.video else '',
+        )  # fmt: skip
         if path.is_dir():  # one of points files, which is written whole
           shutil.rmtree(path)
         formats.write(poses, path, form)

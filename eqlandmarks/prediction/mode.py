@@ -65,8 +65,8 @@ def predict(config: Any, workdir: Workdir) -> None:
   found = join(list(parts))
   if not found.ids:
     raise UserError(
-        f'{source.root}: none of {len(found.skipped)} images decodes, expected '
-        'one at least'
+        f'{source.root}: none of {len(found.skipped)} images decodes and is '
+        'large enough, expected one at least'
     )
   made = files.Files(output, source, predictor, found)
   made.write(fields, parts)

@@ -93,9 +93,16 @@ class Parts:
     part = join(self._waiting)
     path = self._path(self.num_seen)
     partial = path.with_name(path.name + '.partial')
-    with partial.open('wb') as file:
-      np.savez(file, **_to_arrays(part))
-    partial.replace(path)
+    try:
+      with partial.open('wb') as file:
+        np.savez(file, **_to_arrays(part))
+      partial.replace(path)
+    except OSError as error:
+      partial.unlink(missing_ok=True)
+      raise UserError(
+          f'{path}: cannot be written ({error.strerror}), expected a folder '
+          'with room (config.predict.output); what was predicted before is kept'
+      ) from error
     self._waiting = []
     self.num_seen += part.num_seen
 

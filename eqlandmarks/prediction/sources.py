@@ -88,9 +88,21 @@ def open_source(what: Input) -> Source:
     return _arrays(what[None] if what.ndim == 3 else what)
   if isinstance(what, str | os.PathLike):
     return _open_path(os.fspath(what))
-  what = list(what)
+  try:
+    what = list(what)
+  except TypeError as error:
+    raise UserError(
+        f'found {type(what).__name__} to predict on, expected a path, a '
+        'pattern, a list of paths, or arrays'
+    ) from error
   if what and all(isinstance(item, np.ndarray) for item in what):
     return _arrays(what)
+  for item in what:
+    if not isinstance(item, str | os.PathLike):
+      raise UserError(
+          f'found {type(item).__name__} in a list, expected paths only, or '
+          'arrays only'
+      )
   return _files('images', pathlib.Path(), [os.fspath(item) for item in what])
 
 

@@ -62,7 +62,9 @@ def load(
   annotator = _load_annotator(folder, method, config, regression)
   digest = stage.summary()['sha256']
   # The boxes of benchmarks are made from true points, which are not there.
-  crop = crops.from_text(config.dataset.crop_box)
+  crop = None
+  if config.dataset.name == 'video':
+    crop = crops.from_text(config.dataset.crop_box)
   return Trained(config, variables, annotator, crop, method, digest)
 
 

@@ -1,6 +1,7 @@
 """--mode=predict: files, going on, and what is refused."""
 
 import csv
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -154,12 +155,15 @@ def test_every_format_reads_back_as_the_same_points(run, video):
   expected = None
   for form in forms:
     for kind in ('landmarks', 'annotations'):
-      path = files.label_file(output, kind, form)
+      path = files.label_file(output, kind, form, 'clip')
       if form == 'pts':  # which names no image
         assert len(list(path.rglob('*.pts'))) == 14
         continue
       poses = formats.read(path, form)
-      assert len(poses.images) == 14
+      # So that the frames are found again by `dataset.labels`.
+      assert poses.images == tuple(
+          f'clip/img{number:08d}.png' for number in range(14)
+      )
       if kind == 'landmarks':
         expected = poses.points if expected is None else expected
         np.testing.assert_allclose(poses.points, expected, atol=1e-3)
@@ -457,3 +461,59 @@ def test_annotations_are_crosses_in_their_colours():
     colour = figures.annotation_colour(j, 2)
     expected = tuple(round(255 * part) for part in colour)
     assert picture.getpixel((int(column), int(row))) == expected
+
+
+def test_the_overlay_shows_each_frames_own_points(tmp_path):
+  black = tmp_path / 'black.mp4'
+  with videos.writing(black, size=(64, 96), fps=10.0) as append:
+    for _ in range(6):
+      append(np.zeros((64, 96, 3), np.uint8))
+  places = [(20.0, 10.0 + 14 * n) for n in range(6)]
+  annotated = [(50.0, 84.0 - 14 * n) for n in range(6)]
+  found = dataclasses.replace(
+      _prediction([[place] for place in places], [[0.9]] * 6),
+      annotation_names=('nose',),
+      annotations=np.array(annotated, np.float32)[:, None],
+      annotation_confidence=np.full((6, 1), 0.9, np.float32),
+  )
+  drawn = list(overlays.draw_video(
+      tmp_path / 'o.mp4', black, [found], size=(64, 96), fps=10.0, trail=0
+  ))  # fmt: skip
+  assert drawn == list(range(6))
+  for number, frame in enumerate(videos.frames(tmp_path / 'o.mp4')):
+    light = frame.max(axis=-1).astype(float)
+    light[light < 60] = 0
+    for half, expected in ((slice(0, 34), places), (slice(34, 64), annotated)):
+      rows, columns = np.indices(light.shape)[:, half] + 0.5
+      weight = light[half]
+      seen = [(g * weight).sum() / weight.sum() for g in (rows, columns)]
+      np.testing.assert_allclose(seen, expected[number], atol=1.0)
+
+
+def test_a_cut_video_leaves_no_labels(run, video, tmp_path, monkeypatch):
+  cut = tmp_path / 'cut.mp4'
+  cut.write_bytes(video.read_bytes())
+  monkeypatch.setattr(
+      videos, '_check_whole',
+      lambda path, *_: (_ for _ in ()).throw(errors.UserError(f'{path}: cut')),
+  )  # fmt: skip
+  assert 'cut.mp4: cut' in _one_line(run, cut)
+  assert not (tmp_path / 'out/landmarks.csv').exists()
+  assert not (tmp_path / 'out/predictions.json').exists()
+
+
+def test_a_full_disk_is_named(run, photos, tmp_path, monkeypatch):
+  def full(*_, **__):
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(np, 'savez', full)
+  said = _one_line(run, photos)
+  assert 'No space left on device' in said and 'config.predict.output' in said
+
+
+def test_a_damaged_outcome_is_named(workdir, tmp_path):
+  copy = shutil.copytree(workdir, tmp_path / 'copy')
+  path = copy / 'two_stage/outcome.npz'
+  path.write_bytes(path.read_bytes()[:300])
+  said = _one_line(Predictor.from_checkpoint, copy)
+  assert 'outcome.npz is damaged' in said and '--mode=evaluate' in said

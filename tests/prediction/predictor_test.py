@@ -383,3 +383,35 @@ def test_the_regressor_is_that_of_the_evaluation_or_as_asked(workdir, photos):
       for asked in (None, regression)
   )
   assert np.abs(one - other).max() > 1e-3
+
+
+@pytest.mark.parametrize('what', [5, None, [np.zeros((40, 40, 3)), 'a.png']])
+def test_what_is_no_input_at_all(predictor, what):
+  with pytest.raises(UserError, match='expected'):
+    predictor(what)
+
+
+def test_a_video_that_was_trained_on_with_a_crop(tmp_path):
+  path = tmp_path / 'v.mp4'
+  rng = np.random.default_rng(0)
+  with videos.writing(path, size=(100, 140), fps=10.0) as append:
+    for _ in range(8):
+      coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
+      append(np.asarray(coarse.resize((140, 100), Image.BICUBIC)))
+  config = fresh_run.make_config(path)
+  config.dataset.update(name='video', labels='', crop_box='10,30,64,96')
+  workdir = fresh_run.make(tmp_path / 'w', config)
+  with np.load(workdir / 'two_stage/outcome.npz') as outcome:
+    landmarks = outcome['landmarks']  # [8, K, 2] of the crop at 32 x 32
+  found = Predictor.from_checkpoint(workdir, batch_size=4)(path)
+  # To the crop's 64 x 96 pixels, and from its corner.
+  expected = landmarks * (64 / 32, 96 / 32) + (10, 30)
+  # Batches of other sizes round otherwise, here by three and two pixels.
+  np.testing.assert_allclose(found.landmarks, expected, atol=5e-3)
+
+
+def test_a_box_of_videos_is_for_videos(photos, tmp_path):
+  config = fresh_run.make_config(photos)
+  config.dataset.crop_box = '0,0,50,50'
+  with pytest.raises(UserError, match=r'crop_box.*not for folder'):
+    fresh_run.make(tmp_path / 'w', config)

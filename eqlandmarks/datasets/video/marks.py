@@ -182,7 +182,7 @@ class _Finder:
     stem, extension = posixpath.splitext(last)
     if extension.lower() not in images.EXTENSIONS:
       stem = last
-    number = re.search(r'\d+$', stem)
+    number = re.search(r'(?<![-+.\d])\d+$', stem)
     meant = self._exact.get(folder)
     meant = meant or self._loose.get(posixpath.basename(folder), set())
     if not number or not meant:
