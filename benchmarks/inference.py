@@ -23,9 +23,9 @@ import tabulate
 from absl import app
 from absl import flags
 from absl import logging
+from ml_collections import ConfigDict
 from PIL import Image
 
-from configs import common
 from eqlandmarks import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
@@ -110,9 +110,7 @@ def _videos(figures: dict[str, float], folder: pathlib.Path) -> None:
 def _predict_video() -> None:
   """What a process of its own does: predicts, and says what it took."""
   workdir = Workdir(_WORKDIR.value)
-  # A run of an earlier version has no such fields.
-  config = common.get_config()
-  config.update(workdir.read('config.json'))
+  config = ConfigDict(workdir.config())
   config.predict.update({
       'input': _VIDEO.value,
       'output': f'{_VIDEO.value}-{_OVERLAY.value}',

@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from configs import common
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import records as records_lib
@@ -86,7 +87,7 @@ class Workdir:
             f'workdir {self.path}: {folder} is a file, expected a folder.'
         )
     self.check_format()
-    known = self.read('config.json')
+    known = self.config()
     if known is None:
       return
     found, wanted = flatten(known), flatten(_plain(config))
@@ -117,6 +118,17 @@ class Workdir:
           f'{self.path / "run.json"}: format is {found!r}, written by '
           f'eqlandmarks {version}; expected {FORMAT}.'
       )
+
+  def config(self) -> dict[str, Any] | None:
+    """The config of the run in this folder; None where there is none.
+
+    A field that is newer than the run has its default, by which the run was
+    made: defaults of new fields keep what has been done before.
+    """
+    stored = self.read('config.json')
+    if stored is None:
+      return None
+    return _filled(stored, _plain(common.get_config()))
 
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
@@ -282,6 +294,15 @@ def _git_commit() -> str | None:
   except (OSError, subprocess.SubprocessError):
     return None
   return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def _filled(known: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+  """Nested fields, with the defaults of those that are not there."""
+  filled = {**defaults, **known}
+  for name, value in defaults.items():
+    if isinstance(value, dict) and isinstance(filled[name], dict):
+      filled[name] = _filled(filled[name], value)
+  return filled
 
 
 def _evaluated_with(config: Any) -> dict[str, Any]:

@@ -398,3 +398,17 @@ def test_images_that_show_nothing_are_named(tmp_path):
     pipeline.run(
         _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
     )
+
+
+def test_a_field_that_is_newer_than_the_workdir(finished, tmp_path):
+  workdir = shutil.copytree(finished, tmp_path / 'older')
+  path = workdir / 'config.json'
+  stored = json.loads(path.read_text())
+  del stored['dataset']['crop_margin'], stored['predict']
+  path.write_text(json.dumps(stored))
+  # It has stood at its default: the same config still goes with the workdir.
+  pipeline.run(_config(), str(workdir), 'report')
+  config = _config()
+  config.dataset.crop_margin = 5.0
+  with pytest.raises(errors.UserError, match=r'crop_margin \(0\.0 there, 5\.0'):
+    pipeline.run(config, str(workdir), 'report')

@@ -20,6 +20,12 @@ import tqdm
 
 _Item = TypeVar('_Item')
 
+# Of the seven joints of BBC Pose, in the paper's tables.
+JOINT_GROUPS = {'head': ['head']} | {
+    f'{part}s': [f'right_{part}', f'left_{part}']
+    for part in ('wrist', 'elbow', 'shoulder')
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Description:

@@ -71,7 +71,7 @@ def load(
 def _read_config(folder: Workdir) -> ConfigDict:
   """The config of the run in a folder, with the fields that are read here."""
   folder.check_format()
-  stored = folder.read('config.json')
+  stored = folder.config()
   if stored is None:
     raise UserError(
         f'workdir {folder.path} holds no config.json, expected the workdir of '

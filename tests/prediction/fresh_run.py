@@ -11,6 +11,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
+from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.workdir import Workdir
@@ -72,3 +73,14 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
   run = pipeline._open(config, this, 'evaluate')
   run.evaluate('two_stage', 'two_stage')
   return path
+
+
+def make_prediction(landmarks, confidence):
+  """A prediction of landmarks `[N, K, 2]` on images of 64 x 64."""
+  count = len(landmarks)
+  return Prediction(
+      ids=tuple(map(str, range(count))),
+      landmarks=np.array(landmarks, np.float32),
+      confidence=np.array(confidence, np.float32),
+      sizes=np.full((count, 2), 64, np.int32),
+  )

@@ -1,14 +1,12 @@
 """--mode=predict: files, going on, and what is refused."""
 
 import csv
-import dataclasses
 import json
 import pathlib
 import shutil
 import sys
 
 import fresh_run
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,29 +18,7 @@ from eqlandmarks import videos
 from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
-from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.predictor import Predictor
-from eqlandmarks.report import figures
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _two_devices():
-  """Two of the eight: enough here, and quicker to compile for."""
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(jax, 'local_devices', lambda: jax.devices()[:2])
-    patch.setattr(jax, 'local_device_count', lambda: 2)
-    yield
-
-
-@pytest.fixture(scope='module')
-def photos(tmp_path_factory):
-  return fresh_run.write_photos(tmp_path_factory.mktemp('data') / 'photos')
-
-
-@pytest.fixture(scope='module')
-def workdir(photos, tmp_path_factory):
-  path = tmp_path_factory.mktemp('runs') / 'w'
-  return fresh_run.make(path, fresh_run.make_config(photos))
 
 
 @pytest.fixture(scope='module')
@@ -390,18 +366,8 @@ def _one_line(function, *arguments, **keywords):
   return str(caught.value)
 
 
-def _prediction(landmarks, confidence):
-  count = len(landmarks)
-  return Prediction(
-      ids=tuple(map(str, range(count))),
-      landmarks=np.array(landmarks, np.float32),
-      confidence=np.array(confidence, np.float32),
-      sizes=np.full((count, 2), 64, np.int32),
-  )
-
-
 def test_least_sure_and_jumps_by_hand():
-  found = _prediction(
+  found = fresh_run.make_prediction(
       [[[0, 0], [9, 9]], [[3, 4], [9, 9]], [[3, 4], [9, 21]]],
       [[0.9, 0.9], [0.2, 0.6], [0.4, 0.4]],
   )
@@ -410,84 +376,6 @@ def test_least_sure_and_jumps_by_hand():
   np.testing.assert_array_equal(
       files.jumps(found), [np.nan, 5.0, 12.0]
   )
-
-
-def _places(picture):
-  return np.argwhere(np.asarray(picture).any(-1)) + 0.5
-
-
-@pytest.mark.parametrize('enlarge', [1, 3])
-@pytest.mark.parametrize('k', range(5))
-def test_markers_are_where_the_landmarks_are(k, enlarge):
-  landmarks = np.full((5, 2), -100.0)
-  landmarks[k] = 40.5, 70.5
-  black = Image.new('RGB', (120, 100))
-  pictures = [
-      overlays.draw(black, landmarks, np.full(5, c), enlarge=enlarge)
-      for c in (0.9, 0.1)
-  ]
-  assert pictures[0].size == (120 * enlarge, 100 * enlarge)
-  colour = np.round(255 * np.array(figures.landmark_style(k)['color']))
-  for picture in pictures:
-    places = _places(picture)
-    middle = (places.min(0) + places.max(0)) / 2
-    np.testing.assert_allclose(
-        middle, enlarge * np.array([40.5, 70.5]), atol=1.5
-    )
-    drawn = np.asarray(picture)[tuple(places.astype(int).T)]
-    assert (drawn == colour).all(-1).any()
-  # The unsure one is hollow.
-  centre = tuple(int(enlarge * x) for x in (70.5, 40.5))
-  assert pictures[0].getpixel(centre) == tuple(colour)
-  assert pictures[1].getpixel(centre) == (0, 0, 0)
-
-
-def test_trails_lead_from_earlier_places():
-  black = Image.new('RGB', (120, 100))
-  earlier = [np.array([[20.5, 10.5]]), np.array([[20.5, 60.5]])]
-  now = np.array([[80.5, 60.5]])
-  picture = overlays.draw(black, now, np.ones(1), trail=earlier)
-  for column, row in ((30, 20), (60, 50)):  # between the places
-    assert picture.getpixel((column, row)) != (0, 0, 0)
-  assert picture.getpixel((30, 50)) == (0, 0, 0)
-
-
-def test_annotations_are_crosses_in_their_colours():
-  black = Image.new('RGB', (120, 100), (9, 9, 9))
-  far = np.full((1, 2), -100.0)
-  points = np.array([[30.5, 40.5], [60.5, 90.5]])
-  picture = overlays.draw(black, far, np.ones(1), points)
-  for j, (row, column) in enumerate(points):
-    colour = figures.annotation_colour(j, 2)
-    expected = tuple(round(255 * part) for part in colour)
-    assert picture.getpixel((int(column), int(row))) == expected
-
-
-def test_the_overlay_shows_each_frames_own_points(tmp_path):
-  black = tmp_path / 'black.mp4'
-  with videos.writing(black, size=(64, 96), fps=10.0) as append:
-    for _ in range(6):
-      append(np.zeros((64, 96, 3), np.uint8))
-  places = [(20.0, 10.0 + 14 * n) for n in range(6)]
-  annotated = [(50.0, 84.0 - 14 * n) for n in range(6)]
-  found = dataclasses.replace(
-      _prediction([[place] for place in places], [[0.9]] * 6),
-      annotation_names=('nose',),
-      annotations=np.array(annotated, np.float32)[:, None],
-      annotation_confidence=np.full((6, 1), 0.9, np.float32),
-  )
-  drawn = list(overlays.draw_video(
-      tmp_path / 'o.mp4', black, [found], size=(64, 96), fps=10.0, trail=0
-  ))  # fmt: skip
-  assert drawn == list(range(6))
-  for number, frame in enumerate(videos.frames(tmp_path / 'o.mp4')):
-    light = frame.max(axis=-1).astype(float)
-    light[light < 60] = 0
-    for half, expected in ((slice(0, 34), places), (slice(34, 64), annotated)):
-      rows, columns = np.indices(light.shape)[:, half] + 0.5
-      weight = light[half]
-      seen = [(g * weight).sum() / weight.sum() for g in (rows, columns)]
-      np.testing.assert_allclose(seen, expected[number], atol=1.0)
 
 
 def test_a_cut_video_leaves_no_labels(run, video, tmp_path, monkeypatch):

@@ -178,10 +178,7 @@ class BBCPose(building.ImageBuilder):
       crop += ', from the true joints'
     return examples.Description(
         point_names=mat.JOINTS,
-        groups={'head': ['head']} | {
-            f'{part}s': [f'right_{part}', f'left_{part}']
-            for part in ('wrist', 'elbow', 'shoulder')
-        },
+        groups=examples.JOINT_GROUPS,
         eyes=(),
         stage_split='train',
         fit_split='validation',

@@ -72,10 +72,7 @@ class Signer(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     description = examples.Description(
         point_names=JOINTS,
-        groups={'head': ['head']} | {
-            f'{part}s': [f'right_{part}', f'left_{part}']
-            for part in ('wrist', 'elbow', 'shoulder')
-        },
+        groups=examples.JOINT_GROUPS,
         eyes=(),
         stage_split='train',
         fit_split='validation',
