@@ -53,6 +53,7 @@ def _values(records, metric, method='two_stage'):
   }
 
 
+@pytest.mark.slow
 def test_bbc_pose(tmp_path):
   fixtures.bbc_pose(tmp_path / 'bbc')
   workdir = tmp_path / 'w'
@@ -87,6 +88,7 @@ def test_bbc_pose(tmp_path):
   )  # fmt: skip
 
 
+# The others are slow because of all that is compiled.
 def test_cat_head_at_100_pixels(tmp_path):
   fixtures.cat_release(tmp_path / 'cats', train=30, test=10)
   workdir = tmp_path / 'w'
@@ -104,6 +106,7 @@ def test_cat_head_at_100_pixels(tmp_path):
     assert outcome['landmarks'].max() <= 100
 
 
+@pytest.mark.slow
 def test_celeba(tmp_path, monkeypatch):
   monkeypatch.setattr(celeba_fixtures, 'PARTITIONS', (28, 6, 6))
   monkeypatch.setattr(celeba_fixtures, 'NUM_IMAGES', 40)
