@@ -516,6 +516,7 @@ def test_the_config_reaches_the_builder(root, data_dir):
   assert builder.data_dir == same.data_dir
 
 
+@pytest.mark.slow
 def test_a_whole_run(root, tmp_path, monkeypatch):
   monkeypatch.setattr(jax, 'local_devices', lambda: jax.devices()[:2])
   table(root, labelled(range(0, FRAMES, 2)))
