@@ -144,14 +144,6 @@ def to_png(image: Image.Image) -> bytes:
   return buffer.getvalue()
 
 
-def load_resized(
-    path: pathlib.Path, size: int
-) -> tuple[bytes, tuple[int, int]]:
-  """The image squashed to `size` x `size` as PNG, and its (height, width)."""
-  image = decode(path)
-  return to_png(resize(image, size)), (image.height, image.width)
-
-
 def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:
   """Those of the paths below `root` that do not decode."""
   bad = []
