@@ -13,6 +13,8 @@ import math
 import jax
 import jax.numpy as jnp
 
+from eqlandmarks import blockwise
+
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
 
@@ -23,12 +25,18 @@ def contrastive(
     temperature: float = 0.1,
     valid: jax.Array | None = None,
     axis_name: str | None = None,
+    block_size: int | None = None,
 ) -> jax.Array:
   """Contrastive loss of corresponding pixel features, equation (7).
 
   Row n of both arrays is the same place of an object, seen in an image and in
   its warped copy; all other rows, of all images, are negatives. The two terms
   log p and log p' are summed, as printed, not averaged.
+
+  The `[2N, 2M]` similarities, of M pairs on all devices, are held whole where
+  they are few, and else a block of rows at a time (see
+  `eqlandmarks.blockwise`); then the loss has a gradient, but no forward-mode or
+  second derivative.
 
   Args:
     features: `[N, D]`, f at the sampled locations.
@@ -39,13 +47,15 @@ def contrastive(
     axis_name: name of a mapped axis. The negatives are then gathered from all
       its devices, and the result is this device's share: the loss is the
       `psum` of the results, its gradient the `psum` of the gradients.
+    block_size: rows of the similarities that are held at a time; 0 holds all of
+      them. Chosen by their number by default.
 
   Returns:
     Scalar: minus the mean over the valid pairs of log p + log p'; 0 where no
     pair is valid.
 
   Raises:
-    ValueError: shapes that do not match.
+    ValueError: shapes that do not match, or a negative block size.
   """
   if features.ndim != 2 or features.shape != warped_features.shape:
     raise ValueError(
@@ -57,13 +67,17 @@ def contrastive(
     valid = jnp.ones(count, bool)
   if valid.shape != (count,):
     raise ValueError(f'valid must have shape {(count,)}, got {valid.shape}.')
+  if block_size is not None and block_size < 0:
+    raise ValueError(f'block_size must be 0 or more, got {block_size}.')
   anchors = _unit(jnp.stack([features, warped_features]))  # [2, N, D]
   others, usable, first = anchors, valid, 0
   if axis_name is not None:
     others = jax.lax.all_gather(anchors, axis_name, axis=1, tiled=True)
     usable = jax.lax.all_gather(valid, axis_name, tiled=True)
     first = jax.lax.axis_index(axis_name) * count
-  log_p = _log_probability(anchors, others, usable, first, temperature)
+  log_p = _log_probability(
+      anchors, others, usable, first, temperature, block_size
+  )
   total = jnp.sum(jnp.where(valid, log_p.sum(0), 0.0))
   return -total / jnp.maximum(jnp.sum(usable), 1)
 
@@ -74,6 +88,7 @@ def _log_probability(
     usable: jax.Array,
     first: jax.Array | int,
     temperature: float,
+    block_size: int | None,
 ) -> jax.Array:
   """Log p and log p' of (7), `[2, N]`.
 
@@ -83,20 +98,20 @@ def _log_probability(
     usable: `[M]`, which of them may be compared with.
     first: position of the first anchor in `others`.
     temperature: tau.
+    block_size: as in `contrastive`.
   """
-  count = anchors.shape[1]
-  logits = jnp.einsum(
-      'and,bmd->anbm', anchors, others, precision='highest'
-  ) / temperature
-  itself = jnp.arange(others.shape[1])[None] == (
-      first + jnp.arange(count)
-  )[:, None]
-  same_view = jnp.eye(2, dtype=bool)[:, None, :, None]
-  left_out = (itself[None, :, None] & same_view) | ~usable[None, None, None]
-  # Finite, since -inf - -inf is NaN in the gradient of an invalid row.
-  logits = jnp.where(left_out, -1e9, logits)
+  count, all_of_them = anchors.shape[1], others.shape[1]
+  # The similarity to itself stands where the row and the column are the same.
+  itself = first + jnp.arange(count)
+  sums = blockwise.logsumexp_similarities(
+      anchors.reshape(2 * count, -1) / temperature,
+      others.reshape(2 * all_of_them, -1),
+      usable=jnp.concatenate([usable, usable]),
+      skip=jnp.concatenate([itself, all_of_them + itself]),
+      block_size=block_size,
+  )
   positive = jnp.sum(anchors[0] * anchors[1], axis=-1) / temperature
-  return positive[None] - jax.nn.logsumexp(logits, axis=(2, 3))
+  return positive[None] - sums.reshape(2, count)
 
 
 def equivariance(

@@ -1,0 +1,132 @@
+"""Log-sum-exp over the rows of a similarity matrix that is never held.
+
+The matrix is made a block of rows at a time, and made again for the gradient,
+as in "FlashAttention" by Dao et al., 2022: memory grows with the number of
+vectors, not with its square.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ['logsumexp_similarities']
+
+# Stands for minus infinity; finite, since -inf - -inf is NaN in a gradient.
+_NEVER = -1e9
+
+
+# As many similarities are held whole: 4 MiB of them.
+_WHOLE = 2**20
+
+# Where there are more, a block has so many rows at most, and so many
+# similarities: 64 MiB. On a CPU, blocks of 256 to 1024 rows are equally fast.
+_BLOCK_ROWS, _BLOCK = 512, 2**24
+
+
+def logsumexp_similarities(
+    rows: jax.Array,
+    columns: jax.Array,
+    *,
+    usable: jax.Array,
+    skip: jax.Array,
+    block_size: int | None = None,
+) -> jax.Array:
+  """For each row r, log of the sum over columns c of exp(r . c).
+
+  Args:
+    rows: float32 `[R, D]`.
+    columns: float32 `[C, D]`.
+    usable: `[C]` boolean, the columns that are summed over.
+    skip: `[R]` integer, one further column that each row leaves out; a number
+      that is no column's leaves out none.
+    block_size: rows of the matrix that are held at a time, 0 for all of them;
+      chosen by the matrix' size by default. In blocks, there is reverse-mode
+      differentiation only, and once.
+
+  Returns:
+    `[R]`; about -1e9 where no column is left.
+  """
+  if block_size is None:
+    block_size = _choose(len(rows), len(columns))
+  if block_size == 0 or block_size >= len(rows):
+    logits = _logits(rows, skip, columns, usable)
+    return jax.nn.logsumexp(logits, axis=1)
+  return _in_blocks(rows, columns, usable, skip, block_size)
+
+
+def _choose(rows: int, columns: int) -> int:
+  if rows * columns <= _WHOLE:
+    return 0
+  return max(1, min(_BLOCK_ROWS, _BLOCK // columns))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _in_blocks(
+    rows: jax.Array,
+    columns: jax.Array,
+    usable: jax.Array,
+    skip: jax.Array,
+    block_size: int,
+) -> jax.Array:
+  return _forward(rows, columns, usable, skip, block_size)[0]
+
+
+def _forward(
+    rows: jax.Array,
+    columns: jax.Array,
+    usable: jax.Array,
+    skip: jax.Array,
+    block_size: int,
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+  def block(part: tuple[jax.Array, jax.Array]) -> jax.Array:
+    return jax.nn.logsumexp(_logits(*part, columns, usable), axis=1)
+
+  parts = _split(rows, block_size), _split(skip, block_size)
+  result = jax.lax.map(block, parts).reshape(-1)[: len(rows)]
+  return result, (rows, columns, usable, skip, result)
+
+
+def _backward(
+    block_size: int, kept: tuple[jax.Array, ...], cotangent: jax.Array
+) -> tuple[jax.Array | None, ...]:
+  rows, columns, usable, skip, result = kept
+
+  def block(
+      total: jax.Array, part: tuple[jax.Array, ...]
+  ) -> tuple[jax.Array, jax.Array]:
+    of_rows, of_skip, of_result, of_cotangent = part
+    logits = _logits(of_rows, of_skip, columns, usable)
+    weights = jnp.exp(logits - of_result[:, None]) * of_cotangent[:, None]
+    return total + _matmul(weights.T, of_rows), _matmul(weights, columns)
+
+  # The sum makes it vary over the same mapped axes as what is added to it.
+  zeros = jnp.zeros_like(columns) + 0.0 * jnp.sum(cotangent)
+  parts = [_split(x, block_size) for x in (rows, skip, result, cotangent)]
+  of_columns, of_rows = jax.lax.scan(block, zeros, tuple(parts))
+  of_rows = of_rows.reshape(-1, rows.shape[1])[: len(rows)]
+  return of_rows, of_columns, None, None
+
+
+_in_blocks.defvjp(_forward, _backward)
+
+
+def _logits(
+    rows: jax.Array, skip: jax.Array, columns: jax.Array, usable: jax.Array
+) -> jax.Array:
+  """`[rows, columns]` similarities, what is left out at `_NEVER`."""
+  logits = _matmul(rows, columns.T)
+  left_out = jnp.arange(len(columns))[None] == skip[:, None]
+  return jnp.where(left_out | ~usable[None], _NEVER, logits)
+
+
+def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+  # Not in TF32, as a GPU would: the logits are divided by the temperature.
+  return jnp.matmul(a, b, precision='highest')
+
+
+def _split(array: jax.Array, size: int) -> jax.Array:
+  """`[N, ...]` to `[ceil(N / size), size, ...]`, filled up with zeros."""
+  missing = -len(array) % size
+  pad = [(0, missing)] + [(0, 0)] * (array.ndim - 1)
+  return jnp.pad(array, pad).reshape(-1, size, *array.shape[1:])
