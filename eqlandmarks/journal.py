@@ -19,7 +19,7 @@ _LOGGER.propagate = False  # absl would show each line a second time
 class _File(logging.FileHandler):
   """A log that never ends a run: a full disk is found where it matters."""
 
-  def handleError(self, record: logging.LogRecord) -> None:  # noqa: D102, N802
+  def handleError(self, record: logging.LogRecord) -> None:
     pass
 
 
@@ -50,6 +50,9 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     yield
   except KeyboardInterrupt:
     note('interrupted')
+    raise
+  except SystemExit:
+    note('stopped')
     raise
   except BaseException as error:
     note(f'error: {type(error).__name__}: {error}')
