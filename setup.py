@@ -44,6 +44,7 @@ setuptools.setup(
         'scipy>=1.11,<2',
         'tabulate>=0.9,<1',
         'tensorflow-datasets>=4.9.9,<5',
+        'tensorstore>=0.1.75,<0.2',
         'tqdm>=4.66,<5',
     ],
     extras_require={
