@@ -19,6 +19,10 @@ _LOGGER.propagate = False  # absl would show each line a second time
 class _File(logging.FileHandler):
   """A log that never ends a run: a full disk is found where it matters."""
 
+  def emit(self, record: logging.LogRecord) -> None:
+    with contextlib.suppress(OSError):  # of opening
+      super().emit(record)
+
   def handleError(self, record: logging.LogRecord) -> None:
     pass
 

@@ -17,7 +17,7 @@ from eqlandmarks.formats import hdf5
 ROOT = pathlib.Path(__file__).parent.parent
 _UNSAFE = {
     'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'shelve',
-    'marshal', 'yaml', 'torch', 'jsonpickle', 'tarfile', 'shutil.unpack_archive',
+    'marshal', 'yaml', 'torch', 'jsonpickle', 'tarfile',
 }  # fmt: skip
 _CALLS = {'eval', 'exec', 'read_pickle', 'unpack_archive', 'extractall'}
 

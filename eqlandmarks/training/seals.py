@@ -33,8 +33,8 @@ def fault(folder: pathlib.Path) -> str | None:
   """What is wrong with a checkpoint; None where nothing is.
 
   One without a seal was written by an earlier version, or the process was
-  killed between the checkpoint and its seal. Of it, all is read that TensorStore
-  has checksums of.
+  killed between the checkpoint and its seal. All of it is read then, as far as
+  TensorStore has checksums.
   """
   if not folder.is_dir():
     return 'it is not there'
