@@ -20,7 +20,7 @@ from eqlandmarks import warps
 
 _SIDE = 64
 _SETTINGS = hypothesis.settings(
-    max_examples=40, deadline=None, derandomize=True, database=None
+    max_examples=25, deadline=None, derandomize=True, database=None
 )
 _UNIT = st.floats(0, 1, width=32)
 
@@ -195,6 +195,12 @@ def test_equivariance_is_finite(kind, dtype, seed, valid):
   wild = jnp.where(mask[:, None], first, jnp.asarray(jnp.inf, dtype))
   assert float(loss(wild, second)) == value
   assert _assert_finite(loss, second, second) == 0
+
+
+@pytest.mark.xfail(strict=True, reason='squares leave the range of float32')
+def test_equivariance_of_huge_points_is_finite():
+  points = _array('huge', (5, 2), 0, jnp.float32)
+  _assert_finite(losses.equivariance, points, -points)
 
 
 @_SETTINGS
