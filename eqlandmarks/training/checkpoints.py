@@ -8,9 +8,11 @@ setup.py bounds it to one. A stage's folder holds
     done.json        written last, when the stage is finished
 """
 
+import errno
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 from concurrent import futures
@@ -27,6 +29,10 @@ from eqlandmarks.training import seals
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
+# What Orbax calls a checkpoint that it has not finished.
+_UNFINISHED = '*.orbax-checkpoint-tmp'
+# Bytes that Orbax writes of each array beside its values, by measurement.
+_PER_ARRAY = 4096
 
 # What a stage that goes on from another one takes over.
 _TAKEN_OVER = ('checkpoints', 'metrics.csv')
@@ -50,7 +56,19 @@ class Checkpointer:
   def __enter__(self) -> 'Checkpointer':
     return self
 
-  def __exit__(self, *_: Any) -> None:
+  def __exit__(self, kind: Any, *_: Any) -> None:
+    try:
+      with self._written():
+        self._close()
+    except errors.UserError:
+      if kind is None:  # else, what ended the block says more
+        raise
+    finally:
+      # What a full disk has cut short only takes up room.
+      for half in self._folder.glob(_UNFINISHED):
+        shutil.rmtree(half, ignore_errors=True)
+
+  def _close(self) -> None:
     try:
       self.wait()
     finally:
@@ -75,6 +93,7 @@ class Checkpointer:
     self.wait()
     with self._written():
       self._folder.mkdir(parents=True, exist_ok=True)
+      _check_room(self._folder, state)
       response = self._orbax.save_async(number, state)
     self._saving = self._pool.submit(self._seal, response, number)
 
@@ -277,6 +296,17 @@ def parameter_digest(params: Any) -> str:
 
 def _folder(stage: pathlib.Path) -> pathlib.Path:
   return (stage / 'checkpoints').absolute()
+
+
+def _check_room(folder: pathlib.Path, state: Any) -> None:
+  """Sees that a checkpoint fits, before its threads fail one by one.
+
+  Orbax keeps the values twice, of each process and merged.
+  """
+  leaves = jax.tree.leaves(state)
+  needed = sum(2 * leaf.nbytes + _PER_ARRAY for leaf in leaves)
+  if shutil.disk_usage(folder).free < needed:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _numbers(folder: pathlib.Path) -> list[int]:

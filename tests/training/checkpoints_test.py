@@ -216,6 +216,37 @@ def test_a_full_disk_keeps_what_was_saved(stage, monkeypatch, error):
   assert _restore(stage)[1] == 20
 
 
+def test_a_checkpoint_that_will_not_fit_is_not_begun(stage, monkeypatch):
+  monkeypatch.setattr(ocp.training.Checkpointer, 'save_async', None)
+  usage = shutil.disk_usage(stage.path)
+  monkeypatch.setattr(
+      shutil, 'disk_usage', lambda path: usage._replace(free=10_000)
+  )
+  with (
+      pytest.raises(errors.UserError, match='No space left on device'),
+      stage.checkpointer(keep=2) as checkpointer,
+  ):
+    checkpointer.save(30, _state(30))
+  assert _restore(stage)[1] == 20
+
+
+def test_what_was_cut_short_is_removed(stage, monkeypatch):
+  def fail(self, number, state):
+    (stage.path / f'checkpoints/{number}.orbax-checkpoint-tmp/d').mkdir(
+        parents=True
+    )
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(ocp.training.Checkpointer, 'save_async', fail)
+  with (
+      pytest.raises(errors.UserError, match='No space left on device'),
+      stage.checkpointer(keep=2) as checkpointer,
+  ):
+    checkpointer.save(30, _state(30))
+  kept = sorted(path.name for path in (stage.path / 'checkpoints').iterdir())
+  assert kept == ['10', '20']
+
+
 def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
   def refuse(*_, **__):
     raise OSError(30, 'Read-only file system')
