@@ -44,15 +44,17 @@ setuptools.setup(
         'scipy>=1.11,<2',
         'tabulate>=0.9,<1',
         'tensorflow-datasets>=4.9.9,<5',
+        'tensorstore>=0.1.75,<0.2',
         'tqdm>=4.66,<5',
     ],
     extras_require={
-        'labels': ['pandas>=2.2,<4', 'tables>=3.10,<4'],
+        'labels': ['h5py>=3.11,<4', 'pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
         'video': ['av>=18,<19'],
         'test': [
             'av>=18,<19',
+            'h5py>=3.11,<4',
             'hypothesis>=6,<7',
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',

@@ -52,7 +52,8 @@ def main(_: list[str]) -> None:
   """Prints the table."""
   workdir = pathlib.Path(_WORKDIR.value)
   config = json.loads((workdir / 'config.json').read_text())
-  with np.load(workdir / _METHOD.value / 'outcome.npz') as stored:
+  path = workdir / _METHOD.value / 'outcome.npz'
+  with np.load(path, allow_pickle=False) as stored:
     arrays = dict(stored)
   numbers = [int(n) for n in _SAMPLES.value]
   rows = []

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import shutil
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import preparing
 from eqlandmarks import reporting
@@ -42,13 +43,24 @@ def run(config: Any, workdir: str, mode: str) -> None:
     UserError: something in the config, the data or the workdir is wrong. What
       is found before the first step leaves nothing behind.
   """
-  if mode == 'predict':
-    _predict(config, Workdir(workdir))
+  folder = Workdir(workdir)
+  config_checks.check(config)
+  folder.check(config)
+  if mode == 'predict':  # it writes elsewhere, and may do so at any time
+    predict_mode.predict(config, folder)
     return
-  this = _open(config, Workdir(workdir), mode)
-  if mode == 'prepare':
-    preparing.show(this)
-    return
+  with folder.locked(f'--mode={mode}'):
+    this = _open(config, folder, mode)
+    if mode == 'prepare':
+      preparing.show(this)
+      return
+    with folder.log(f'--mode={mode} begins'):
+      _work(this, mode)
+
+
+def _work(this: runs.Run, mode: str) -> None:
+  """Trains, measures and reports what a mode says."""
+  config = this.config
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
   if mode in ('train', 'pretrain'):
     this.pretrain(config.pretrain.num_epochs)
@@ -77,17 +89,9 @@ def run(config: Any, workdir: str, mode: str) -> None:
   reporting.report(this)
 
 
-def _predict(config: Any, workdir: Workdir) -> None:
-  """Needs the workdir's model, and no dataset."""
-  config_checks.check(config)
-  workdir.check(config)
-  predict_mode.predict(config, workdir)
-
-
 def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   """Checks everything that can be checked, then prepares the dataset."""
-  config_checks.check(config)
-  workdir.check(config)
+  workdir.check(config)  # again, since nobody else can write any more
   if mode == 'ablation':
     ablation.check_config(config)
   if mode in ('evaluate', 'report') and not ablation.rows(workdir):
@@ -125,18 +129,15 @@ def _make_builder(
 
 def _prepare(this: runs.Run) -> None:
   """Prepares the dataset, unless it is prepared already."""
-  workdir, builder = this.workdir, this.builder
-  made = [p for p in (workdir.path, *workdir.path.parents) if not p.exists()]
+  builder = this.builder
   # The builders show bars of their own, one per split.
   tfds.disable_progress_bar()
-  try:
-    # tfds speaks of downloads; nothing is downloaded here.
-    with contextlib.redirect_stdout(io.StringIO()):
-      builder.download_and_prepare()
-  except BaseException:
-    if made:  # nothing was there before
-      shutil.rmtree(made[-1], ignore_errors=True)
-    raise
+  # tfds speaks of downloads; nothing is downloaded here.
+  with (
+      disk.nothing_left(pathlib.Path(builder.data_dir_root)),
+      contextlib.redirect_stdout(io.StringIO()),
+  ):
+    builder.download_and_prepare()
   # From here on, what took long is whole, and stays whatever happens.
   unpacked.unpack(builder)
   _check_sizes(this)
