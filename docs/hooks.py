@@ -32,9 +32,9 @@ ours. Any field can be set on the command line, below the name of its section:
 `--config.evaluation.distances='(2.0, 5.0)'`.
 
 Default values are those of `configs/common.py`; what another config has instead
-stands below the field's meaning, for that config's default variant. A field that
-does not exist, and a value of the wrong kind or out of range, is refused in one
-line before anything else happens.
+stands below the field's meaning, for that config's default variant. A field
+that does not exist, and a value of the wrong kind or out of range, is refused
+in one line before anything else happens.
 """
 
 
