@@ -18,6 +18,7 @@ from PIL import Image
 
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import videos
+from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.datasets import images as images_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
@@ -175,12 +176,15 @@ def change(config: Any, changes: Mapping[str, Any]) -> None:
   Raises:
     UserError: there is no such field, or it holds another type.
   """
+  fields = workdir_lib.flatten(config.to_dict())
   for field, value in changes.items():
     try:
+      if field not in fields:
+        raise KeyError(field)
       config.update_from_flattened_dict({field: value})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError) as error:
       raise UserError(
-          f"CHANGES: found {field!r} = {value!r}, expected a field of "
+          f'CHANGES: found {field!r}: {value!r}, expected a field of '
           'configs/common.py and a value of its type'
       ) from error
 
