@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from absl import logging
 from PIL import Image
 
 from eqlandmarks import nets as nets_lib
@@ -50,6 +51,7 @@ def start(*, cpu_devices: int | None = None) -> bool:
   """
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()  # the data loader reads absl flags
+  logging.set_verbosity(logging.ERROR)
   try:
     if cpu_devices:
       jax.config.update('jax_num_cpu_devices', cpu_devices)
