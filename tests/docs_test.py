@@ -31,7 +31,6 @@ _TINY = (
     'evaluation.samples=()', 'evaluation.batch_size=8', 'batch_size=8',
     'evaluation.sheet_images=4', 'dataset.partial=True',
 )  # fmt: skip
-_DATA = ('IMAGES', 'OTHERS', 'VIDEO.mp4', 'TABLE.csv', 'CATS', 'mirror_mouse')
 
 
 @pytest.fixture(scope='module')
@@ -137,6 +136,9 @@ def place(tmp_path_factory):
       next((place / 'mirror_mouse').rglob('CollectedData*.csv')),
       place / 'CollectedData_me.csv',
   )
+  # Most pages speak of it.
+  code, said = _run(place, _tiny(_commands('own_images.md')[0]))
+  assert code == 0, said
   return place
 
 
@@ -171,7 +173,7 @@ def _commands(page):
 
 
 def _tiny(command):
-  """The command at a tiny size; of a benchmark, with few images."""
+  """The command at a tiny size."""
   words = shlex.split(command)
   assert words[0] == 'python', command
   fields = {word.partition('=')[0] for word in words}
@@ -192,11 +194,10 @@ def _run(place, command):
   return done.returncode, done.stderr[-2000:]
 
 
-# In the order of the site: later pages use runs of earlier ones.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'page', ['own_images.md', 'index.md', 'predict.md', 'faq.md',
-             'own_video.md', 'evaluation.md'],
+    'page', ['evaluation.md', 'faq.md', 'index.md', 'own_images.md',
+             'own_video.md', 'predict.md'],
 )  # fmt: skip
 def test_commands(page, place):
   commands = _commands(page)
@@ -218,9 +219,6 @@ def test_python(page, place):
   text = (DOCS / page).read_text()
   blocks = re.findall(r'^```python\n(.*?)^```$', text, re.M | re.S)
   assert blocks
-  if page == 'predict.md' and not (place / 'runs/mine/two_stage').exists():
-    code, said = _run(place, _tiny(_commands('own_images.md')[0]))
-    assert code == 0, said
   for block in blocks:
     code, said = _run(place, [sys.executable, '-c', block])
     assert code == 0, said
