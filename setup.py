@@ -48,6 +48,7 @@ setuptools.setup(
         'tqdm>=4.66,<5',
     ],
     extras_require={
+        'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.6,<10'],
         'labels': ['h5py>=3.11,<4', 'pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],

@@ -12,6 +12,7 @@ and standard deviation over draws of the fitted images.
 import itertools
 import json
 import pathlib
+import sys
 
 import numpy as np
 import tabulate
@@ -56,6 +57,12 @@ def main(_: list[str]) -> None:
   with np.load(path, allow_pickle=False) as stored:
     arrays = dict(stored)
   numbers = [int(n) for n in _SAMPLES.value]
+  most = len(arrays['fit_points'])
+  if max(numbers) > most:
+    sys.exit(
+        f'error: --samples: found {max(numbers)}, expected at most {most}, the '
+        'annotated images of the run'
+    )
   rows = []
   for alpha, unit, intercept, origin in itertools.product(
       map(float, _ALPHAS.value), regression.UNITS, (False, True),

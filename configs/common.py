@@ -153,10 +153,15 @@ def _warp(**strengths: float) -> ConfigDict:
 def _appearance(**strengths: float) -> ConfigDict:
   """Strengths of eqlandmarks.appearance.random_appearance. Open."""
   appearance = ConfigDict()
+  # Largest shift of all values, which lie in [0, 1], of both signs.
   appearance.brightness = 0.0
+  # The factor about the image's mean lies in 1 -+ this.
   appearance.contrast = 0.0
+  # The factor of the saturation lies in 1 -+ this.
   appearance.saturation = 0.0
+  # Largest turn of the hue, as a share of the colour circle.
   appearance.hue = 0.0
+  # Largest standard deviation of the noise; each image draws its own.
   appearance.noise = 0.0
   appearance.update(strengths)
   return appearance
@@ -165,6 +170,7 @@ def _appearance(**strengths: float) -> ConfigDict:
 def _pretrain() -> ConfigDict:
   """Stage 1: F alone, by the contrastive loss."""
   stage = ConfigDict()
+  # Passes over the training images.
   stage.num_epochs = 20
   _optimizer(stage)
   # Points per image whose features are compared. Open.
@@ -188,6 +194,7 @@ def _pretrain() -> ConfigDict:
 def _discover() -> ConfigDict:
   """Stage 2: T on F's features, by equivariance, diversity and variance."""
   stage = ConfigDict()
+  # Passes over the training images.
   stage.num_epochs = 20
   # Let F go on learning from stage 1's weights, instead of freezing it.
   stage.train_features = False
@@ -211,6 +218,7 @@ def _discover() -> ConfigDict:
 def _regression() -> ConfigDict:
   """Ridge regression from landmarks to annotations."""
   regression = ConfigDict()
+  # Strength of the ridge.
   regression.alpha = 0.1
   # Without an intercept, the result depends on the origin of the coordinates:
   # corner (top left) or centre of the image.
