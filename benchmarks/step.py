@@ -15,13 +15,13 @@ import json
 import tabulate
 from absl import app
 from absl import flags
+
+from eqlandmarks import errors
 from parts import pieces
 from parts import sweep
 from parts import timing
 from parts import tracing
 from parts import workload
-
-from eqlandmarks import errors
 
 flags.adopt_module_key_flags(workload)
 _STAGES = flags.DEFINE_multi_enum(

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 from absl import flags
+from absl import logging
 from ml_collections import ConfigDict
 from ml_collections import config_flags
 
@@ -39,11 +40,13 @@ _DTYPE = flags.DEFINE_enum(
 
 
 def read_config() -> ConfigDict:
-  """The config that the flags ask for.
+  """The config that the flags ask for, before any other use of JAX.
 
   Raises:
     UserError: a field of it is wrong.
   """
+  # Messages about absent accelerators tell nobody anything.
+  logging.set_verbosity(logging.ERROR)
   config = _CONFIG.value
   if config is None:
     config = common.get_config()
