@@ -52,6 +52,7 @@ setuptools.setup(
         'labels': ['h5py>=3.11,<4', 'pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
+        'torch': ['kornia>=0.8,<0.10', 'torch>=2.6,<3'],
         'video': ['av>=18,<19'],
         'test': [
             'av>=18,<19',

@@ -1,0 +1,1 @@
+"""What the benchmarks have in common; run the scripts beside this folder."""

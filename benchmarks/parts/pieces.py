@@ -1,0 +1,199 @@
+"""The parts of a step, each a program of its own.
+
+Nothing of training is written a second time here: the parts are training's own
+functions, in which whatever is not to be measured is given as an argument. The
+compiler leaves out what a part's result does not need.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eqlandmarks import nets as nets_lib
+from eqlandmarks.training import objectives
+from eqlandmarks.training import parallel
+from eqlandmarks.training import step as step_lib
+from parts import timing
+from parts import workload
+
+FEATURES, LANDMARKS = nets_lib.FEATURES, nets_lib.LANDMARKS
+
+
+@dataclasses.dataclass(frozen=True)
+class Piece:
+  """A compiled part.
+
+  Attributes:
+    call: runs it on arguments that it holds.
+    flops: of one call, on all devices together.
+    compiled: the program.
+  """
+
+  call: Callable[[], Any]
+  flops: float
+  compiled: Any
+
+
+def whole(stage: workload.Stage, batch: np.ndarray) -> Piece:
+  """The step as training runs it, from uint8 images in the host's memory."""
+  return _stepping(stage, stage.mapped, batch)
+
+
+def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Piece]:
+  """Augment, forward, gradient (forward and backward), loss and update."""
+  state, key = stage.fresh_state(), workload.key()
+  augment = _piece(_augment(stage), (0, None), batch, key)
+  views = augment.call()
+  variables = state.variables()
+  forward = _piece(_forward(stage), (None, 0), variables, views)
+  outputs = forward.call()
+  return {
+      'augment': augment,
+      'forward': forward,
+      'gradient': _piece(
+          _gradient(stage), (None, 0, 0), variables, views, outputs
+      ),
+      'loss': _piece(
+          _loss(stage), (0, None, 0, None), outputs, variables, batch, key
+      ),
+      'update': _update(stage, batch),
+  }
+
+
+def _piece(
+    function: Callable[..., Any], in_axes: Any, *arguments: Any
+) -> Piece:
+  compiled = timing.mapped(function, in_axes, *arguments)
+  return Piece(
+      lambda: compiled(*arguments), timing.flops(compiled), compiled
+  )
+
+
+def _stepping(
+    stage: workload.Stage, mapped: Callable[..., Any], batch: np.ndarray
+) -> Piece:
+  """A step that goes on from its own state, which it uses up."""
+  key, held = workload.key(), [stage.fresh_state()]
+  compiled = mapped.lower(held[0], batch, key).compile()
+
+  def call() -> Any:
+    held[0], metrics = compiled(held[0], batch, key)
+    return held[0], metrics
+
+  return Piece(call, timing.flops(compiled), compiled)
+
+
+def _augment(stage: workload.Stage) -> Callable[..., Any]:
+  def augment(images: jax.Array, key: jax.Array) -> jax.Array:
+    x, warped, _ = objectives.make_views(
+        images,
+        jax.random.split(key, len(images)),
+        warp=stage.settings.warp,
+        appearance_change=stage.settings.appearance,
+    )
+    return jnp.concatenate([x, warped])
+
+  return augment
+
+
+def _forward(stage: workload.Stage) -> Callable[..., Any]:
+  """The nets on given views: F's trunk in stage 1, else F and T."""
+  nets = stage.nets
+
+  def forward(variables: Any, views: jax.Array) -> jax.Array:
+    if LANDMARKS not in variables:
+      return nets_lib.apply_trained(
+          nets.features, variables[FEATURES], views, method='trunk'
+      )[0]
+    if FEATURES in stage.trained:
+      f, _ = nets_lib.apply_trained(nets.features, variables[FEATURES], views)
+    else:
+      f = nets.features.apply(variables[FEATURES], views)
+    outputs, _ = nets_lib.apply_trained(
+        nets.landmarks, variables[LANDMARKS], f
+    )
+    return outputs['heatmaps']
+
+  return forward
+
+
+def _gradient(stage: workload.Stage) -> Callable[..., Any]:
+  """Forward and backward, from a given gradient of the nets' output."""
+  forward = _forward(stage)
+
+  def gradient(variables: Any, views: jax.Array, upper: jax.Array) -> Any:
+    trained = {net: variables[net] for net in stage.trained}
+    output, backward = jax.vjp(
+        lambda nets: forward({**variables, **nets}, views), trained
+    )
+    return backward(upper.astype(output.dtype))
+
+  return gradient
+
+
+@dataclasses.dataclass(frozen=True)
+class _Given:
+  """Stands for a net: its output is one of its variables."""
+
+  net: Any
+  name: str
+
+  def apply(
+      self, variables: Any, inputs: jax.Array, *, method: str | None = None,
+      mutable: Any = None, **_: Any,
+  ) -> Any:  # fmt: skip
+    if method == 'project':
+      return self.net.apply(variables['real'], inputs, method=method)
+    if self.name == FEATURES and 'output' not in variables:
+      return (inputs, {}) if mutable else inputs
+    output = variables['output']
+    output = {'heatmaps': output} if self.name == LANDMARKS else output
+    return (output, {}) if mutable else output
+
+
+def _loss(stage: workload.Stage) -> Callable[..., Any]:
+  """Value and gradient of the objective, down to the nets' given output."""
+  nets = dataclasses.replace(
+      stage.nets,
+      features=_Given(stage.nets.features, FEATURES),
+      landmarks=_Given(stage.nets.landmarks, LANDMARKS),
+  )
+  objective = functools.partial(
+      stage.objective.func, **{**stage.objective.keywords, 'nets': nets}
+  )
+  last = LANDMARKS if LANDMARKS in stage.trained else FEATURES
+
+  def loss(
+      output: jax.Array, variables: Any, images: jax.Array, key: jax.Array
+  ) -> Any:
+    keys = jax.random.split(key, len(images))
+
+    def share(output: jax.Array) -> objectives.Output:
+      given = {net: {'real': variables[net]} for net in variables}
+      given[last]['output'] = output
+      return objective(given, images, keys)
+
+    return jax.value_and_grad(share, has_aux=True)(output)
+
+  return loss
+
+
+def _update(stage: workload.Stage, batch: np.ndarray) -> Piece:
+  """Training's step with a sum in the place of the loss: gradients are 1."""
+
+  def total(
+      variables: Any, images: jax.Array, keys: jax.Array
+  ) -> objectives.Output:
+    leaves = jax.tree.leaves({n: variables[n]['params'] for n in stage.trained})
+    stats = {n: variables[n].get('batch_stats', {}) for n in stage.trained}
+    return sum(jnp.sum(leaf) for leaf in leaves), ({}, stats)
+
+  step = parallel.parallelize(
+      step_lib.make_step(total, stage.optimizer), jax.local_devices()
+  )
+  return _stepping(stage, step, batch)
