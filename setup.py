@@ -50,6 +50,8 @@ setuptools.setup(
         'absl-py>=2.1',
         'array_record>=0.8',
         'dm_pix>=0.4.3,<0.5',
+        # jax.export needs it without declaring it.
+        'flatbuffers>=24,<26',
         'flax>=0.12,<0.13',
         'grain>=0.2.16,<0.3',
         # tensorflow-datasets imports it without declaring it.

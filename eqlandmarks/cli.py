@@ -113,8 +113,9 @@ def main(_: Sequence[str]) -> None:
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
   try:
     config = _CONFIG.value
-    stage = config.predict if _MODE.value == 'predict' else config
-    parallel.use_all_cores(stage.batch_size)
+    if _MODE.value != 'export':  # which needs one device
+      stage = config.predict if _MODE.value == 'predict' else config
+      parallel.use_all_cores(stage.batch_size)
     pipeline.run(config, _WORKDIR.value, _MODE.value)
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:

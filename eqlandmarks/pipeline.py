@@ -18,6 +18,7 @@ from eqlandmarks import scoring
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
 from eqlandmarks.training import parallel
@@ -26,7 +27,7 @@ from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report', 'prepare', 'predict',
+    'report', 'prepare', 'predict', 'export',
 )
 
 
@@ -42,8 +43,8 @@ def run(config: Any, workdir: str, mode: str) -> None:
     UserError: something in the config, the data or the workdir is wrong. What
       is found before the first step leaves nothing behind.
   """
-  if mode == 'predict':
-    _predict(config, Workdir(workdir))
+  if mode in ('predict', 'export'):
+    _use(config, Workdir(workdir), mode)
     return
   this = _open(config, Workdir(workdir), mode)
   if mode == 'prepare':
@@ -77,11 +78,14 @@ def run(config: Any, workdir: str, mode: str) -> None:
   reporting.report(this)
 
 
-def _predict(config: Any, workdir: Workdir) -> None:
+def _use(config: Any, workdir: Workdir, mode: str) -> None:
   """Needs the workdir's model, and no dataset."""
   config_checks.check(config)
   workdir.check(config)
-  predict_mode.predict(config, workdir)
+  if mode == 'predict':
+    predict_mode.predict(config, workdir)
+  else:
+    export_mode.export(config, workdir)
 
 
 def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
