@@ -6,7 +6,6 @@ OUTPUT/model.safetensors   the parameters of both nets
 
 import contextlib
 import pathlib
-from collections.abc import Callable
 from typing import Any
 
 import flax.traverse_util
@@ -54,8 +53,8 @@ def export(config: Any, workdir: Workdir) -> None:
   output = pathlib.Path(fields.output or workdir.path / 'export').expanduser()
   path = output / 'model.jaxexport'
   content = program.serialize(model)
-  _write(path, lambda partial: partial.write_bytes(content))
-  write_parameters(model, output / 'model.safetensors')
+  _write(path, content)
+  _write(output / 'model.safetensors', parameters(model))
   size, count = model.config.image_size, model.config.num_landmarks
   runs.say(
       f'as the run itself finds them, to within {_difference(model, path):.1e} '
@@ -64,43 +63,35 @@ def export(config: Any, workdir: Workdir) -> None:
   print(_HOW_TO.format(path=str(path), size=size, count=count), flush=True)
 
 
-def write_parameters(model: trained.Trained, path: pathlib.Path) -> None:
-  """Writes the variables of both nets, as NET/COLLECTION/LAYER/NAME.
+def parameters(model: trained.Trained) -> bytes:
+  """The variables of both nets as a safetensors file.
 
-  Args:
-    model: whose.
-    path: of the safetensors file; its metadata are the model's description.
-
-  Raises:
-    UserError: it cannot be written.
+  They are called NET/COLLECTION/LAYER/.../NAME; the file's metadata are the
+  model's description.
   """
   tensors = flax.traverse_util.flatten_dict(model.variables, sep='/')
-  tensors = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-  metadata = {k: str(v) for k, v in program.describe(model).items()}
-  _write(
-      path,
-      lambda partial: safetensors.numpy.save_file(tensors, partial, metadata),
+  return safetensors.numpy.save(
+      {name: np.ascontiguousarray(value) for name, value in tensors.items()},
+      {name: str(value) for name, value in program.describe(model).items()},
   )
 
 
-def _write(
-    path: pathlib.Path, write: Callable[[pathlib.Path], Any]
-) -> None:
+def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
   """Writes a file under another name first, and says what there is then."""
   made = [folder for folder in path.parents if not folder.exists()]
   partial = path.with_name(path.name + '.partial')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(partial)
+    partial.write_bytes(content)
     partial.replace(path)
-  except (OSError, safetensors.SafetensorError) as error:
+  except OSError as error:
     with contextlib.suppress(OSError):
       partial.unlink(missing_ok=True)
       for folder in made:
         folder.rmdir()
     raise errors.UserError(
-        f'{path}: cannot be written ({error}), expected a folder with room '
-        'that can be written to (config.export.output)'
+        f'{path}: cannot be written ({error.strerror}), expected a folder with '
+        'room that can be written to (config.export.output)'
     ) from error
   runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
