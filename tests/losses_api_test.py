@@ -35,60 +35,63 @@ def _inputs(dtype=jnp.float32):
   }
 
 
-def _one_by_one(loss, arrays):
-  return np.array([loss(*(a[n] for a in arrays)) for n in range(_BATCH)])
+def _values_and_gradient(loss, *arrays):
+  """Of each of the batch, and of their sum by the first argument."""
+
+  def total(*arrays):
+    values = jax.vmap(loss)(*arrays)
+    return values.sum(), values
+
+  gradient, values = jax.grad(total, has_aux=True)(*arrays)
+  return values, gradient
 
 
-def _gradient(loss, arrays):
-  """Of the sum over the batch, by the first argument."""
-  return jax.grad(lambda *a: jax.vmap(loss)(*a).sum())(*arrays)
+def _one_by_one(name, dtype=jnp.float32):
+  """The same in float32 with neither vmap nor jit around."""
+  loss, arrays = _inputs(dtype)[name]
+  arrays = [a.astype(jnp.float32) for a in arrays]
+  pairs = [
+      jax.value_and_grad(loss)(*(a[n] for a in arrays)) for n in range(_BATCH)
+  ]
+  return [np.array(part) for part in zip(*pairs, strict=True)]
 
 
 def _mesh():
   return Mesh(np.array(jax.devices()[:2]), ('i',))
 
 
+def _assert_same(name, values, gradient):
+  expected = _one_by_one(name)
+  np.testing.assert_allclose(values, expected[0], rtol=1e-5)
+  np.testing.assert_allclose(gradient, expected[1], rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize('name', _inputs())
-def test_jit_of_vmap_is_the_loss_of_each(name):
+def test_jit_of_vmap_is_the_loss_of_each_and_its_gradient(name):
   loss, arrays = _inputs()[name]
-  np.testing.assert_allclose(
-      jax.jit(jax.vmap(loss))(*arrays), _one_by_one(loss, arrays), rtol=1e-5
-  )
+  step = jax.jit(functools.partial(_values_and_gradient, loss))
+  _assert_same(name, *step(*arrays))
 
 
 @pytest.mark.parametrize('name', _inputs())
 def test_pmap_is_the_loss_of_each_and_its_gradient(name):
   loss, arrays = _inputs()[name]
   split = [a.reshape(2, _BATCH // 2, *a.shape[1:]) for a in arrays]
-  devices = jax.devices()[:2]
-  values = jax.pmap(jax.vmap(loss), devices=devices)(*split)
-  np.testing.assert_allclose(
-      values.reshape(-1), _one_by_one(loss, arrays), rtol=1e-5
-  )
-  gradient = jax.pmap(
-      lambda *a: _gradient(loss, a), devices=devices
+  values, gradient = jax.pmap(
+      functools.partial(_values_and_gradient, loss), devices=jax.devices()[:2]
   )(*split)
-  np.testing.assert_allclose(
-      gradient.reshape(arrays[0].shape), _gradient(loss, arrays),
-      rtol=1e-4, atol=1e-6,
-  )
+  _assert_same(name, values.reshape(-1), gradient.reshape(arrays[0].shape))
 
 
 @pytest.mark.parametrize('name', _inputs())
 def test_shard_map_is_the_loss_of_each_and_its_gradient(name):
   loss, arrays = _inputs()[name]
   share = PartitionSpec('i')
-  mapped = functools.partial(
-      jax.shard_map, mesh=_mesh(), in_specs=share, out_specs=share
-  )
-  np.testing.assert_allclose(
-      jax.jit(mapped(jax.vmap(loss)))(*arrays),
-      _one_by_one(loss, arrays), rtol=1e-5,
-  )
-  gradient = jax.jit(mapped(lambda *a: _gradient(loss, a)))(*arrays)
-  np.testing.assert_allclose(
-      gradient, _gradient(loss, arrays), rtol=1e-4, atol=1e-6
-  )
+  step = jax.shard_map(
+      functools.partial(_values_and_gradient, loss),
+      mesh=_mesh(), in_specs=share, out_specs=share,
+  )  # fmt: skip
+  _assert_same(name, *jax.jit(step)(*arrays))
 
 
 def test_contrastive_under_shard_map_takes_the_negatives_of_all_devices():
@@ -112,17 +115,16 @@ def test_contrastive_under_shard_map_takes_the_negatives_of_all_devices():
 @pytest.mark.parametrize('name', _inputs())
 def test_bfloat16_is_the_float32_loss_of_the_rounded_arguments(name):
   loss, arrays = _inputs(jnp.bfloat16)[name]
-  rounded = [a.astype(jnp.float32) for a in arrays]
-  value = jax.vmap(loss)(*arrays)
-  assert value.dtype == jnp.float32
+  step = jax.jit(functools.partial(_values_and_gradient, loss))
+  values, gradient = step(*arrays)
+  expected = _one_by_one(name, jnp.bfloat16)
+  assert values.dtype == jnp.float32
   # The difference of two points is taken in their own dtype.
   tolerance = 1e-2 if name == 'equivariance' else 1e-5
-  np.testing.assert_allclose(value, jax.vmap(loss)(*rounded), rtol=tolerance)
-  gradient = _gradient(loss, arrays)
+  np.testing.assert_allclose(values, expected[0], rtol=tolerance)
   assert gradient.dtype == jnp.bfloat16
   np.testing.assert_allclose(
-      gradient.astype(jnp.float32), _gradient(loss, rounded),
-      rtol=2e-2, atol=2e-2,
+      gradient.astype(jnp.float32), expected[1], rtol=2e-2, atol=2e-2
   )
 
 
