@@ -39,6 +39,7 @@ def get_config() -> ConfigDict:
   config.evaluation = _evaluation()
   config.ablation = _ablation()
   config.predict = _predict()
+  config.export = _export()
   # How often the state of a running stage is saved, so that it can go on.
   config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
   return config
@@ -292,6 +293,16 @@ def _predict() -> ConfigDict:
   # How many images, of those that it is least sure of, are listed.
   predict.uncertain = 10
   return predict
+
+
+def _export() -> ConfigDict:
+  """--mode=export: the model as files for other programs, docs/export.md."""
+  export = ConfigDict()
+  # Where the files go; '' is WORKDIR/export.
+  export.output = ''
+  # Whose model, as predict.method.
+  export.method = ''
+  return export
 
 
 def small(config: ConfigDict) -> None:

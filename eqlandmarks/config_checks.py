@@ -172,6 +172,7 @@ _RULES = {
         'trail': _integer(0),
         'uncertain': _integer(0),
     },
+    'export': {'method': _METHOD},
     'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
 }
 

@@ -58,6 +58,7 @@ class Hourglass(nn.Module):
         _ConvBlock, norm=_norm(self, train), dtype=self.dtype
     )
     conv = functools.partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
+    _check_input('images', images)
     x = images.astype(self.dtype)
     skips = []
     for level, width in enumerate(self.widths):
@@ -117,6 +118,7 @@ class LandmarkNet(nn.Module):
       self, features: jax.Array, *, train: bool = False
   ) -> dict[str, jax.Array]:
     """Returns `layer1` to `layer4` and the float32 logits `heatmaps`."""
+    _check_input('features', features)
     norm = _norm(self, train)
     x = features.astype(self.dtype)
     x = nn.Conv(self.width, (1, 1), dtype=self.dtype, name='enter')(x)
@@ -233,6 +235,15 @@ class GroupNorm(nn.Module):
     grouped = of_channels.reshape(*batch, self.groups, -1)
     mean = jnp.mean(grouped, axis=-1, keepdims=True)
     return jnp.broadcast_to(mean, grouped.shape).reshape(*batch, channels)
+
+
+def _check_input(name: str, x: jax.Array) -> None:
+  """Integers are pixels that nobody has scaled to [0, 1] yet."""
+  if x.ndim < 4 or not jnp.issubdtype(x.dtype, jnp.floating):
+    raise ValueError(
+        f'{name} must be a floating-point array [B, H, W, channels], got '
+        f'{x.dtype} of shape {x.shape}.'
+    )
 
 
 def _norm(module: Any, train: bool) -> Callable[..., nn.Module]:

@@ -19,6 +19,7 @@ from eqlandmarks import scoring
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
 from eqlandmarks.training import parallel
@@ -27,7 +28,7 @@ from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report', 'prepare', 'predict',
+    'report', 'prepare', 'predict', 'export',
 )
 
 
@@ -46,8 +47,12 @@ def run(config: Any, workdir: str, mode: str) -> None:
   folder = Workdir(workdir)
   config_checks.check(config)
   folder.check(config)
-  if mode == 'predict':  # it writes elsewhere, and may do so at any time
+  # These write elsewhere, and may do so at any time.
+  if mode == 'predict':
     predict_mode.predict(config, folder)
+    return
+  if mode == 'export':
+    export_mode.export(config, folder)
     return
   with folder.locked(f'--mode={mode}'):
     this = _open(config, folder, mode)

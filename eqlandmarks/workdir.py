@@ -27,13 +27,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from configs import common
 from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import journal
 from eqlandmarks import locking
 from eqlandmarks import records as records_lib
+from eqlandmarks.configs import common
 from eqlandmarks.training import checkpoints
 
 # Fields that may differ from run to run in one workdir: they change what is
@@ -48,6 +48,7 @@ _FREE = (
     'dataset.memory_gib',
     'discover.train_features',
     'predict.',
+    'export.',
 )
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
@@ -336,10 +337,11 @@ def _version(package: str) -> str | None:
 
 def _git_commit() -> str | None:
   """The commit of the checkout that this file belongs to, if any."""
+  checkout = pathlib.Path(__file__).resolve().parent.parent
   try:
     answer = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'],
-        cwd=pathlib.Path(__file__).parent,
+        ['git', 'rev-parse', '--show-toplevel', 'HEAD'],
+        cwd=checkout,
         capture_output=True,
         text=True,
         timeout=10,
@@ -347,7 +349,11 @@ def _git_commit() -> str | None:
     )
   except (OSError, subprocess.SubprocessError):
     return None
-  return answer.stdout.strip() if answer.returncode == 0 else None
+  if answer.returncode:
+    return None
+  root, commit = answer.stdout.split('\n')[:2]
+  # An installed copy may lie below somebody else's checkout.
+  return commit if pathlib.Path(root).resolve() == checkout else None
 
 
 def _filled(known: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
