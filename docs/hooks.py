@@ -17,8 +17,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-import configs
-from configs import common
+from eqlandmarks import configs
+from eqlandmarks.configs import common
 
 PAGE = 'config.md'
 
@@ -190,7 +190,8 @@ def _sections(
 def _experiments() -> dict[str, ConfigDict]:
   """The default variants of the configs beside common.py, by name."""
   names = [m.name for m in pkgutil.iter_modules(configs.__path__)]
-  modules = {n: importlib.import_module(f'configs.{n}') for n in names}
+  package = configs.__name__
+  modules = {n: importlib.import_module(f'{package}.{n}') for n in names}
   return {
       name: module.get_config()
       for name, module in modules.items()

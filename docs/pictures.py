@@ -19,10 +19,10 @@ from absl import logging
 from matplotlib.figure import Figure
 from PIL import Image
 
-from configs import signer as signer_config
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import nets as nets_lib
+from eqlandmarks.configs import signer as signer_config
 from eqlandmarks.datasets import signer
 from eqlandmarks.report import figures
 from eqlandmarks.training import objectives
