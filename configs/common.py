@@ -25,6 +25,11 @@ def get_config() -> ConfigDict:
   # What the convolutions compute in: float32 or bfloat16. Parameters, losses
   # and soft-argmax are float32 always.
   config.dtype = 'float32'
+  # Parts that each device takes its images of a step in, one after the other,
+  # and whether activations are computed again for the gradient: both trade time
+  # for memory (docs/performance.md). Negatives of a batch are those of a part.
+  config.accumulate = 1
+  config.remat = False
   # Workdir of another run whose stage 1 is used instead of training one's own.
   config.pretrained = ''
 

@@ -107,6 +107,7 @@ _RULES = {
     'num_landmarks': _integer(1),
     'batch_size': _integer(1),
     'dtype': _one_of('float32', 'bfloat16'),
+    'accumulate': _integer(1),
     'dataset': {
         'name': _one_of(*registry.NAMES),
         'memory_gib': _NOT_NEGATIVE,

@@ -142,7 +142,9 @@ def _run_stage(
       batch_size=config.batch_size,
       rates=rates,
   )
-  step = step_lib.make_step(objective, optimizer)
+  step = step_lib.make_step(
+      objective, optimizer, accumulate=config.accumulate
+  )
   end = loop.train(
       title,
       step=parallel.parallelize(step, devices),
@@ -217,9 +219,10 @@ def check_batch_size(config: Any) -> None:
   Raises:
     UserError: it cannot.
   """
-  count = jax.local_device_count()
+  count = jax.local_device_count() * config.accumulate
   if config.batch_size % count:
+    times = '' if config.accumulate == 1 else ' times config.accumulate'
     raise errors.UserError(
         f'config.batch_size is {config.batch_size}, expected a multiple of '
-        f'{count}, the number of devices.'
+        f'{count}, the number of devices{times}.'
     )
