@@ -1,0 +1,116 @@
+"""The benchmarks at a tiny size, as a user runs them."""
+
+import importlib.util
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+TINY = '--config=configs/signer.py:tiny'
+
+
+def _start(script, *arguments):
+  environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  environment.pop('XLA_FLAGS', None)  # its eight devices are not for scripts
+  return subprocess.run(
+      [sys.executable, f'benchmarks/{script}.py', *arguments],
+      cwd=ROOT, env=environment, capture_output=True, text=True,
+  )  # fmt: skip
+
+
+def _run(script, *arguments):
+  """What it prints above the last line, and that line's object."""
+  done = _start(script, *arguments, '--json')
+  assert done.returncode == 0, done.stderr
+  *lines, last = done.stdout.splitlines()
+  return '\n'.join(lines), json.loads(last)
+
+
+@pytest.mark.slow
+def test_step_in_parts_and_traced(tmp_path):
+  text, found = _run(
+      'step', TINY, '--repeats=2', f'--profile={tmp_path}', '--stage=stage1',
+      '--stage=stage2',
+  )  # fmt: skip
+  assert 'the operations that take longest' in text
+  assert list(tmp_path.rglob('*.trace.json.gz'))
+  assert found['peak_gflop_per_second'] > 0
+  for stage in ('stage1', 'stage2'):
+    parts = found[stage]['parts']
+    assert set(parts) == {
+        'augment', 'forward', 'backward', 'loss', 'update', 'whole',
+        'all but the nets',
+    }  # fmt: skip
+    for name in ('augment', 'forward', 'backward', 'loss', 'update'):
+      assert 0 < parts[name]['gflop'] < parts['whole']['gflop'], name
+    # The parts are all there is: the compiler counts nothing twice.
+    summed = sum(
+        parts[name]['gflop']
+        for name in ('augment', 'forward', 'backward', 'loss', 'update')
+    )
+    assert summed == pytest.approx(parts['whole']['gflop'], rel=0.1)
+
+
+@pytest.mark.slow
+def test_eight_devices_do_what_one_does():
+  text, found = _run('devices', TINY, '--counts=1,8')
+  assert text.count('to one device') == 3
+  assert len(found['cases']) == 3
+  for case, by_count in found['cases'].items():
+    one, eight = by_count['1'], by_count['8']
+    assert one['loss_difference'] == one['parameter_difference'] == 0
+    assert 0 < eight['points_used'] < 1, case  # some are masked
+    assert eight['gradient_difference'] < 1e-5, case
+
+
+@pytest.mark.slow
+def test_loss_memory():
+  text, found = _run(
+      'loss_memory', '--num_correspondences=2048', '--plain=256,512',
+      '--block_size=64', '--pairs=1',
+  )  # fmt: skip
+  assert '2,048' in text
+  assert found['num_correspondences'] == 2048
+  assert 0 < found['relative_error'] < 1e-5
+  assert found['time_ratio_to_plain'] > 0
+  # Of 64 MiB of similarities, which are never held.
+  assert 0 < found['peak_mib_above_inputs'] < 64
+  assert set(found['plain']) == {'256', '512'}
+
+
+_PEERS = all(importlib.util.find_spec(name) for name in ('torch', 'kornia'))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not _PEERS, reason='needs the extra torch')
+@pytest.mark.parametrize('negatives', ['batch', 'image'])
+def test_against_torch(negatives):
+  text, found = _run(
+      'against_torch', TINY, f'--config.pretrain.negatives={negatives}',
+      '--pairs=1', '--seconds=0.01',
+  )  # fmt: skip
+  assert 'stage1' in text
+  assert (found['size'], found['batch_size']) == (32, 8)
+  for name in ('stage1', 'stage2', 'features_gradient'):
+    assert found[f'ratio_{name}'] > 0
+
+
+@pytest.mark.skipif(_PEERS, reason='for where the extra torch is missing')
+def test_names_the_extra_that_is_missing():
+  done = _start('against_torch', TINY)
+  assert done.returncode == 2
+  assert done.stderr.startswith('error: found no ')
+  assert 'eqlandmarks[torch]' in done.stderr
+  assert done.stderr.count('\n') == 1
+
+
+def test_names_a_wrong_number_of_devices():
+  done = _start('step', TINY, '--devices=3')
+  assert done.returncode == 2
+  assert done.stderr.splitlines() == [
+      'error: --devices is 3, expected a divisor of the batch size, 8.'
+  ]
