@@ -1,7 +1,8 @@
 """Discovers landmarks: python main.py --config=configs/signer.py --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
-(one line on standard error says what), 130 interrupted.
+(one line on standard error says what), 1 another process of the run is gone,
+130 interrupted.
 """
 
 import os
@@ -15,6 +16,7 @@ from ml_collections import config_flags
 
 from eqlandmarks import errors
 from eqlandmarks import pipeline
+from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -22,6 +24,20 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 _MODE = flags.DEFINE_enum('mode', 'train', pipeline.MODES, 'What to do.')
+_DISTRIBUTED = flags.DEFINE_bool(
+    'distributed', False,
+    'Train with the processes that Slurm, Cloud TPU, Kubernetes or Open MPI '
+    'has started.',
+)  # fmt: skip
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator_address', None, 'Or with these: HOST:PORT of process 0,'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    'num_processes', None, 'how many there are,', lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    'process_id', None, 'and the number of this one, from 0.'
+)
 _VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
 
 
@@ -77,22 +93,28 @@ def main(_: Sequence[str]) -> None:
   try:
     config = _CONFIG.value
     stage = config.predict if _MODE.value == 'predict' else config
-    parallel.use_all_cores(stage.batch_size)
+    parallel.use_all_cores(stage.batch_size, _NUM_PROCESSES.value or 1)
+    parallel.keep_compiled()
+    hosts.join(
+        _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
+        _PROCESS_ID.value,
+    )  # fmt: skip
     pipeline.run(config, _WORKDIR.value, _MODE.value)
+    hosts.finish()
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:
       raise
     _fail(str(error))
   except KeyboardInterrupt:
     print('interrupted: the same command goes on from here', file=sys.stderr)
-    sys.exit(130)  # as shells count: 128 and the number of the signal
+    hosts.leave(130)  # as shells count: 128 and the number of the signal
 
 
 def _fail(said: str) -> None:
   """Says what is wrong in one line, and exits with 2."""
   line = ' '.join(said.split())
   print(f'error: {line}', file=sys.stderr, flush=True)
-  sys.exit(2)
+  hosts.leave(2)
 
 
 if __name__ == '__main__':

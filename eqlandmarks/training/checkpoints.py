@@ -8,6 +8,7 @@ setup.py bounds it to one. A stage's folder holds
     done.json        written last, when the stage is finished
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -73,9 +74,9 @@ class Checkpointer:
     The state is copied before the call returns.
     """
     self.wait()
-    with self._written():
+    with self._written(), _alone():
       self._folder.mkdir(parents=True, exist_ok=True)
-      response = self._orbax.save_async(number, state)
+      response = self._orbax.save_async(number, _own(state))
     self._saving = self._pool.submit(self._seal, response, number)
 
   def wait(self) -> None:
@@ -115,8 +116,10 @@ class Checkpointer:
     return state, 0
 
   @functools.cached_property
-  def _orbax(self) -> ocp.training.Checkpointer:
+  def _orbax(self) -> 'ocp.training.Checkpointer | _OneOfMany':
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
+    if jax.process_count() > 1:
+      return _OneOfMany(self._folder, self._keep)
     return ocp.training.Checkpointer(
         self._folder,
         preservation_policy=ocp.training.preservation_policies.LatestN(
@@ -131,7 +134,8 @@ class Checkpointer:
     if fault is not None:
       return None, fault
     try:
-      return ocp.load(self._folder / str(number), state), None
+      with _alone():
+        return ocp.load(self._folder / str(number), _own(state)), None
     # A checkpoint without a seal, or of another structure, can make Orbax
     # raise nearly anything.
     except Exception as error:
@@ -147,6 +151,34 @@ class Checkpointer:
         'expected a folder with room that can be written to; the same command '
         'goes on from the last checkpoint',
     )
+
+
+class _OneOfMany:
+  """Orbax's checkpointer for one of several processes, which it lacks.
+
+  It writes what `ocp.training.Checkpointer` does, by Orbax's own functions.
+
+  Args:
+    folder: of the checkpoints.
+    keep: how many of the newest stay.
+  """
+
+  def __init__(self, folder: pathlib.Path, keep: int):
+    self._folder, self._keep = folder, keep
+    for path in folder.iterdir():
+      if not path.name.isdecimal():  # of a process that was killed
+        shutil.rmtree(path, ignore_errors=True)
+
+  def save_async(self, number: int, state: Any) -> Any:
+    self._drop_old()
+    return ocp.save_async(self._folder / str(number), state)
+
+  def close(self) -> None:
+    self._drop_old()
+
+  def _drop_old(self) -> None:
+    for number in _numbers(self._folder)[:-self._keep]:
+      shutil.rmtree(self._folder / str(number))
 
 
 class StageFolder:
@@ -275,6 +307,29 @@ def parameter_digest(params: Any) -> str:
   return digest.hexdigest()
 
 
+def _alone() -> contextlib.AbstractContextManager[Any]:
+  """Keeps Orbax from waiting for other processes: the state is not shared out.
+
+  Each device of each process holds all of it, so that one process can save it,
+  at a time of its own, and any can read it.
+  """
+  if jax.process_count() == 1:
+    return contextlib.nullcontext()
+  me = jax.process_index()
+  return ocp.Context(
+      multiprocessing_options=ocp.options.MultiprocessingOptions(
+          primary_host=me,
+          active_processes={me},
+          barrier_sync_key_prefix=f'process_{me}',
+      )
+  )
+
+
+def _own(state: Any) -> Any:
+  """The state as Orbax takes it: of several processes' JAX, as numpy arrays."""
+  return state if jax.process_count() == 1 else jax.device_get(state)
+
+
 def _folder(stage: pathlib.Path) -> pathlib.Path:
   return (stage / 'checkpoints').absolute()
 
@@ -294,11 +349,12 @@ def _read_variables(
   try:
     path = folder / str(number)
     # As numpy: where the arrays lay when they were saved is no matter.
-    abstract = jax.tree.map(
-        lambda leaf: np.empty(leaf.shape, leaf.dtype),
-        ocp.metadata(path).metadata,
-    )
-    state = ocp.load(path, abstract)
+    with _alone():
+      abstract = jax.tree.map(
+          lambda leaf: np.empty(leaf.shape, leaf.dtype),
+          ocp.metadata(path).metadata,
+      )
+      state = ocp.load(path, abstract)
     trained = {
         net: step.join(params, (state['batch_stats'] or {}).get(net))
         for net, params in state['params'].items()
