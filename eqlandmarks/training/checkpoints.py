@@ -19,6 +19,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as orbax
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import disk
@@ -74,7 +75,7 @@ class Checkpointer:
     The state is copied before the call returns.
     """
     self.wait()
-    with self._written(), _alone():
+    with self._written():
       self._folder.mkdir(parents=True, exist_ok=True)
       response = self._orbax.save_async(number, _own(state))
     self._saving = self._pool.submit(self._seal, response, number)
@@ -154,31 +155,43 @@ class Checkpointer:
 
 
 class _OneOfMany:
-  """Orbax's checkpointer for one of several processes, which it lacks.
+  """The checkpointer of one process among several: Orbax's older interface.
 
-  It writes what `ocp.training.Checkpointer` does, by Orbax's own functions.
+  The v1 `Checkpointer` waits for all processes in every save. This one writes
+  the same files.
 
   Args:
-    folder: of the checkpoints.
+    folder: of the checkpoints, which is there.
     keep: how many of the newest stay.
   """
 
   def __init__(self, folder: pathlib.Path, keep: int):
-    self._folder, self._keep = folder, keep
-    for path in folder.iterdir():
-      if not path.name.isdecimal():  # of a process that was killed
-        shutil.rmtree(path, ignore_errors=True)
+    self._manager = orbax.CheckpointManager(
+        folder,
+        options=orbax.CheckpointManagerOptions(
+            max_to_keep=keep,
+            create=False,
+            cleanup_tmp_directories=True,
+            multiprocessing_options=orbax.options.MultiprocessingOptions(
+                **_only_this_process()
+            ),
+        ),
+    )
 
-  def save_async(self, number: int, state: Any) -> Any:
-    self._drop_old()
-    return ocp.save_async(self._folder / str(number), state)
+  def save_async(self, number: int, state: Any) -> '_OneOfMany':
+    """Like Orbax's; the result to wait for is this object's."""
+    self._manager.save(
+        number, args=orbax.args.Composite(state=orbax.args.StandardSave(state))
+    )
+    return self
+
+  def result(self) -> None:
+    """Waits for what is being saved."""
+    self._manager.wait_until_finished()
 
   def close(self) -> None:
-    self._drop_old()
-
-  def _drop_old(self) -> None:
-    for number in _numbers(self._folder)[:-self._keep]:
-      shutil.rmtree(self._folder / str(number))
+    """Ends the threads."""
+    self._manager.close()
 
 
 class StageFolder:
@@ -308,21 +321,28 @@ def parameter_digest(params: Any) -> str:
 
 
 def _alone() -> contextlib.AbstractContextManager[Any]:
-  """Keeps Orbax from waiting for other processes: the state is not shared out.
-
-  Each device of each process holds all of it, so that one process can save it,
-  at a time of its own, and any can read it.
-  """
+  """Keeps Orbax from waiting for other processes."""
   if jax.process_count() == 1:
     return contextlib.nullcontext()
-  me = jax.process_index()
   return ocp.Context(
       multiprocessing_options=ocp.options.MultiprocessingOptions(
-          primary_host=me,
-          active_processes={me},
-          barrier_sync_key_prefix=f'process_{me}',
+          **_only_this_process()
       )
   )
+
+
+def _only_this_process() -> dict[str, Any]:
+  """Options by which Orbax leaves the other processes out.
+
+  The state is not shared out: each device of each process holds all of it, so
+  that one process can save it, at a time of its own, and any can read it.
+  """
+  me = jax.process_index()
+  return {
+      'primary_host': me,
+      'active_processes': {me},
+      'barrier_sync_key_prefix': f'process_{me}',
+  }
 
 
 def _own(state: Any) -> Any:

@@ -79,8 +79,8 @@ class Watch:
     if not self._ending.acquire(blocking=False):
       return
     print(
-        f'{self._line_end}error: {gone} is gone, so this one stops; the same command for '
-        'all processes goes on from the last checkpoint',
+        f'{self._line_end}error: {gone} is gone, so this one stops; the same '
+        'command for all processes goes on from the last checkpoint',
         file=sys.stderr,
         flush=True,
     )
