@@ -138,7 +138,7 @@ def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
         sign in said for sign in _OUT_OF_MEMORY
     ):
       raise
-    asked = re.search(r'allocat\w+ (\d[\d.]*\s?[KMGT]?i?B?)', said)
+    asked = re.search(r'allocat\w+ (\d[\d.]*\s?([KMGT]i?B|bytes))', said)
     much = f' (asked for {asked.group(1)})' if asked else ''
     raise errors.UserError(
         f'{title}: out of memory{much}; expected less work at once: lower '
