@@ -13,12 +13,14 @@ from ml_collections import config_flags
 from eqlandmarks import configs
 from eqlandmarks import errors
 from eqlandmarks import pipeline
+from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
 
 _USAGE = """Discovers landmarks: {program} --config=signer --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
-(one line on standard error says what), 130 interrupted.
+(one line on standard error says what), 1 another process of the run is gone,
+130 interrupted.
 
 Configs: {names}.
 """
@@ -31,6 +33,20 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 _MODE = flags.DEFINE_enum('mode', 'train', pipeline.MODES, 'What to do.')
+_DISTRIBUTED = flags.DEFINE_bool(
+    'distributed', False,
+    'Train with the processes that Slurm, Cloud TPU, Kubernetes or Open MPI '
+    'has started.',
+)  # fmt: skip
+_COORDINATOR = flags.DEFINE_string(
+    'coordinator_address', None, 'Or with these: HOST:PORT of process 0,'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+    'num_processes', None, 'how many there are,', lower_bound=1
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    'process_id', None, 'and the number of this one, from 0.'
+)
 _VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
 
 
@@ -115,22 +131,31 @@ def main(_: Sequence[str]) -> None:
     config = _CONFIG.value
     if _MODE.value != 'export':  # which needs one device
       stage = config.predict if _MODE.value == 'predict' else config
-      parallel.use_all_cores(stage.batch_size)
+      parts = 1 if stage is not config else max(config.accumulate, 1)
+      parallel.use_all_cores(
+          stage.batch_size, (_NUM_PROCESSES.value or 1) * parts
+      )
+    parallel.keep_compiled()
+    hosts.join(
+        _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
+        _PROCESS_ID.value,
+    )  # fmt: skip
     pipeline.run(config, _WORKDIR.value, _MODE.value)
+    hosts.finish()
   except (errors.UserError, OSError) as error:
     if _VERBOSE.value:
       raise
     _fail(str(error))
   except KeyboardInterrupt:
     print('interrupted: the same command goes on from here', file=sys.stderr)
-    sys.exit(130)  # as shells count: 128 and the number of the signal
+    hosts.leave(130)  # as shells count: 128 and the number of the signal
 
 
 def _fail(said: str) -> None:
   """Says what is wrong in one line, and exits with 2."""
   line = ' '.join(said.split())
   print(f'error: {line}', file=sys.stderr, flush=True)
-  sys.exit(2)
+  hosts.leave(2)
 
 
 def run() -> None:
@@ -149,5 +174,9 @@ def _describe_usage(started: str) -> None:
   sys.modules['__main__'].__doc__ = _USAGE.format(
       program=program, names=', '.join(_config_names())
   )
-  for name in ('config', 'workdir', 'mode', 'verbose'):
+  own = (
+      'config', 'workdir', 'mode', 'distributed', 'coordinator_address',
+      'num_processes', 'process_id', 'verbose',
+  )  # fmt: skip
+  for name in own:
     flags.FLAGS.register_key_flag_for_module(started, flags.FLAGS[name])

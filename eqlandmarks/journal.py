@@ -29,13 +29,24 @@ class _File(logging.FileHandler):
 
 def say(line: str) -> None:
   """Tells the user what is being done, apart from the results."""
-  print(line, file=sys.stderr, flush=True)
+  if not _LOGGER.disabled:
+    print(line, file=sys.stderr, flush=True)
   note(line)
 
 
 def note(line: str) -> None:
   """Puts a line into the log alone."""
   _LOGGER.info('%s', ' '.join(line.split()))
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+  """Says and writes nothing: another process of the run does."""
+  _LOGGER.disabled = True
+  try:
+    yield
+  finally:
+    _LOGGER.disabled = False
 
 
 @contextlib.contextmanager

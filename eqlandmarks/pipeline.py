@@ -5,6 +5,7 @@ import io
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -12,6 +13,7 @@ from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import disk
 from eqlandmarks import errors
+from eqlandmarks import journal
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -22,14 +24,17 @@ from eqlandmarks.datasets import unpacked
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
+from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
-from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
     'report', 'prepare', 'predict', 'export',
 )
+
+# Those that several processes can share.
+_TRAINING = ('train', 'pretrain', 'discover', 'end_to_end', 'ablation')
 
 
 def run(config: Any, workdir: str, mode: str) -> None:
@@ -46,6 +51,7 @@ def run(config: Any, workdir: str, mode: str) -> None:
   """
   folder = Workdir(workdir)
   config_checks.check(config)
+  _check_processes(mode)
   folder.check(config)
   # These write elsewhere, and may do so at any time.
   if mode == 'predict':
@@ -53,6 +59,10 @@ def run(config: Any, workdir: str, mode: str) -> None:
     return
   if mode == 'export':
     export_mode.export(config, folder)
+    return
+  if not hosts.is_first():
+    with journal.silent():
+      _train(_open_prepared(config, folder, mode), mode)
     return
   with folder.locked(f'--mode={mode}'):
     this = _open(config, folder, mode)
@@ -63,8 +73,8 @@ def run(config: Any, workdir: str, mode: str) -> None:
       _work(this, mode)
 
 
-def _work(this: runs.Run, mode: str) -> None:
-  """Trains, measures and reports what a mode says."""
+def _train(this: runs.Run, mode: str) -> None:
+  """Trains what a mode says; the part that all processes of a run have."""
   config = this.config
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
   if mode in ('train', 'pretrain'):
@@ -73,15 +83,20 @@ def _work(this: runs.Run, mode: str) -> None:
     this.train_landmarks(method, method, config.discover.num_epochs)
   if mode == 'end_to_end':
     this.train_landmarks(mode, mode, config.end_to_end.num_epochs)
+  if mode == 'ablation':
+    with parallel.compile_once():
+      ablation.train(this)
+
+
+def _work(this: runs.Run, mode: str) -> None:
+  """Trains, measures and reports what a mode says."""
+  _train(this, mode)
   if mode == 'pretrain':
     return
   done = this.workdir.finished(runs.METHODS)
   for name in done:
-    if mode == 'evaluate' or not this.workdir.is_evaluated(name, config):
+    if mode == 'evaluate' or not this.workdir.is_evaluated(name, this.config):
       this.evaluate(name, name)
-  if mode == 'ablation':
-    with parallel.compile_once():
-      ablation.train(this)
   ablation.measure(this)
   sources = [this.workdir.records(name) for name in done]
   sources.append(ablation.results(this.workdir))
@@ -103,7 +118,7 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
     workdir.check_finished(runs.METHODS)
   if config.pretrained or mode == 'discover':
     runs.load_features(config, workdir)
-  stages.check_batch_size(config)
+  hosts.check_devices(config.batch_size, config.accumulate)
   builder = _make_builder(config, workdir, mode)
   this = runs.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)
@@ -111,9 +126,54 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   # One looks at the data in order to change the config yet.
   if mode != 'prepare':
     workdir.claim(config)
+  _say_notes(this)
+  hosts.wait()  # see `_open_prepared`
+  return this
+
+
+def _say_notes(this: runs.Run) -> None:
+  """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
     runs.say(f'  {note}')
-  return this
+  platform = parallel.local_devices()[0].platform
+  if this.config.dtype == 'bfloat16' and platform == 'cpu':
+    runs.say(
+        'note: config.dtype is bfloat16, which a CPU only imitates: expect '
+        'slower steps than with float32'
+    )
+
+
+def _check_processes(mode: str) -> None:
+  """Sees that a mode has work for more than one process.
+
+  Raises:
+    UserError: there are more, and it has none.
+  """
+  if jax.process_count() > 1 and mode not in _TRAINING:
+    raise errors.UserError(
+        f'--mode={mode} is the work of one process, found '
+        f'{jax.process_count()}; expected one of {", ".join(_TRAINING)}, or '
+        'no flags of several processes.'
+    )
+
+
+def _open_prepared(config: Any, workdir: Workdir, mode: str) -> runs.Run:
+  """What `_open` gives, for a process that is not the one that prepares.
+
+  Raises:
+    UserError: it does not find what the first process has prepared.
+  """
+  hosts.check_devices(config.batch_size, config.accumulate)
+  hosts.wait()
+  builder = _make_builder(config, workdir, mode)
+  place = pathlib.Path(builder.data_dir)
+  if not unpacked.is_there(builder):
+    raise errors.UserError(
+        f'{place}: process {jax.process_index()} finds no prepared dataset '
+        'there, expected the one that process 0 has prepared: --workdir and '
+        'config.dataset.cache must be on a file system that all share.'
+    )
+  return runs.Run(config, workdir, builder, loader.describe(builder))
 
 
 def _make_builder(

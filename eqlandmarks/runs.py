@@ -18,6 +18,7 @@ from eqlandmarks.datasets import loader
 from eqlandmarks.journal import note
 from eqlandmarks.journal import say
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import hosts
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
@@ -57,8 +58,7 @@ class Run:
       say(f'stage 1 is taken from {self.config.pretrained}')
       return
     folder = self.workdir.stage(PRETRAIN)
-    folder.reopen_if_damaged()
-    if folder.is_done:
+    if _is_done(folder):
       say('stage 1 (pretrain) is done already')
       self._record(PRETRAIN, folder)
       return
@@ -87,12 +87,11 @@ class Run:
         training is the same as one without a break.
     """
     folder = self.workdir.stage(name)
-    folder.reopen_if_damaged()
-    if folder.is_done:
+    if _is_done(folder):
       say(f'{name} is done already')
       self._record(name, folder)
       return
-    if after is not None:
+    if after is not None and hosts.is_first():
       folder.start_from(after)
     features = None
     if method != 'end_to_end':
@@ -111,6 +110,8 @@ class Run:
 
   def _record(self, name: str, folder: checkpoints.StageFolder) -> None:
     """Puts a finished stage into run.json and the log, unless it is there."""
+    if not hosts.is_first():
+      return
     summary = folder.summary()
     if not self.workdir.record_stage(name, self.config):
       return
@@ -152,6 +153,13 @@ class Run:
         self.description.stage_split,
         memory_gib=self.config.dataset.memory_gib,
     )
+
+
+def _is_done(folder: checkpoints.StageFolder) -> bool:
+  """Whether a stage is finished and sound, as the first process finds it."""
+  if hosts.is_first():
+    folder.reopen_if_damaged()
+  return hosts.agreed(folder.is_done)
 
 
 def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:

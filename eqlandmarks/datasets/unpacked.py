@@ -112,6 +112,11 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
     raise
 
 
+def is_there(builder: tfds.core.DatasetBuilder) -> bool:
+  """Whether `unpack` has been done, by whatever process."""
+  return (pathlib.Path(builder.data_dir) / _FOLDER).exists()
+
+
 def open_table(builder: tfds.core.DatasetBuilder, split: str) -> Table:
   """All but the pixels of a split, such as 'train+unlabelled', by id."""
   tables = _tables(builder, split)

@@ -8,6 +8,7 @@ setup.py bounds it to one. A stage's folder holds
     done.json        written last, when the stage is finished
 """
 
+import contextlib
 import errno
 import functools
 import hashlib
@@ -20,6 +21,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as orbax
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import disk
@@ -94,7 +96,7 @@ class Checkpointer:
     with self._written():
       self._folder.mkdir(parents=True, exist_ok=True)
       _check_room(self._folder, state)
-      response = self._orbax.save_async(number, state)
+      response = self._orbax.save_async(number, _own(state))
     self._saving = self._pool.submit(self._seal, response, number)
 
   def wait(self) -> None:
@@ -134,8 +136,10 @@ class Checkpointer:
     return state, 0
 
   @functools.cached_property
-  def _orbax(self) -> ocp.training.Checkpointer:
+  def _orbax(self) -> 'ocp.training.Checkpointer | _OneOfMany':
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
+    if jax.process_count() > 1:
+      return _OneOfMany(self._folder, self._keep)
     return ocp.training.Checkpointer(
         self._folder,
         preservation_policy=ocp.training.preservation_policies.LatestN(
@@ -150,7 +154,8 @@ class Checkpointer:
     if fault is not None:
       return None, fault
     try:
-      return ocp.load(self._folder / str(number), state), None
+      with _alone():
+        return ocp.load(self._folder / str(number), _own(state)), None
     # A checkpoint without a seal, or of another structure, can make Orbax
     # raise nearly anything.
     except Exception as error:
@@ -166,6 +171,46 @@ class Checkpointer:
         'expected a folder with room that can be written to; the same command '
         'goes on from the last checkpoint',
     )
+
+
+class _OneOfMany:
+  """The checkpointer of one process among several: Orbax's older interface.
+
+  The v1 `Checkpointer` waits for all processes in every save. This one writes
+  the same files.
+
+  Args:
+    folder: of the checkpoints, which is there.
+    keep: how many of the newest stay.
+  """
+
+  def __init__(self, folder: pathlib.Path, keep: int):
+    self._manager = orbax.CheckpointManager(
+        folder,
+        options=orbax.CheckpointManagerOptions(
+            max_to_keep=keep,
+            create=False,
+            cleanup_tmp_directories=True,
+            multiprocessing_options=orbax.options.MultiprocessingOptions(
+                **_only_this_process()
+            ),
+        ),
+    )
+
+  def save_async(self, number: int, state: Any) -> '_OneOfMany':
+    """Like Orbax's; the result to wait for is this object's."""
+    self._manager.save(
+        number, args=orbax.args.Composite(state=orbax.args.StandardSave(state))
+    )
+    return self
+
+  def result(self) -> None:
+    """Waits for what is being saved."""
+    self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Ends the threads."""
+    self._manager.close()
 
 
 class StageFolder:
@@ -294,6 +339,36 @@ def parameter_digest(params: Any) -> str:
   return digest.hexdigest()
 
 
+def _alone() -> contextlib.AbstractContextManager[Any]:
+  """Keeps Orbax from waiting for other processes."""
+  if jax.process_count() == 1:
+    return contextlib.nullcontext()
+  return ocp.Context(
+      multiprocessing_options=ocp.options.MultiprocessingOptions(
+          **_only_this_process()
+      )
+  )
+
+
+def _only_this_process() -> dict[str, Any]:
+  """Options by which Orbax leaves the other processes out.
+
+  The state is not shared out: each device of each process holds all of it, so
+  that one process can save it, at a time of its own, and any can read it.
+  """
+  me = jax.process_index()
+  return {
+      'primary_host': me,
+      'active_processes': {me},
+      'barrier_sync_key_prefix': f'process_{me}',
+  }
+
+
+def _own(state: Any) -> Any:
+  """The state as Orbax takes it: of several processes' JAX, as numpy arrays."""
+  return state if jax.process_count() == 1 else jax.device_get(state)
+
+
 def _folder(stage: pathlib.Path) -> pathlib.Path:
   return (stage / 'checkpoints').absolute()
 
@@ -324,11 +399,12 @@ def _read_variables(
   try:
     path = folder / str(number)
     # As numpy: where the arrays lay when they were saved is no matter.
-    abstract = jax.tree.map(
-        lambda leaf: np.empty(leaf.shape, leaf.dtype),
-        ocp.metadata(path).metadata,
-    )
-    state = ocp.load(path, abstract)
+    with _alone():
+      abstract = jax.tree.map(
+          lambda leaf: np.empty(leaf.shape, leaf.dtype),
+          ocp.metadata(path).metadata,
+      )
+      state = ocp.load(path, abstract)
     trained = {
         net: step.join(params, (state['batch_stats'] or {}).get(net))
         for net, params in state['params'].items()

@@ -96,13 +96,16 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
   return rows
 
 
-def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
+def progress_bar(
+    title: str, *, total: int, start: int, shown: bool = True
+) -> tqdm.tqdm:
   """A bar in images, with rate and time left.
 
   Args:
     title: what is being done.
     total: images of the whole stage.
     start: images already done before a resume.
+    shown: whether there is to be anything to see.
   """
   return tqdm.tqdm(
       desc=title,
@@ -112,4 +115,5 @@ def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
       # A log file wants a line now and then, not an animation.
       mininterval=0.5 if sys.stderr.isatty() else 15.0,
       dynamic_ncols=True,
+      disable=not shown,
   )
