@@ -126,10 +126,10 @@ def test_two_processes_with_two_devices_are_one_with_four(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', [1, 0])
 def test_a_killed_process_ends_the_other_and_the_run_goes_on(tmp_path, victim):
-  long = (
-      '--config.pretrain.num_epochs=40', '--config.checkpoint.every_seconds=0',
-  )  # fmt: skip
-  processes = _start_two(tmp_path / 'cut', *long)
+  long = '--config.pretrain.num_epochs=8'
+  processes = _start_two(
+      tmp_path / 'cut', long, '--config.checkpoint.every_seconds=0'
+  )
   saved = tmp_path / 'cut/pretrain/checkpoints/20/seal.json'
   for _ in range(600):
     if saved.exists() or processes[0].poll() is not None:
@@ -147,8 +147,8 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on(tmp_path, victim):
     assert said.count('error: ') == 1, said
     assert said.strip().splitlines()[-1].startswith('error: process 1 of 2')
   assert not (tmp_path / 'cut/pretrain/done.json').exists()
-  _end_well(_start_two(tmp_path / 'cut', *long))
-  _end_well(_start_two(tmp_path / 'whole', *long))
+  _end_well(_start_two(tmp_path / 'cut', long))
+  _end_well(_start_two(tmp_path / 'whole', long))
   assert _digest(tmp_path / 'cut') == _digest(tmp_path / 'whole')
   cut, whole = (
       (tmp_path / name / 'pretrain/metrics.csv').read_bytes()
