@@ -127,7 +127,11 @@ def _compare(
 ) -> dict[str, float]:
   """Differences from one device, and how much longer a step takes."""
   this, that = (
-      {k.split('/')[1]: v for k, v in arrays.items() if k.startswith(case + '/')}
+      {
+          name.removeprefix(f'{case}/'): value
+          for name, value in arrays.items()
+          if name.startswith(f'{case}/')
+      }
       for arrays in (found, one)
   )
   losses = np.abs(this['losses'] - that['losses']) / np.abs(that['losses'])
