@@ -18,13 +18,40 @@ setuptools.setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
-    packages=setuptools.find_packages(include=['eqlandmarks*', 'configs']),
-    package_data={'eqlandmarks.report': ['template/*']},
+    author='The eqlandmarks authors',
+    keywords=[
+        'landmarks', 'keypoints', 'unsupervised', 'equivariance', 'jax', 'flax'
+    ],
+    project_urls={'Paper': 'https://arxiv.org/abs/2104.02925'},
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Environment :: Console',
+        'Intended Audience :: Science/Research',
+        'Operating System :: MacOS',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
+    # eqlandmarks/configs is a link to configs/: the wheel carries them as a
+    # part of the package, and no `configs` of everybody's.
+    packages=setuptools.find_packages(include=['eqlandmarks*']),
+    package_data={
+        'eqlandmarks': ['py.typed'],
+        'eqlandmarks.report': ['template/*'],
+    },
+    entry_points={'console_scripts': ['eqlandmarks = eqlandmarks.cli:run']},
     python_requires='>=3.11,<3.14',
     install_requires=[
         'absl-py>=2.1',
         'array_record>=0.8',
         'dm_pix>=0.4.3,<0.5',
+        # jax.export needs it without declaring it.
+        'flatbuffers>=24,<26',
         'flax>=0.12,<0.13',
         'grain>=0.2.16,<0.3',
         # tensorflow-datasets imports it without declaring it.
@@ -40,20 +67,24 @@ setuptools.setup(
         'orbax-checkpoint>=0.12,<0.13',
         'pillow>=11,<14',
         'plotly>=6,<8',
+        'safetensors>=0.5,<1',
         'scikit-learn>=1.5,<2',
         'scipy>=1.11,<2',
         'tabulate>=0.9,<1',
         'tensorflow-datasets>=4.9.9,<5',
+        'tensorstore>=0.1.75,<0.2',
         'tqdm>=4.66,<5',
     ],
     extras_require={
-        'labels': ['pandas>=2.2,<4', 'tables>=3.10,<4'],
+        'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.6,<10'],
+        'labels': ['h5py>=3.11,<4', 'pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
         'torch': ['kornia>=0.8,<0.10', 'torch>=2.6,<3'],
         'video': ['av>=18,<19'],
         'test': [
             'av>=18,<19',
+            'h5py>=3.11,<4',
             'hypothesis>=6,<7',
             'nbclient>=0.10,<1',
             'nbformat>=5.10,<6',

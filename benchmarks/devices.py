@@ -128,9 +128,9 @@ def _compare(
   """Differences from one device, and how much longer a step takes."""
   this, that = (
       {
-          name.removeprefix(f'{case}/'): value
-          for name, value in arrays.items()
-          if name.startswith(f'{case}/')
+          key.split('/')[1]: value
+          for key, value in arrays.items()
+          if key.startswith(f'{case}/')
       }
       for arrays in (found, one)
   )

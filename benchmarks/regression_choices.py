@@ -12,6 +12,7 @@ and standard deviation over draws of the fitted images.
 import itertools
 import json
 import pathlib
+import sys
 
 import numpy as np
 import tabulate
@@ -52,9 +53,16 @@ def main(_: list[str]) -> None:
   """Prints the table."""
   workdir = pathlib.Path(_WORKDIR.value)
   config = json.loads((workdir / 'config.json').read_text())
-  with np.load(workdir / _METHOD.value / 'outcome.npz') as stored:
+  path = workdir / _METHOD.value / 'outcome.npz'
+  with np.load(path, allow_pickle=False) as stored:
     arrays = dict(stored)
   numbers = [int(n) for n in _SAMPLES.value]
+  most = len(arrays['fit_points'])
+  if max(numbers) > most:
+    sys.exit(
+        f'error: --samples: found {max(numbers)}, expected at most {most}, the '
+        'annotated images of the run'
+    )
   rows = []
   for alpha, unit, intercept, origin in itertools.product(
       map(float, _ALPHAS.value), regression.UNITS, (False, True),

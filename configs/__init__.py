@@ -1,1 +1,4 @@
-"""One file per experiment; common.py holds every field."""
+"""One file per experiment; common.py holds every field.
+
+Installed as `eqlandmarks.configs`.
+"""

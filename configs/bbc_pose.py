@@ -17,7 +17,7 @@ frames (docs/benchmarks.md).
 
 from ml_collections import ConfigDict
 
-from configs import common
+from eqlandmarks.configs import common
 
 
 def get_config() -> ConfigDict:

@@ -18,7 +18,7 @@ than a day (docs/benchmarks.md).
 
 from ml_collections import ConfigDict
 
-from configs import common
+from eqlandmarks.configs import common
 
 
 def get_config(variant: str = '') -> ConfigDict:

@@ -17,7 +17,7 @@ Estimated, not measured: one H100, an hour or two for each stage
 
 from ml_collections import ConfigDict
 
-from configs import common
+from eqlandmarks.configs import common
 
 _LANDMARKS = {'': 50, 'k30': 30, 'k10': 10}
 

@@ -25,6 +25,11 @@ def get_config() -> ConfigDict:
   # What the convolutions compute in: float32 or bfloat16. Parameters, losses
   # and soft-argmax are float32 always.
   config.dtype = 'float32'
+  # Parts that each device takes its images of a step in, one after the other,
+  # and whether activations are computed again for the gradient: both trade time
+  # for memory (docs/performance.md). Negatives of a batch are those of a part.
+  config.accumulate = 1
+  config.remat = False
   # Workdir of another run whose stage 1 is used instead of training one's own.
   config.pretrained = ''
 
@@ -39,6 +44,7 @@ def get_config() -> ConfigDict:
   config.evaluation = _evaluation()
   config.ablation = _ablation()
   config.predict = _predict()
+  config.export = _export()
   # How often the state of a running stage is saved, so that it can go on.
   config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
   return config
@@ -153,10 +159,15 @@ def _warp(**strengths: float) -> ConfigDict:
 def _appearance(**strengths: float) -> ConfigDict:
   """Strengths of eqlandmarks.appearance.random_appearance. Open."""
   appearance = ConfigDict()
+  # Largest shift of all values, which lie in [0, 1], of both signs.
   appearance.brightness = 0.0
+  # The factor about the image's mean lies in 1 -+ this.
   appearance.contrast = 0.0
+  # The factor of the saturation lies in 1 -+ this.
   appearance.saturation = 0.0
+  # Largest turn of the hue, as a share of the colour circle.
   appearance.hue = 0.0
+  # Largest standard deviation of the noise; each image draws its own.
   appearance.noise = 0.0
   appearance.update(strengths)
   return appearance
@@ -165,6 +176,7 @@ def _appearance(**strengths: float) -> ConfigDict:
 def _pretrain() -> ConfigDict:
   """Stage 1: F alone, by the contrastive loss."""
   stage = ConfigDict()
+  # Passes over the training images.
   stage.num_epochs = 20
   _optimizer(stage)
   # Points per image whose features are compared. Open.
@@ -188,6 +200,7 @@ def _pretrain() -> ConfigDict:
 def _discover() -> ConfigDict:
   """Stage 2: T on F's features, by equivariance, diversity and variance."""
   stage = ConfigDict()
+  # Passes over the training images.
   stage.num_epochs = 20
   # Let F go on learning from stage 1's weights, instead of freezing it.
   stage.train_features = False
@@ -211,6 +224,7 @@ def _discover() -> ConfigDict:
 def _regression() -> ConfigDict:
   """Ridge regression from landmarks to annotations."""
   regression = ConfigDict()
+  # Strength of the ridge.
   regression.alpha = 0.1
   # Without an intercept, the result depends on the origin of the coordinates:
   # corner (top left) or centre of the image.
@@ -284,6 +298,16 @@ def _predict() -> ConfigDict:
   # How many images, of those that it is least sure of, are listed.
   predict.uncertain = 10
   return predict
+
+
+def _export() -> ConfigDict:
+  """--mode=export: the model as files for other programs, docs/export.md."""
+  export = ConfigDict()
+  # Where the files go; '' is WORKDIR/export.
+  export.output = ''
+  # Whose model, as predict.method.
+  export.method = ''
+  return export
 
 
 def small(config: ConfigDict) -> None:

@@ -10,7 +10,7 @@ With labels, add --config.dataset.labels=TABLE.csv, any other label file, or
 
 from ml_collections import ConfigDict
 
-from configs import common
+from eqlandmarks.configs import common
 
 
 def get_config(variant: str = '') -> ConfigDict:

@@ -8,7 +8,7 @@ works; `signer.py:paper`, the paper's settings at 128 x 128, for a GPU.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from eqlandmarks.configs import common
 
 
 def get_config(variant: str = '') -> ConfigDict:

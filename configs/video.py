@@ -10,7 +10,7 @@ that of configs/folder.py. Variant: `video.py:paper`, the paper's settings at
 
 from ml_collections import ConfigDict
 
-from configs import folder
+from eqlandmarks.configs import folder
 
 
 def get_config(variant: str = '') -> ConfigDict:

@@ -23,6 +23,7 @@ from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import hosts
 from eqlandmarks.workdir import Workdir
 
 BUDGETS = ('paper', 'steps', 'time')
@@ -63,15 +64,19 @@ def train(base: runs.Run) -> None:
   for this in _seeds(base):
     runs.say(f'seed {this.config.seed}')
     this.workdir.check(this.config)
-    this.workdir.claim(this.config)
+    if hosts.is_first():
+      this.workdir.claim(this.config)
     this.pretrain(stage_one)
     this.train_landmarks('two_stage', 'two_stage', stage_two)
-    plan = base.workdir.read(_PLAN)
-    if plan is None:
+    if hosts.agreed(base.workdir.read(_PLAN) is None):
       plan = _make_plan(this, stage_one, stage_two)
-      base.workdir.write(_PLAN, plan)
-    _train_rows(this, _rows(plan))
-    _measure(this, _rows(plan))
+      if hosts.is_first():
+        base.workdir.write(_PLAN, plan)
+      hosts.wait()
+    planned = rows(base.workdir)
+    _train_rows(this, planned)
+    if hosts.is_first():
+      _measure(this, planned)
 
 
 def measure(base: runs.Run) -> None:
@@ -163,6 +168,7 @@ def _make_plan(
   for method in ('unfrozen', 'end_to_end'):
     probe = _probe(method)
     this.train_landmarks(probe.stage, method, probe.epochs)
+    hosts.wait()  # the first process has written what is read now
     seconds[method] = _seconds(this, probe.stage)
   if None in seconds.values():
     runs.say('too few steps to time; the time budget counts steps instead')

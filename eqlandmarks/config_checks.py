@@ -107,6 +107,7 @@ _RULES = {
     'num_landmarks': _integer(1),
     'batch_size': _integer(1),
     'dtype': _one_of('float32', 'bfloat16'),
+    'accumulate': _integer(1),
     'dataset': {
         'name': _one_of(*registry.NAMES),
         'memory_gib': _NOT_NEGATIVE,
@@ -172,6 +173,7 @@ _RULES = {
         'trail': _integer(0),
         'uncertain': _integer(0),
     },
+    'export': {'method': _METHOD},
     'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
 }
 

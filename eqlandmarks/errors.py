@@ -7,3 +7,7 @@ class UserError(ValueError):
   The message is one line: which file, field or flag, what was found, and what
   was expected. `main.py` prints it without a traceback and exits with 2.
   """
+
+  def _render_traceback_(self) -> list[str]:
+    """What a notebook shows in the place of a traceback."""
+    return [f'error: {self}']

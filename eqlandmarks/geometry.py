@@ -68,12 +68,17 @@ def sample(
     `[..., C]`, in the image's dtype.
 
   Raises:
-    ValueError: the image is not `[H, W, C]`, or the border is unknown.
+    ValueError: the image is not `[H, W, C]` or not floating point, or the
+      border is unknown.
   """
   if image.ndim != 3 or points.shape[-1:] != (2,):
     raise ValueError(
         'sample needs an image [H, W, C] and points [..., 2], got shapes '
         f'{image.shape} and {points.shape}.'
+    )
+  if not jnp.issubdtype(image.dtype, jnp.floating):
+    raise ValueError(
+        f'sample needs an image of floating-point values, got {image.dtype}.'
     )
   if border not in BORDERS:
     raise ValueError(f'border is {border!r}, expected one of {BORDERS}.')

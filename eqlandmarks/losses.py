@@ -55,8 +55,9 @@ def contrastive(
     pair is valid.
 
   Raises:
-    ValueError: shapes that do not match, or a negative block size.
+    ValueError: shapes or dtypes that do not match, or a negative block size.
   """
+  _check_floats(features=features, warped_features=warped_features)
   if features.ndim != 2 or features.shape != warped_features.shape:
     raise ValueError(
         'contrastive needs two arrays [N, D] of one shape, got '
@@ -65,8 +66,7 @@ def contrastive(
   count = features.shape[0]
   if valid is None:
     valid = jnp.ones(count, bool)
-  if valid.shape != (count,):
-    raise ValueError(f'valid must have shape {(count,)}, got {valid.shape}.')
+  _check_mask(valid, (count,))
   if block_size is not None and block_size < 0:
     raise ValueError(f'block_size must be 0 or more, got {block_size}.')
   anchors = _unit(jnp.stack([features, warped_features]))  # [2, N, D]
@@ -132,11 +132,13 @@ def equivariance(
     pixels; 0 where none is valid.
 
   Raises:
-    ValueError: shapes that do not match.
+    ValueError: shapes or dtypes that do not match.
   """
+  _check_floats(points_of_warped=points_of_warped, warped_points=warped_points)
   if (
       points_of_warped.shape != warped_points.shape
       or points_of_warped.shape[-1:] != (2,)
+      or points_of_warped.ndim < 2
   ):
     raise ValueError(
         'equivariance needs two arrays [..., K, 2] of one shape, got '
@@ -145,6 +147,7 @@ def equivariance(
   difference = (points_of_warped - warped_points).astype(jnp.float32)
   if valid is None:
     return jnp.mean(jnp.sum(difference**2, axis=-1), axis=-1)
+  _check_mask(valid, warped_points.shape[:-1])
   # Masked before squaring: an invalid point may be huge or not a number.
   difference = jnp.where(valid[..., None], difference, 0.0)
   total = jnp.sum(difference**2, axis=(-2, -1))
@@ -167,8 +170,10 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     `[...]`.
 
   Raises:
-    ValueError: fewer than three axes, or a patch below one pixel.
+    ValueError: fewer than three axes, another dtype, or a patch below one
+      pixel.
   """
+  _check_floats(probabilities=probabilities)
   if probabilities.ndim < 3:
     raise ValueError(
         f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
@@ -188,8 +193,30 @@ def variance(spreads: jax.Array) -> jax.Array:
 
   Returns:
     `[...]`, in squared pixels.
+
+  Raises:
+    ValueError: no axis, or no floating-point array.
   """
+  _check_floats(spreads=spreads)
+  if not spreads.ndim:
+    raise ValueError('spreads must be [..., K], got shape ().')
   return jnp.mean(spreads.astype(jnp.float32), axis=-1)
+
+
+def _check_floats(**arrays: jax.Array) -> None:
+  """Integers would pass, and lose what a temperature or a gradient needs."""
+  for name, array in arrays.items():
+    dtype = getattr(array, 'dtype', type(array).__name__)
+    if not (hasattr(array, 'dtype') and jnp.issubdtype(dtype, jnp.floating)):
+      raise ValueError(f'{name} must be a floating-point array, got {dtype}.')
+
+
+def _check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
+  dtype = getattr(valid, 'dtype', type(valid).__name__)
+  if dtype != 'bool':
+    raise ValueError(f'valid must be a boolean array, got {dtype}.')
+  if valid.shape != shape:
+    raise ValueError(f'valid must have shape {shape}, got {valid.shape}.')
 
 
 def _unit(vectors: jax.Array) -> jax.Array:

@@ -47,7 +47,8 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
   """Builds the nets of a config.
 
   Args:
-    config: fields `image_size`, `num_landmarks`, `dtype` and `model`.
+    config: fields `image_size`, `num_landmarks`, `dtype`, `remat` and
+      `model`.
     axis_name: mapped axis for batch statistics while training.
   """
   model = config.model
@@ -55,6 +56,7 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
       'norm': model.norm,
       'dtype': jnp.dtype(config.dtype),
       'axis_name': axis_name,
+      'remat': config.remat,
   }
   return Nets(
       features=models.Hourglass(

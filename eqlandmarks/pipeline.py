@@ -2,15 +2,18 @@
 
 import contextlib
 import io
-import shutil
+import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
+from eqlandmarks import disk
 from eqlandmarks import errors
+from eqlandmarks import journal
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -18,16 +21,20 @@ from eqlandmarks import scoring
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
+from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
-from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
-    'report', 'prepare', 'predict',
+    'report', 'prepare', 'predict', 'export',
 )
+
+# Those that several processes can share.
+_TRAINING = ('train', 'pretrain', 'discover', 'end_to_end', 'ablation')
 
 
 def run(config: Any, workdir: str, mode: str) -> None:
@@ -42,13 +49,33 @@ def run(config: Any, workdir: str, mode: str) -> None:
     UserError: something in the config, the data or the workdir is wrong. What
       is found before the first step leaves nothing behind.
   """
+  folder = Workdir(workdir)
+  config_checks.check(config)
+  _check_processes(mode)
+  folder.check(config)
+  # These write elsewhere, and may do so at any time.
   if mode == 'predict':
-    _predict(config, Workdir(workdir))
+    predict_mode.predict(config, folder)
     return
-  this = _open(config, Workdir(workdir), mode)
-  if mode == 'prepare':
-    preparing.show(this)
+  if mode == 'export':
+    export_mode.export(config, folder)
     return
+  if not hosts.is_first():
+    with journal.silent():
+      _train(_open_prepared(config, folder, mode), mode)
+    return
+  with folder.locked(f'--mode={mode}'):
+    this = _open(config, folder, mode)
+    if mode == 'prepare':
+      preparing.show(this)
+      return
+    with folder.log(f'--mode={mode} begins'):
+      _work(this, mode)
+
+
+def _train(this: runs.Run, mode: str) -> None:
+  """Trains what a mode says; the part that all processes of a run have."""
+  config = this.config
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
   if mode in ('train', 'pretrain'):
     this.pretrain(config.pretrain.num_epochs)
@@ -56,15 +83,20 @@ def run(config: Any, workdir: str, mode: str) -> None:
     this.train_landmarks(method, method, config.discover.num_epochs)
   if mode == 'end_to_end':
     this.train_landmarks(mode, mode, config.end_to_end.num_epochs)
+  if mode == 'ablation':
+    with parallel.compile_once():
+      ablation.train(this)
+
+
+def _work(this: runs.Run, mode: str) -> None:
+  """Trains, measures and reports what a mode says."""
+  _train(this, mode)
   if mode == 'pretrain':
     return
   done = this.workdir.finished(runs.METHODS)
   for name in done:
-    if mode == 'evaluate' or not this.workdir.is_evaluated(name, config):
+    if mode == 'evaluate' or not this.workdir.is_evaluated(name, this.config):
       this.evaluate(name, name)
-  if mode == 'ablation':
-    with parallel.compile_once():
-      ablation.train(this)
   ablation.measure(this)
   sources = [this.workdir.records(name) for name in done]
   sources.append(ablation.results(this.workdir))
@@ -77,24 +109,16 @@ def run(config: Any, workdir: str, mode: str) -> None:
   reporting.report(this)
 
 
-def _predict(config: Any, workdir: Workdir) -> None:
-  """Needs the workdir's model, and no dataset."""
-  config_checks.check(config)
-  workdir.check(config)
-  predict_mode.predict(config, workdir)
-
-
 def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   """Checks everything that can be checked, then prepares the dataset."""
-  config_checks.check(config)
-  workdir.check(config)
+  workdir.check(config)  # again, since nobody else can write any more
   if mode == 'ablation':
     ablation.check_config(config)
   if mode in ('evaluate', 'report') and not ablation.rows(workdir):
     workdir.check_finished(runs.METHODS)
   if config.pretrained or mode == 'discover':
     runs.load_features(config, workdir)
-  stages.check_batch_size(config)
+  hosts.check_devices(config.batch_size, config.accumulate)
   builder = _make_builder(config, workdir, mode)
   this = runs.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)
@@ -102,9 +126,54 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   # One looks at the data in order to change the config yet.
   if mode != 'prepare':
     workdir.claim(config)
+  _say_notes(this)
+  hosts.wait()  # see `_open_prepared`
+  return this
+
+
+def _say_notes(this: runs.Run) -> None:
+  """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
     runs.say(f'  {note}')
-  return this
+  platform = parallel.local_devices()[0].platform
+  if this.config.dtype == 'bfloat16' and platform == 'cpu':
+    runs.say(
+        'note: config.dtype is bfloat16, which a CPU only imitates: expect '
+        'slower steps than with float32'
+    )
+
+
+def _check_processes(mode: str) -> None:
+  """Sees that a mode has work for more than one process.
+
+  Raises:
+    UserError: there are more, and it has none.
+  """
+  if jax.process_count() > 1 and mode not in _TRAINING:
+    raise errors.UserError(
+        f'--mode={mode} is the work of one process, found '
+        f'{jax.process_count()}; expected one of {", ".join(_TRAINING)}, or '
+        'no flags of several processes.'
+    )
+
+
+def _open_prepared(config: Any, workdir: Workdir, mode: str) -> runs.Run:
+  """What `_open` gives, for a process that is not the one that prepares.
+
+  Raises:
+    UserError: it does not find what the first process has prepared.
+  """
+  hosts.check_devices(config.batch_size, config.accumulate)
+  hosts.wait()
+  builder = _make_builder(config, workdir, mode)
+  place = pathlib.Path(builder.data_dir)
+  if not unpacked.is_there(builder):
+    raise errors.UserError(
+        f'{place}: process {jax.process_index()} finds no prepared dataset '
+        'there, expected the one that process 0 has prepared: --workdir and '
+        'config.dataset.cache must be on a file system that all share.'
+    )
+  return runs.Run(config, workdir, builder, loader.describe(builder))
 
 
 def _make_builder(
@@ -125,18 +194,15 @@ def _make_builder(
 
 def _prepare(this: runs.Run) -> None:
   """Prepares the dataset, unless it is prepared already."""
-  workdir, builder = this.workdir, this.builder
-  made = [p for p in (workdir.path, *workdir.path.parents) if not p.exists()]
+  builder = this.builder
   # The builders show bars of their own, one per split.
   tfds.disable_progress_bar()
-  try:
-    # tfds speaks of downloads; nothing is downloaded here.
-    with contextlib.redirect_stdout(io.StringIO()):
-      builder.download_and_prepare()
-  except BaseException:
-    if made:  # nothing was there before
-      shutil.rmtree(made[-1], ignore_errors=True)
-    raise
+  # tfds speaks of downloads; nothing is downloaded here.
+  with (
+      disk.nothing_left(pathlib.Path(builder.data_dir_root)),
+      contextlib.redirect_stdout(io.StringIO()),
+  ):
+    builder.download_and_prepare()
   # From here on, what took long is whole, and stays whatever happens.
   unpacked.unpack(builder)
   _check_sizes(this)

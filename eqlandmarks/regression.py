@@ -14,6 +14,15 @@ from sklearn import linear_model
 
 from eqlandmarks import errors
 
+__all__ = [
+    'ORIGINS',
+    'UNITS',
+    'Coordinates',
+    'LandmarkRegressor',
+    'fit',
+    'from_config',
+]
+
 ORIGINS = ('corner', 'centre')
 UNITS = ('px', 'unit')
 

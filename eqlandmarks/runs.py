@@ -6,7 +6,6 @@ resumed where it holds a half.
 """
 
 import dataclasses
-import sys
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -16,7 +15,10 @@ from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
+from eqlandmarks.journal import note
+from eqlandmarks.journal import say
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import hosts
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
@@ -56,13 +58,15 @@ class Run:
       say(f'stage 1 is taken from {self.config.pretrained}')
       return
     folder = self.workdir.stage(PRETRAIN)
-    if folder.is_done:
+    if _is_done(folder):
       say('stage 1 (pretrain) is done already')
+      self._record(PRETRAIN, folder)
       return
+    note(f'{PRETRAIN} begins: {num_epochs} epochs')
     stages.pretrain(
         self.config, self.training_images(), folder, num_epochs=num_epochs
     )
-    self.workdir.record_stage(PRETRAIN, self.config)
+    self._record(PRETRAIN, folder)
 
   def train_landmarks(
       self,
@@ -83,14 +87,16 @@ class Run:
         training is the same as one without a break.
     """
     folder = self.workdir.stage(name)
-    if folder.is_done:
+    if _is_done(folder):
       say(f'{name} is done already')
+      self._record(name, folder)
       return
-    if after is not None:
+    if after is not None and hosts.is_first():
       folder.start_from(after)
     features = None
     if method != 'end_to_end':
       features = load_features(self.config, self.workdir)
+    note(f'{name} begins: {num_epochs} epochs')
     stages.discover(
         self.config,
         self.training_images(),
@@ -100,7 +106,17 @@ class Run:
         train_features=method != 'two_stage',
         num_epochs=num_epochs,
     )
-    self.workdir.record_stage(name, self.config)
+    self._record(name, folder)
+
+  def _record(self, name: str, folder: checkpoints.StageFolder) -> None:
+    """Puts a finished stage into run.json and the log, unless it is there."""
+    if not hosts.is_first():
+      return
+    summary = folder.summary()
+    if not self.workdir.record_stage(name, self.config):
+      return
+    digest = summary.get('sha256')
+    note(f"{name} ends at step {summary['steps']}, parameters {digest}")
 
   def evaluate(self, name: str, method: str, **protocol: Any) -> None:
     """Measures a finished stage, and keeps its records and arrays.
@@ -139,6 +155,13 @@ class Run:
     )
 
 
+def _is_done(folder: checkpoints.StageFolder) -> bool:
+  """Whether a stage is finished and sound, as the first process finds it."""
+  if hosts.is_first():
+    folder.reopen_if_damaged()
+  return hosts.agreed(folder.is_done)
+
+
 def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
   """The variables of F at the end of the stage 1 that stage 2 stands on.
 
@@ -163,8 +186,3 @@ def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
   features = {nets_lib.FEATURES: variables[nets_lib.FEATURES]}
   nets_lib.check_variables(config, features, f'{field} {source.path}')
   return features[nets_lib.FEATURES]
-
-
-def say(line: str) -> None:
-  """Tells the user what is being done, apart from the results."""
-  print(line, file=sys.stderr, flush=True)

@@ -29,6 +29,10 @@ EXTENSIONS = (
 # video plays.
 _DEFAULT_FPS = 25.0
 
+# Pixels of a frame; 8192 x 8192 are fewer. A file of some hundred bytes can
+# promise frames that fill the memory.
+LARGEST = 90_000_000
+
 # A playlist that calls itself a video must not fetch anything.
 _ONLY_THIS_FILE = {'protocol_whitelist': 'file'}
 
@@ -211,6 +215,13 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
     if not container.streams.video:
       raise UserError(f'{path}: holds no pictures, expected a video')
     stream = container.streams.video[0]
+    if stream.width * stream.height > LARGEST:
+      raise UserError(
+          f'{path}: its frames are {stream.width} x {stream.height} pixels, '
+          f'expected at most {LARGEST} in all'
+      )
+    # A frame can be larger than what the header says.
+    stream.codec_context.options = {'max_pixels': str(LARGEST)}
     stream.thread_type = 'AUTO'
     yield stream
 

@@ -1,7 +1,9 @@
 """A run's folder: its config, results, and what made it.
 
 config.json    the config; a run with another config is refused
-run.json       versions, devices, seed, git commit, parameter digests
+run.json       versions, devices, seeds, git commit, parameter digests
+log.txt        what was said and done, with the time
+lock           who writes to the folder just now
 results.json   every figure, as records with their protocol
 report.html    all of it on one page
 METHOD/        a stage's checkpoints, metrics, records and arrays
@@ -10,6 +12,7 @@ ablation/      a comparison: a workdir per seed, and what was compared
 data/          the prepared dataset, unless dataset.cache says otherwise
 """
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -17,16 +20,20 @@ import pathlib
 import platform
 import subprocess
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from configs import common
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import journal
+from eqlandmarks import locking
 from eqlandmarks import records as records_lib
+from eqlandmarks.configs import common
 from eqlandmarks.training import checkpoints
 
 # Fields that may differ from run to run in one workdir: they change what is
@@ -41,12 +48,14 @@ _FREE = (
     'dataset.memory_gib',
     'discover.train_features',
     'predict.',
+    'export.',
 )
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
 _RECORDS = 'records.json'
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
-             'orbax-checkpoint', 'numpy', 'scikit-learn')
+             'orbax-checkpoint', 'tensorstore', 'grain', 'tensorflow-datasets',
+             'numpy', 'scipy', 'scikit-learn', 'pillow', 'ml-collections')
 
 
 class Workdir:
@@ -104,20 +113,38 @@ class Workdir:
           'another --workdir.'
       )
 
+  @contextlib.contextmanager
+  def locked(self, doing: str) -> Iterator[None]:
+    """Keeps other processes from writing here; see `locking.held`."""
+    with locking.held(self.path, doing):
+      yield
+
+  @contextlib.contextmanager
+  def log(self, start: str) -> Iterator[None]:
+    """Writes into log.txt what is said within, after what is started."""
+    with journal.writing(self.path / 'log.txt'):
+      about = _provenance_line()
+      journal.note(f'{start}, {about}')
+      yield
+      journal.note('done')
+
   def check_format(self) -> None:
     """Sees that what the folder holds is of this program's form.
 
     Raises:
       UserError: it was written by a version with another one.
     """
-    run = self.read('run.json') or {}
+    run = self._read_dict('run.json') or {}
     found = run.get('format', FORMAT)  # older than the field
-    if found != FORMAT:
-      version = run.get('versions', {}).get('eqlandmarks')
-      raise errors.UserError(
-          f'{self.path / "run.json"}: format is {found!r}, written by '
-          f'eqlandmarks {version}; expected {FORMAT}.'
-      )
+    if found == FORMAT:
+      return
+    version = (run.get('versions') or {}).get('eqlandmarks')
+    newer = isinstance(found, int) and found > FORMAT
+    raise errors.UserError(
+        f'{self.path / "run.json"}: format is {found!r}, written by '
+        f'eqlandmarks {version}; expected {FORMAT}'
+        + (': use that version, or another --workdir' if newer else '')
+    )
 
   def config(self) -> dict[str, Any] | None:
     """The config of the run in this folder; None where there is none.
@@ -125,7 +152,7 @@ class Workdir:
     A field that is newer than the run has its default, by which the run was
     made: defaults of new fields keep what has been done before.
     """
-    stored = self.read('config.json')
+    stored = self._read_dict('config.json')
     if stored is None:
       return None
     return _filled(stored, _plain(common.get_config()))
@@ -133,7 +160,6 @@ class Workdir:
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
     if self.read('config.json') is None:
-      self.write('config.json', _plain(config))
       self.write(
           'run.json',
           {
@@ -143,13 +169,21 @@ class Workdir:
               'methods': {},
           },
       )
+      self.write('config.json', _plain(config))  # last, to stand for both
 
-  def record_stage(self, name: str, config: Any) -> None:
-    """Puts a stage that was trained just now into run.json."""
-    run = self.read('run.json')
+  def record_stage(self, name: str, config: Any) -> bool:
+    """Puts a finished stage into run.json; returns whether it was not there.
+
+    It is not where the run was killed just before it would have been put there.
+    """
+    run = self._read_dict('run.json') or {}
     summary = self.stage(name).summary()
-    run['methods'][name] = {**summary, **_provenance(config)}
+    methods = run.get('methods', {})
+    if methods.get(name, {}).get('sha256') == summary['sha256']:
+      return False
+    run['methods'] = {**methods, name: {**summary, **_provenance(config)}}
     self.write('run.json', run)
+    return True
 
   def finished(self, names: Sequence[str]) -> list[str]:
     """Which of some stages are finished here."""
@@ -169,7 +203,7 @@ class Workdir:
 
   def image_size(self) -> int | None:
     """Side of the images that the run in this folder works on, if any."""
-    return (self.read('config.json') or {}).get('image_size')
+    return (self._read_dict('config.json') or {}).get('image_size')
 
   def seed(self, seed: int) -> 'Workdir':
     """The folder of one seed's runs in a comparison."""
@@ -177,7 +211,7 @@ class Workdir:
 
   def is_evaluated(self, stage: str, config: Any) -> bool:
     """Whether a stage has figures, and these are what the config asks for."""
-    known = self.read(f'{stage}/{_RECORDS}') or {}
+    known = self._read_dict(f'{stage}/{_RECORDS}') or {}
     asked = _evaluated_with(config)
     return known.get('with') == asked and self._outcome(stage).exists()
 
@@ -185,9 +219,11 @@ class Workdir:
       self, stage: str, outcome: evaluation.Outcome, config: Any
   ) -> None:
     """Puts a stage's figures in the place of those it had."""
-    with self._outcome(stage, '.partial').open('wb') as file:
+    with (
+        disk.replacing(self._outcome(stage)) as partial,
+        partial.open('wb') as file,
+    ):
       np.savez_compressed(file, **outcome.arrays)
-    self._outcome(stage, '.partial').rename(self._outcome(stage))
     self.write(
         f'{stage}/{_RECORDS}',
         {'with': _evaluated_with(config), 'records': outcome.records},
@@ -195,11 +231,11 @@ class Workdir:
 
   def evaluated_with(self, stage: str) -> dict[str, Any]:
     """The fields by which a stage was evaluated; {} where it was not."""
-    return (self.read(f'{stage}/{_RECORDS}') or {}).get('with', {})
+    return (self._read_dict(f'{stage}/{_RECORDS}') or {}).get('with', {})
 
   def records(self, stage: str) -> list[dict[str, Any]]:
     """The records of a stage, as `add_outcome` kept them."""
-    return (self.read(f'{stage}/{_RECORDS}') or {}).get('records', [])
+    return (self._read_dict(f'{stage}/{_RECORDS}') or {}).get('records', [])
 
   def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
     """The arrays of a stage's `Outcome`; None where it has none."""
@@ -207,9 +243,13 @@ class Workdir:
     if not path.exists():
       return None
     try:
-      with np.load(path) as arrays:
+      with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    # MemoryError: a header that was altered can promise any size.
+    except (
+        OSError, ValueError, EOFError, KeyError, MemoryError,
+        zipfile.BadZipFile, zlib.error,
+    ) as error:  # fmt: skip
       raise errors.UserError(
           f'{path} is damaged ({error}); expected what --mode=evaluate writes '
           'there, which writes it anew.'
@@ -235,19 +275,11 @@ class Workdir:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
-    partial = self.path / (name + '.partial')
-    try:
-      partial.parent.mkdir(parents=True, exist_ok=True)
+    with disk.replacing(self.path / name) as partial:
       partial.write_text(_to_json(content) + '\n')
-      partial.rename(self.path / name)
-    except OSError as error:
-      raise errors.UserError(
-          f'workdir {self.path} cannot be written ({error.strerror}), '
-          'expected a folder with room.'
-      ) from error
 
-  def _outcome(self, method: str, suffix: str = '') -> pathlib.Path:
-    return self.path / method / f'outcome.npz{suffix}'
+  def _outcome(self, method: str) -> pathlib.Path:
+    return self.path / method / 'outcome.npz'
 
   def read(self, name: str) -> Any:
     """What a JSON file of the folder holds; None where it is not there."""
@@ -256,21 +288,44 @@ class Workdir:
       return None
     try:
       return json.loads(path.read_text())
-    except ValueError as error:
+    # The latter of too many brackets in brackets.
+    except (OSError, ValueError, RecursionError) as error:
       raise errors.UserError(
           f'{path} is not JSON ({error}); expected what a run wrote there.'
       ) from error
 
+  def _read_dict(self, name: str) -> dict[str, Any] | None:
+    """Like `read`, of a file that holds an object."""
+    content = self.read(name)
+    if content is None or isinstance(content, dict):
+      return content
+    raise errors.UserError(
+        f'{self.path / name} holds {type(content).__name__}, expected an '
+        'object, as a run wrote it there.'
+    )
+
 
 def _provenance(config: Any) -> dict[str, Any]:
-  """Versions, devices, seed and commit: what a result depends on."""
+  """Versions, devices, seeds and commit: what a result depends on."""
   versions = {name: _version(name) for name in _PACKAGES}
   return {
       'versions': {'python': platform.python_version(), **versions},
       'devices': [str(device) for device in jax.devices()],
+      'platform': platform.platform(),
       'seed': config.seed,
+      'seeds': {'run': config.seed, 'dataset': config.dataset.seed},
       'git_commit': _git_commit(),
   }
+
+
+def _provenance_line() -> str:
+  """The same in short, for the log."""
+  devices = jax.local_devices()
+  return (
+      f'eqlandmarks {_version("eqlandmarks")}, commit {_git_commit()}, jax '
+      f'{_version("jax")}, {len(devices)} x {devices[0].device_kind}, process '
+      f'{os.getpid()} on {platform.node()}'
+  )
 
 
 def _version(package: str) -> str | None:
@@ -282,10 +337,11 @@ def _version(package: str) -> str | None:
 
 def _git_commit() -> str | None:
   """The commit of the checkout that this file belongs to, if any."""
+  checkout = pathlib.Path(__file__).resolve().parent.parent
   try:
     answer = subprocess.run(
-        ['git', 'rev-parse', 'HEAD'],
-        cwd=pathlib.Path(__file__).parent,
+        ['git', 'rev-parse', '--show-toplevel', 'HEAD'],
+        cwd=checkout,
         capture_output=True,
         text=True,
         timeout=10,
@@ -293,7 +349,11 @@ def _git_commit() -> str | None:
     )
   except (OSError, subprocess.SubprocessError):
     return None
-  return answer.stdout.strip() if answer.returncode == 0 else None
+  if answer.returncode:
+    return None
+  root, commit = answer.stdout.split('\n')[:2]
+  # An installed copy may lie below somebody else's checkout.
+  return commit if pathlib.Path(root).resolve() == checkout else None
 
 
 def _filled(known: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from eqlandmarks import cli
+from eqlandmarks import errors
+
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = '--config=configs/signer.py:tiny'
 
@@ -33,6 +36,10 @@ def _main(*arguments):
         (['--config=configs/signer.py:huge', '--workdir=W'],
          "--config: variant is 'huge'"),
         ([TINY, '--workdir='], '--workdir is'),
+        (['--config=sgner:tiny', '--workdir=W'],
+         "found no file 'sgner', expected the path of one, or one of bbc"),
+        (['--config', 'signer:tiny', '--workdir=W', '--mode=export'],
+         'holds no config.json'),
         (['--config=configs/nothing.py', '--workdir=W'],
          "found no file 'configs/nothing.py'"),
         ([TINY, '--workdir=W', '--config.num_landmarks=0'],
@@ -62,6 +69,36 @@ def test_verbose_shows_the_traceback(tmp_path):
       TINY, f'--workdir={tmp_path}/w', '--config.image_size=8', '--verbose'
   )
   assert 'Traceback' in done.stderr
+
+
+def test_configs_are_found_by_name_and_by_path(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  (tmp_path / 'signer').write_text('')  # a name is a name, wherever one stands
+  (tmp_path / 'mine.py').write_text('')
+  ours = str(ROOT / 'eqlandmarks' / 'configs' / 'signer.py')
+  assert cli._with_files(['x', '--config=signer:tiny', '--mode=train']) == [
+      'x', f'--config={ours}:tiny', '--mode=train'
+  ]
+  assert cli._with_files(['-config', 'signer']) == [f'--config={ours}']
+  assert cli._with_files(['--config=mine.py:a:b']) == ['--config=mine.py:a:b']
+  assert cli._with_files(['--config.seed=1']) == ['--config.seed=1']
+  for name in ('common', '__init__', 'mine', ''):
+    with pytest.raises(errors.UserError, match='one of bbc_pose, cat_head'):
+      cli._with_files([f'--config={name}'])
+
+
+def test_usage_speaks_of_the_script_that_was_started():
+  done = _main('--helpshort')
+  first = done.stdout.splitlines()[0]
+  assert first == (
+      'Discovers landmarks: python main.py --config=signer --workdir=DIR.'
+  )
+  assert 'Configs: bbc_pose, cat_head, celeba, folder, signer, video.' in (
+      done.stdout
+  )
+  for flag in ('--config', '--mode', '--workdir', '--[no]verbose'):
+    assert f'\n  {flag}:' in done.stdout
+
 
 _INTERRUPTED = """
 import runpy, sys

@@ -351,6 +351,7 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   pipeline.run(unfrozen, str(tmp_path / '0'), 'discover')
   configs[0].predict.input = str(tmp_path / 'photos')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
+  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'export')
   assert set(workdir_lib.flatten(configs[0].to_dict())) == read
 
 

@@ -1,9 +1,12 @@
 """Reading MATLAB files, with one line for whatever is wrong."""
 
+import io
+import json
+import os
 import pathlib
-import pickle
 import subprocess
 import sys
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -14,14 +17,37 @@ from eqlandmarks.errors import UserError
 LARGEST = 100_000
 
 # SciPy is not made for damaged files: a type that is out of range ends the
-# process without a word. So it is another process that reads them.
+# process without a word. So it is another process that reads them, within
+# bounds of memory, and what it says is read as plain arrays and JSON.
 _READ = """
-import pickle, sys, warnings
+import io, json, resource, sys, warnings
+import numpy as np
 import scipy.io
+
+limit = 4 * 2**30
+if hasattr(resource, 'RLIMIT_AS'):
+  resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 warnings.simplefilter('ignore')  # of duplicate variables, say
 _, path, *names = sys.argv
 found = scipy.io.loadmat(path, variable_names=names)
-pickle.dump([found.get(name) for name in names], sys.stdout.buffer)
+leaves = []
+
+def pack(value):
+  array = np.asarray(value)
+  if array.dtype.names or array.dtype == object:
+    fields = array.dtype.names
+    items = [
+        [pack(item[f]) for f in fields] if fields else pack(item)
+        for item in array.ravel()
+    ]
+    return {'fields': fields, 'shape': array.shape, 'items': items}
+  leaves.append(array)
+  return len(leaves) - 1
+
+tree = json.dumps([pack(found[n]) if n in found else None for n in names])
+answer = io.BytesIO()
+np.savez(answer, *leaves, tree=np.array(tree))
+sys.stdout.buffer.write(answer.getvalue())
 """
 
 
@@ -39,14 +65,36 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
       [sys.executable, '-c', _READ, str(path), *variables],
       capture_output=True,
       check=False,
+      # Each thread of it reserves memory, of which there is a limit.
+      env={**os.environ, 'OPENBLAS_NUM_THREADS': '1'},
   )
   if answer.returncode:
     raise UserError(f'{path}: {_why(answer)}')
-  found = pickle.loads(answer.stdout)
+  try:
+    with np.load(io.BytesIO(answer.stdout), allow_pickle=False) as leaves:
+      tree = json.loads(str(leaves['tree']))
+      found = [_unpack(node, leaves) for node in tree]
+  except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    raise UserError(f'{path}: {_why(answer)}') from error
   for name, value in zip(variables, found, strict=True):
     if value is None:
       raise UserError(f"{path}: found no variable '{name}', expected one")
   return found
+
+
+def _unpack(node: Any, leaves: Any) -> Any:
+  """A variable from its structure, and the arrays within it."""
+  if node is None:
+    return None
+  if isinstance(node, int):
+    return leaves[f'arr_{node}']
+  fields, items = node['fields'], node['items']
+  kind = [(name, object) for name in fields] if fields else object
+  array = np.empty(len(items), kind)
+  for number, item in enumerate(items):
+    parts = [_unpack(part, leaves) for part in (item if fields else [item])]
+    array[number] = tuple(parts) if fields else parts[0]
+  return array.reshape(node['shape'])
 
 
 def _why(answer: subprocess.CompletedProcess[bytes]) -> str:

@@ -6,9 +6,12 @@ else. They are made when the dataset is prepared, under another name until they
 are whole.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 
@@ -17,6 +20,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 from array_record.python import array_record_module
 
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks.datasets import examples
 
@@ -108,6 +112,11 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
     raise
 
 
+def is_there(builder: tfds.core.DatasetBuilder) -> bool:
+  """Whether `unpack` has been done, by whatever process."""
+  return (pathlib.Path(builder.data_dir) / _FOLDER).exists()
+
+
 def open_table(builder: tfds.core.DatasetBuilder, split: str) -> Table:
   """All but the pixels of a split, such as 'train+unlabelled', by id."""
   tables = _tables(builder, split)
@@ -123,11 +132,15 @@ def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
   """The pixels of a split, such as 'train+unlabelled', in the order of ids."""
   ids = np.concatenate([table.ids for table in _tables(builder, split)])
   folder = pathlib.Path(builder.data_dir) / _FOLDER
-  return Pixels(
-      [folder / f'{name}.array_record' for name in split.split('+')],
-      np.argsort(ids, kind='stable'),
-      builder.info.features['image'].shape,
-  )
+  paths = [folder / f'{name}.array_record' for name in split.split('+')]
+  with _prepared(paths[0].parent, builder):
+    for path in paths:
+      path.stat()  # array_record takes seconds to find out
+    return Pixels(
+        paths,
+        np.argsort(ids, kind='stable'),
+        builder.info.features['image'].shape,
+    )
 
 
 def write_pixels(path: pathlib.Path, pictures: Iterable[np.ndarray]) -> None:
@@ -142,9 +155,33 @@ def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
   folder = pathlib.Path(builder.data_dir) / _FOLDER
   tables = []
   for name in split.split('+'):
-    with np.load(folder / f'{name}.npz') as stored:
+    path = folder / f'{name}.npz'
+    with (
+        _prepared(path, builder),
+        np.load(path, allow_pickle=False) as stored,
+    ):
       tables.append(Table(**stored))
   return tables
+
+
+@contextlib.contextmanager
+def _prepared(
+    path: pathlib.Path, builder: tfds.core.DatasetBuilder
+) -> Iterator[None]:
+  """Says in one line that a prepared file is not there or is damaged."""
+  try:
+    yield
+  # The kinds of errors of NumPy, zipfile, zlib and array_record.
+  except (
+      OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError,
+      MemoryError, zipfile.BadZipFile, zlib.error,
+  ) as error:  # fmt: skip
+    reason = disk.refusal(error) or ' '.join(str(error).split())
+    raise errors.UserError(
+        f'{path}: the prepared dataset cannot be read ({reason[:160]}), '
+        f'expected what was prepared there; without {builder.data_dir}, it is '
+        'prepared anew'
+    ) from error
 
 
 def _unpack_split(

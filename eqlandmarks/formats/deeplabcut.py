@@ -5,8 +5,8 @@ coords); coords are x, y for labels, and x, y, likelihood for predictions. Its
 index is the image, `labeled-data/VIDEO/img042.png`, in one piece or in three,
 or the number of the frame in the predictions for a video.
 
-In H5 files the frame's key is `df_with_missing`. PyTables may unpickle what it
-finds in them, as it does for DeepLabCut: open only files that you trust.
+In H5 files the frame's key is `df_with_missing`. PyTables unpickles what it
+finds in them, so `hdf5.check` looks at them first.
 """
 
 import itertools
@@ -20,6 +20,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import cells as csv_cells
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
+from eqlandmarks.formats import hdf5
 from eqlandmarks.formats import paths
 from eqlandmarks.formats.cells import Columns
 from eqlandmarks.formats.poses import Poses
@@ -128,6 +129,7 @@ def read_h5(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads an H5 file whose paths lie below `root`; see `formats.read`."""
   pandas = files.library('pandas', 'labels')
   files.library('tables', 'labels')
+  hdf5.check(path)
   with files.reading(path, f"an H5 file of DeepLabCut, with key '{KEY}'"):
     frame = pandas.read_hdf(path)
     columns = frame.columns

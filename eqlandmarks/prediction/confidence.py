@@ -51,6 +51,13 @@ class Annotator:
   regressor: regression.LandmarkRegressor
   residuals: np.ndarray
 
+  @property
+  def shares(self) -> np.ndarray:
+    """`[J, K]`: of each landmark's variance, what an annotation has of it."""
+    weights = self.regressor.weights.reshape(len(self.names), 2, -1, 2)
+    # Half of a landmark's variance lies along each axis.
+    return (weights**2).sum((1, 3)) / 2
+
   def __call__(
       self, landmarks: np.ndarray, spreads: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
@@ -67,10 +74,7 @@ class Annotator:
       `[N, J, 2]` and `[N, J]`, float32, in pixels.
     """
     points = self.regressor.predict(landmarks)
-    weights = self.regressor.weights.reshape(len(self.names), 2, -1, 2)
-    # Half of a landmark's variance lies along each axis.
-    shares = (weights**2).sum((1, 3)) / 2
-    variances = spreads.astype(np.float64) ** 2 @ shares.T
+    variances = spreads.astype(np.float64) ** 2 @ self.shares.T
     spread = np.sqrt(variances + self.residuals**2)
     return points.astype(np.float32), spread.astype(np.float32)
 

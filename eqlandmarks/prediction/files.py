@@ -12,6 +12,7 @@ import tabulate
 import tqdm
 from PIL import Image
 
+from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
@@ -108,9 +109,8 @@ class Files:
         'written': names,
         'least_sure': self._least_sure(fields.uncertain),
     }
-    partial = self.output / (_DONE + '.partial')
-    partial.write_text(json.dumps(content, indent=2) + '\n')
-    partial.replace(self.output / _DONE)
+    with disk.replacing(self.output / _DONE) as partial:
+      partial.write_text(json.dumps(content, indent=2) + '\n')
 
   def report(self, uncertain: int) -> None:
     """Says where the files are, and which images to look at first."""

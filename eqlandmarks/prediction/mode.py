@@ -20,6 +20,7 @@ import numpy as np
 import tqdm
 
 from eqlandmarks import formats
+from eqlandmarks import locking
 from eqlandmarks import runs
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import files
@@ -58,18 +59,20 @@ def predict(config: Any, workdir: Workdir) -> None:
       batch_size=fields.batch_size,
   )
   output = _output_folder(fields, workdir, source)
+  about = _describe(source, predictor, config)
   with _nothing_left(output):
-    parts = parts_lib.Parts(output, _describe(source, predictor, config))
-    _try_formats(output, fields.formats, predictor)
-    _predict_rest(predictor, source, parts, fields.skip_bad)
-  found = join(list(parts))
-  if not found.ids:
-    raise UserError(
-        f'{source.root}: none of {len(found.skipped)} images decodes and is '
-        'large enough, expected one at least'
-    )
-  made = files.Files(output, source, predictor, found)
-  made.write(fields, parts)
+    parts = parts_lib.Parts(output, about)
+    with locking.held(parts.folder, '--mode=predict'):
+      _try_formats(output, fields.formats, predictor)
+      _predict_rest(predictor, source, parts, fields.skip_bad)
+      found = join(list(parts))
+      if not found.ids:
+        raise UserError(
+            f'{source.root}: none of {len(found.skipped)} images decodes and '
+            'is large enough, expected one at least'
+        )
+      made = files.Files(output, source, predictor, found)
+      made.write(fields, parts)
   made.report(fields.uncertain)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.report import figures
@@ -89,15 +90,16 @@ def draw_pictures(
     path = folder / name
     if path.suffix.lower() != '.png':
       path = path.with_name(path.name + '.png')
-    path.parent.mkdir(parents=True, exist_ok=True)
     shorter = min(image.width, image.height)
-    draw(
+    picture = draw(
         image,
         found.landmarks[0],
         found.confidence[0],
         None if found.annotations is None else found.annotations[0],
         enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
-    ).save(path, compress_level=1)
+    )
+    with disk.replacing(path) as partial:
+      picture.save(partial, 'PNG', compress_level=1)
     files.append(path)
   return files
 

@@ -33,6 +33,7 @@ class Parts:
   """The predictions in an output folder.
 
   Attributes:
+    folder: OUTPUT/.parts.
     about: what they are made from: names of fields -> values.
     num_seen: how many images they cover, from the first one on.
   """
@@ -48,13 +49,13 @@ class Parts:
       UserError: it holds something else, or predictions from something else, or
         cannot be written.
     """
-    self._folder, self.about = output / '.parts', about
+    self.folder, self.about = output / '.parts', about
     self._count: int | None = None
     self._waiting: list[Prediction] = []
     try:
       with contextlib.suppress(FileNotFoundError):
         self._check(output)
-      self._folder.mkdir(parents=True, exist_ok=True)
+      self.folder.mkdir(parents=True, exist_ok=True)
       self._write_about()
     except OSError as error:
       raise UserError(
@@ -113,30 +114,30 @@ class Parts:
     self._write_about()
 
   def _path(self, number: int) -> pathlib.Path:
-    return self._folder / f'{number:09d}.npz'
+    return self.folder / f'{number:09d}.npz'
 
   def _write_about(self) -> None:
     content = {**self.about, 'count': self._count}
-    partial = self._folder / (_ABOUT + '.partial')
+    partial = self.folder / (_ABOUT + '.partial')
     partial.write_text(json.dumps(content, indent=2) + '\n')
-    partial.replace(self._folder / _ABOUT)
+    partial.replace(self.folder / _ABOUT)
 
   def _check(self, output: pathlib.Path) -> None:
     """Sees that the folder is ours, and reads how far it is."""
     names = {path.name for path in output.iterdir()}
     if not names:
       return
-    if self._folder.name not in names:
+    if self.folder.name not in names:
       raise UserError(
           f'{output} holds other files, expected a new or empty folder, or one '
           'of predictions to go on with (config.predict.output)'
       )
     if not self._path(0).exists():  # nothing was predicted
-      for stray in self._folder.glob('*.npz'):
+      for stray in self.folder.glob('*.npz'):
         stray.unlink()
       return
     with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-      known = json.loads((self._folder / _ABOUT).read_text())
+      known = json.loads((self.folder / _ABOUT).read_text())
       self._count = known.pop('count', None)
       for name in {**self.about, **known}:
         found, asked = known.get(name), self.about.get(name)
@@ -164,7 +165,7 @@ def _to_arrays(part: Prediction) -> dict[str, np.ndarray]:
 
 
 def _read(path: pathlib.Path) -> Prediction:
-  with np.load(path) as stored:
+  with np.load(path, allow_pickle=False) as stored:
     arrays: dict[str, Any] = dict(stored)
   for name in _TEXTS:
     arrays[name] = tuple(map(str, arrays[name]))

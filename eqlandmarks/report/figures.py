@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eqlandmarks import disk
 from eqlandmarks.report.charts import Chart
 
 # Names inside SVG files are random else: the same results make the same files.
@@ -271,11 +272,11 @@ def _save_with_legend(
 
 
 def _save(figure: Figure, folder: pathlib.Path, name: str) -> None:
-  folder.mkdir(parents=True, exist_ok=True)
   for ending in _FORMATS:
     # No date inside: the same results make the same files.
     dated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
-    figure.savefig(
-        folder / f'{name}.{ending}', dpi=130, metadata=dated.get(ending)
-    )
+    with disk.replacing(folder / f'{name}.{ending}') as partial:
+      figure.savefig(
+          partial, dpi=130, metadata=dated.get(ending), format=ending
+      )
   plt.close(figure)

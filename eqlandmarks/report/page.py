@@ -13,6 +13,7 @@ import numpy as np
 import plotly.offline
 from PIL import Image
 
+from eqlandmarks import disk
 from eqlandmarks.report import figures
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.report.tables import Table
@@ -83,9 +84,8 @@ def render(page: Page) -> str:
 
 def write(path: pathlib.Path, page: Page) -> None:
   """Writes the page; an older one stays until the new one is whole."""
-  partial = path.with_name(path.name + '.partial')
-  partial.write_text(render(page), encoding='utf-8')
-  partial.rename(path)
+  with disk.replacing(path) as partial:
+    partial.write_text(render(page), encoding='utf-8')
 
 
 def _plotly(chart: Chart) -> dict[str, Any]:

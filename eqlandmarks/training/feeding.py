@@ -16,19 +16,24 @@ from eqlandmarks.training import parallel
 
 def from_host(
     images: loader.Images, devices: Sequence[jax.Device], **order: Any
-) -> Iterator[np.ndarray]:
-  """Batches that are read on the host, and sent to the devices by the step.
+) -> Iterator[jax.Array]:
+  """Batches that are read on the host, and sent to the devices ahead of time.
 
   Args:
     images: uint8 `[N, H, W, 3]`, in memory or on disk.
-    devices: the devices that the step is mapped over.
+    devices: this process's, of those that the step is mapped over.
     **order: `batch_size`, `seed`, `start` and `shard`, see `loader.batches`.
 
   Yields:
-    `[devices, B / devices, H, W, 3]`.
+    `[devices, B / devices, H, W, 3]`, one part on each device. The next batch
+    is on its way while the step works on this one.
   """
+  sent = None
   for batch in loader.batches(images, **order):
-    yield batch.reshape(len(devices), -1, *batch.shape[1:])
+    batch = batch.reshape(len(devices), -1, *batch.shape[1:])
+    ready, sent = sent, parallel.share(batch, devices)
+    if ready is not None:
+      yield ready
 
 
 def from_devices(
@@ -44,7 +49,7 @@ def from_devices(
 
   Args:
     images: uint8 `[N, H, W, 3]`, copied to every device.
-    devices: the devices that the step is mapped over.
+    devices: this process's, of those that the step is mapped over.
     batch_size: images per batch, over all processes together.
     seed: what the order depends on.
     start: number of the first batch to yield.
@@ -59,4 +64,5 @@ def from_devices(
       len(images), batch_size=batch_size, seed=seed, shard=shard
   )
   for number in range(start, len(rows)):
-    yield gather(held, rows[number].reshape(len(devices), -1))
+    part = rows[number].reshape(len(devices), -1)
+    yield gather(held, parallel.share(part, devices))

@@ -1,11 +1,14 @@
 """Training metrics: a CSV file, TensorBoard events, and a progress bar."""
 
+import contextlib
 import csv
 import pathlib
 import sys
 
 import tqdm
 from absl import logging
+
+from eqlandmarks import disk
 
 try:
   import tensorboardX
@@ -21,18 +24,21 @@ class MetricWriter:
   """
 
   def __init__(self, folder: pathlib.Path, *, start_step: int):
-    folder.mkdir(parents=True, exist_ok=True)
+    self._path = folder / 'metrics.csv'
+    with disk.written(self._path):
+      folder.mkdir(parents=True, exist_ok=True)
     kept = [row for row in read_metrics(folder) if row['step'] <= start_step]
     self._columns = list(kept[0]) if kept else None
     # Rewritten beside the old file, so that a kill here loses nothing.
     partial = folder / 'metrics.csv.partial'
-    self._file = partial.open('w', newline='')
-    if kept:
-      self._write_header()
-      for row in kept:
-        self._write_row(row)
-    self._file.flush()
-    partial.rename(folder / 'metrics.csv')
+    with disk.written(self._path):
+      self._file = partial.open('w', newline='')
+      if kept:
+        self._write_header()
+        for row in kept:
+          self._write_row(row)
+      self._file.flush()
+      partial.rename(self._path)
     self._events = None
     if tensorboardX is None:
       logging.info('No TensorBoard events: tensorboardX is not installed.')
@@ -43,11 +49,12 @@ class MetricWriter:
 
   def write(self, row: dict[str, float]) -> None:
     """Writes a row; `step` is one of its columns, the others are metrics."""
-    if self._columns is None:
-      self._columns = list(row)
-      self._write_header()
-    self._write_row(row)
-    self._file.flush()
+    with disk.written(self._path):
+      if self._columns is None:
+        self._columns = list(row)
+        self._write_header()
+      self._write_row(row)
+      self._file.flush()
     if self._events is not None:
       for name, value in row.items():
         if name != 'step':
@@ -55,7 +62,8 @@ class MetricWriter:
 
   def close(self) -> None:
     """Closes the files."""
-    self._file.close()
+    with contextlib.suppress(OSError):  # a row that has been refused already
+      self._file.close()
     if self._events is not None:
       self._events.close()
 
@@ -88,13 +96,16 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
   return rows
 
 
-def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
+def progress_bar(
+    title: str, *, total: int, start: int, shown: bool = True
+) -> tqdm.tqdm:
   """A bar in images, with rate and time left.
 
   Args:
     title: what is being done.
     total: images of the whole stage.
     start: images already done before a resume.
+    shown: whether there is to be anything to see.
   """
   return tqdm.tqdm(
       desc=title,
@@ -104,4 +115,5 @@ def progress_bar(title: str, *, total: int, start: int) -> tqdm.tqdm:
       # A log file wants a line now and then, not an animation.
       mininterval=0.5 if sys.stderr.isatty() else 15.0,
       dynamic_ncols=True,
+      disable=not shown,
   )

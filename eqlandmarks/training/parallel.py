@@ -1,7 +1,10 @@
 """Devices: the one place that knows of `pmap`."""
 
 import contextlib
+import hashlib
 import os
+import pathlib
+import platform
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,8 +19,11 @@ from jax.sharding import PartitionSpec
 # The mapped axis over devices.
 AXIS = 'devices'
 
+# Of compiled programs that are kept; those of a run take a few MiB.
+_CACHE_BYTES = 2**30
 
-def use_all_cores(batch_size: int) -> None:
+
+def use_all_cores(batch_size: int, num_processes: int = 1) -> None:
   """Makes each CPU core a device of its own, where the CPU is what there is.
 
   XLA spreads a small net's operations badly over the cores of one CPU device;
@@ -27,12 +33,70 @@ def use_all_cores(batch_size: int) -> None:
 
   Args:
     batch_size: images per step, over all devices together.
+    num_processes: that share a batch, each with cores of its own, times the
+      parts that each takes its images in.
   """
   cores = len(os.sched_getaffinity(0)) if hasattr(
       os, 'sched_getaffinity'
   ) else os.cpu_count() or 1
-  count = max(n for n in range(1, cores + 1) if batch_size % n == 0)
+  count = max(
+      n
+      for n in range(1, cores + 1)
+      # Where no number does, the check of the batch says so.
+      if n == 1 or batch_size % (n * num_processes) == 0
+  )
   jax.config.update('jax_num_cpu_devices', count)
+
+
+def keep_compiled() -> None:
+  """Keeps compiled programs in the user's cache folder, from run to run.
+
+  The folder is that of this kind of processor: a home may be shared by several,
+  and what XLA compiles for one can be too new for another. Where no file can be
+  written, or a folder is set already (JAX_COMPILATION_CACHE_DIR), nothing is
+  changed. To be called before JAX compiles anything.
+  """
+  if jax.config.jax_compilation_cache_dir:
+    return
+  base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+  folder = pathlib.Path(base) / 'eqlandmarks' / 'jax' / _processor()
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+    _prune(folder.parent)
+  except OSError:  # a home that is read-only, full, or not there
+    return
+  jax.config.update('jax_compilation_cache_dir', str(folder))
+
+
+def _processor() -> str:
+  """A name for what a processor can do."""
+  about = [platform.machine(), platform.processor()]
+  with contextlib.suppress(OSError):
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+    about += [line for line in lines if line.startswith(('flags', 'Features'))]
+  return hashlib.sha256('\n'.join(sorted(set(about))).encode()).hexdigest()[:16]
+
+
+def _prune(folder: pathlib.Path) -> None:
+  """Removes the programs that were not used for longest, beyond a size.
+
+  JAX's own bound needs a lock at every read, which a home on a network may not
+  have. A file that another process has removed already is no error.
+  """
+  found = []
+  for path in folder.rglob('*'):
+    with contextlib.suppress(FileNotFoundError):
+      if path.is_file():
+        about = path.stat()
+        used = max(about.st_atime, about.st_mtime)
+        found.append((used, about.st_size, path))
+  size = 0
+  for _, bytes_, path in sorted(found, reverse=True):
+    size += bytes_
+    if size > _CACHE_BYTES:
+      path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -60,13 +124,30 @@ def compile_once() -> Iterator[None]:
       jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
 
 
+def local_devices() -> list[jax.Device]:
+  """This process's devices, in the order of its rows of a batch."""
+  return sorted(jax.local_devices(), key=lambda device: device.id)
+
+
+def all_devices() -> list[jax.Device]:
+  """The devices of all processes, in the order of the rows of a batch."""
+  if jax.process_count() == 1:
+    return local_devices()
+  return sorted(jax.devices(), key=lambda d: (d.process_index, d.id))
+
+
 def parallelize(
     step: Callable[..., Any], devices: Sequence[jax.Device]
 ) -> Callable[..., Any]:
   """Maps a step over devices: the one place that knows of `pmap`.
 
   The state and the key are the same on all devices, never stacked; the images
-  are `[devices, B / devices, ...]`. The state given is used up.
+  are `[devices, B / devices, ...]`. The state given is used up. With several
+  processes, each calls it with what its own devices hold, and gets that.
+
+  Args:
+    step: a pure function of state, images and key that reduces over `AXIS`.
+    devices: of all processes, in the order of `all_devices`.
   """
   return jax.pmap(
       step,
@@ -79,17 +160,19 @@ def parallelize(
 
 
 def gather(devices: Sequence[jax.Device]) -> Callable[..., jax.Array]:
-  """Maps the choice of rows over devices that all hold the same array.
+  """The choice of rows on devices that all hold the same array.
+
+  Args:
+    devices: of this process; the others have nothing to do with it.
 
   Returns:
     From a replicated `[N, ...]` and rows `[devices, B / devices]` to
     `[devices, B / devices, ...]`, where the mapped step wants it.
   """
-  return jax.pmap(
+  mesh = Mesh(np.asarray(devices), (AXIS,))
+  return jax.jit(
       lambda array, rows: array[rows],
-      axis_name=AXIS,
-      in_axes=(None, 0),
-      devices=devices,
+      out_shardings=NamedSharding(mesh, PartitionSpec(AXIS)),
   )
 
 

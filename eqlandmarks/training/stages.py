@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import feeding
+from eqlandmarks.training import hosts
 from eqlandmarks.training import loop
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
@@ -21,6 +21,16 @@ from eqlandmarks.training import step as step_lib
 # landmarks draws the same initial nets, images and warps, so that what differs
 # in the result is due to the method.
 _STREAMS = {'pretrain': 1, 'discover': 2}
+
+# Fields by which a step of a stage needs less memory, the best one first.
+_MEMORY_FIELDS = {
+    'pretrain': (
+        'batch_size', 'pretrain.num_locations', 'image_size', 'model.widths',
+    ),
+    'discover': (
+        'batch_size', 'image_size', 'model.widths', 'model.landmark_width',
+    ),
+}  # fmt: skip
 
 
 def pretrain(
@@ -134,7 +144,7 @@ def _run_stage(
     folder: checkpoints.StageFolder,
 ) -> None:
   """Trains, saves, and marks the folder as done."""
-  devices = jax.local_devices()
+  devices = parallel.local_devices()
   num_steps = loader.num_steps(len(images), config.batch_size, num_epochs)
   optimizer = step_lib.make_optimizer(
       stage,
@@ -142,10 +152,12 @@ def _run_stage(
       batch_size=config.batch_size,
       rates=rates,
   )
-  step = step_lib.make_step(objective, optimizer)
+  step = step_lib.make_step(
+      objective, optimizer, accumulate=config.accumulate
+  )
   end = loop.train(
       title,
-      step=parallel.parallelize(step, devices),
+      step=parallel.parallelize(step, parallel.all_devices()),
       state=step_lib.create_state(variables, tuple(rates), optimizer),
       batches=functools.partial(_batches, images, config, name, devices),
       key=_keys(config, name)[1],
@@ -153,7 +165,10 @@ def _run_stage(
       folder=folder,
       checkpoint=config.checkpoint,
       devices=devices,
+      memory_fields=_MEMORY_FIELDS[name],
   )
+  if not hosts.is_first():
+    return
   folder.finish({
       'epochs': num_epochs,
       'steps': int(end.state.step),
@@ -209,17 +224,3 @@ def _keys(config: Any, name: str) -> tuple[jax.Array, jax.Array]:
   key = jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
   first, second = jax.random.split(key)
   return first, second
-
-
-def check_batch_size(config: Any) -> None:
-  """Sees that a batch can be spread over the devices.
-
-  Raises:
-    UserError: it cannot.
-  """
-  count = jax.local_device_count()
-  if config.batch_size % count:
-    raise errors.UserError(
-        f'config.batch_size is {config.batch_size}, expected a multiple of '
-        f'{count}, the number of devices.'
-    )

@@ -110,12 +110,22 @@ def create_state(
 def make_step(
     objective: Callable[..., objectives.Output],
     optimizer: optax.GradientTransformation,
+    *,
+    accumulate: int = 1,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
   """The pure `step(state, images, key)` of a stage, to run under `AXIS`.
 
   Every image draws from its own key, folded from the step's number and the
   image's place in the global batch: the devices' number changes nothing. The
   shares of gradients and metrics are reduced here and nowhere else.
+
+  Args:
+    objective: one of `objectives`, of variables, images and keys.
+    optimizer: as from `make_optimizer`.
+    accumulate: parts that a device takes its images in, one after the other,
+      so that the activations of one part only are held. The loss is the mean
+      over the parts: what it compares with each other, such as the negatives of
+      a batch, is within a part.
   """
 
   def step(
@@ -125,11 +135,8 @@ def make_step(
     key = jax.random.fold_in(key, state.step)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, place)
 
-    def loss(params: Any) -> objectives.Output:
-      return objective(state.variables(params), images, keys)
-
-    grads, (metrics, stats) = jax.grad(loss, has_aux=True)(state.params)
-    grads, metrics = jax.lax.psum((grads, metrics), AXIS)
+    shares, stats = _shares(objective, state, images, keys, accumulate)
+    grads, metrics = jax.lax.psum(shares, AXIS)
     updates, opt_state = optimizer.update(
         grads, state.opt_state, state.params
     )
@@ -143,3 +150,37 @@ def make_step(
     ), metrics
 
   return step
+
+
+def _shares(
+    objective: Callable[..., objectives.Output],
+    state: TrainState,
+    images: jax.Array,
+    keys: jax.Array,
+    accumulate: int,
+) -> tuple[tuple[Any, dict[str, jax.Array]], dict[str, Any]]:
+  """A device's shares of (gradients, metrics), and its batch statistics."""
+
+  def part(stats: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
+    now = state.replace(batch_stats=stats)
+
+    def loss(params: Any) -> objectives.Output:
+      return objective(now.variables(params), *inputs)
+
+    grads, (metrics, new) = jax.grad(loss, has_aux=True)(state.params)
+    return {net: new[net] for net in state.params}, (grads, metrics)
+
+  if accumulate == 1:
+    stats, shares = part(state.batch_stats, (images, keys))
+    return shares, stats
+  inputs = [x.reshape(accumulate, -1, *x.shape[1:]) for x in (images, keys)]
+
+  def add(carry: Any, one: Any) -> tuple[Any, None]:
+    stats, total = carry
+    stats, shares = part(stats, tuple(one))
+    return (stats, jax.tree.map(jnp.add, total, shares)), None
+
+  shapes = jax.eval_shape(part, state.batch_stats, tuple(x[0] for x in inputs))
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[1])
+  (stats, total), _ = jax.lax.scan(add, (state.batch_stats, zeros), inputs)
+  return jax.tree.map(lambda x: x / accumulate, total), stats

@@ -293,7 +293,7 @@ FRAMES = {
         [*AXES, ('A', 'b', 'x')], [[1, 2, 3]], ['1.png'], None,
         ["coords 'x,y,x", 'expected x,y once'],
     ),
-    'text': (AXES, [['one', 'two']], ['1.png'], None, ['cannot be read']),
+    'text': (AXES, [['one', 'two']], ['1.png'], None, ['pickled objects']),
     'infinite': (
         AXES, [[1, np.inf]], ['1.png'], None, ['row 0', "'inf'", 'a number'],
     ),

@@ -66,9 +66,10 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
   with stage.checkpointer(keep=1) as checkpointer:
     checkpointer.save(1, state)
   stage.finish({
+      'steps': 1,
       'sha256': checkpoints.parameter_digest(
           {net: v['params'] for net, v in variables.items()}
-      )
+      ),
   })
   run = pipeline._open(config, this, 'evaluate')
   run.evaluate('two_stage', 'two_stage')

@@ -261,13 +261,11 @@ def test_another_input_or_model_is_refused(
   run(moved, overlays=0)
   Image.new('RGB', (50, 50)).save(moved / 'image 3.png')
   assert 'other files: ' in _one_line(run, moved)
-  done = workdir / 'two_stage/done.json'
-  kept = done.read_text()
-  try:
-    done.write_text(json.dumps({'sha256': 'another'}))
-    assert 'other parameters: ' in _one_line(run, photos)
-  finally:
-    done.write_text(kept)
+  about = output / '.parts/about.json'
+  kept = about.read_text()
+  about.write_text(json.dumps({**json.loads(kept), 'parameters': 'another'}))
+  assert 'other parameters: ' in _one_line(run, photos)
+  about.write_text(kept)
   changed = {k: v for k, v in before.items() if k != 'predictions.json'}
   assert changed.items() <= _contents(output).items()
 

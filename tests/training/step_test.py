@@ -22,7 +22,7 @@ def _config(norm='group'):
   return config
 
 
-def _build(config, name, optimizer=None):
+def _build(config, name, optimizer=None, **options):
   nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = nets.init(jax.random.key(0))
   kwargs = {'nets': nets, 'axis_name': parallel.AXIS}
@@ -47,7 +47,8 @@ def _build(config, name, optimizer=None):
       rates=dict.fromkeys(trained, 1.0),
   )
   state = step_lib.create_state(variables, trained, optimizer)
-  return step_lib.make_step(objective, optimizer), state
+  step = step_lib.make_step(objective, optimizer, **options)
+  return step, state
 
 
 def _images(count=8):
@@ -190,4 +191,39 @@ def test_learning_rate_falls_once_per_epoch():
     np.testing.assert_allclose(updates['v'], 0.25 * updates['w'], rtol=1e-5)
   np.testing.assert_allclose(
       sizes, [1.0] * 3 + [0.5] * 3 + [0.25] * 3, rtol=1e-4
+  )
+
+
+@pytest.mark.parametrize('name', ['pretrain', 'discover'])
+def test_parts_of_a_batch_make_the_update_of_the_whole(name):
+  config = _config()
+  config.pretrain.negatives = 'image'  # those of a batch are within a part
+  updates = []
+  for accumulate in (1, 4):
+    step, state = _build(config, name, optax.sgd(1.0), accumulate=accumulate)
+    before = jax.device_get(state.params)
+    (after, metrics), _ = _run(step, state, 2, num_steps=1)
+    updates.append((metrics, jax.tree.map(np.subtract, before, after)))
+  (whole, moved), (parts, moved_by_parts) = updates
+  for metric in whole:
+    np.testing.assert_allclose(whole[metric], parts[metric], rtol=1e-4)
+  largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(moved))
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * largest),
+      moved,
+      moved_by_parts,
+  )
+
+
+def test_activations_computed_again_make_the_same_update():
+  config = _config()
+  step, state = _build(config, 'end_to_end', optax.sgd(1.0))
+  (held, _), _ = _run(step, state, 1, num_steps=1)
+  config.remat = True
+  step, state = _build(config, 'end_to_end', optax.sgd(1.0))
+  (again, _), _ = _run(step, state, 1, num_steps=1)
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+      held,
+      again,
   )

@@ -5,13 +5,14 @@ all of them. A video is decoded once, in order, so its frames wait here.
 """
 
 import os
-import pickle
 import tempfile
 from typing import Any
 
+import numpy as np
+
 
 class Spool:
-  """Values by key, in a file that has no name and goes with the process.
+  """Examples by key, in a file that has no name and goes with the process.
 
   Args:
     folder: on whose disk it lies.
@@ -19,15 +20,27 @@ class Spool:
 
   def __init__(self, folder: str | os.PathLike):
     self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-    self._starts: dict[str, int] = {}
+    self._starts: dict[str, tuple[int, dict[str, type]]] = {}
 
-  def __setitem__(self, key: str, value: Any) -> None:
-    self._starts[key] = self._file.seek(0, os.SEEK_END)
-    pickle.dump(value, self._file, pickle.HIGHEST_PROTOCOL)
+  def __setitem__(self, key: str, example: dict[str, Any]) -> None:
+    """Lays an example of bytes, texts and arrays by."""
+    kinds = {name: type(value) for name, value in example.items()}
+    self._starts[key] = self._file.seek(0, os.SEEK_END), kinds
+    for value in example.values():
+      if isinstance(value, bytes):  # an array of bytes would lose zeros
+        value = np.frombuffer(value, np.uint8)
+      np.save(self._file, np.asarray(value), allow_pickle=False)
 
-  def __getitem__(self, key: str) -> Any:
-    self._file.seek(self._starts[key])
-    return pickle.load(self._file)
+  def __getitem__(self, key: str) -> dict[str, Any]:
+    start, kinds = self._starts[key]
+    self._file.seek(start)
+    example = {}
+    for name, kind in kinds.items():
+      array = np.load(self._file, allow_pickle=False)
+      example[name] = array.tobytes() if kind is bytes else array
+      if kind is str:
+        example[name] = str(array)
+    return example
 
   def close(self) -> None:
     """Gives the room back."""

@@ -1,0 +1,107 @@
+"""Whether an exported file gives the points of the run that it was made from.
+
+    python benchmarks/round_trip.py --workdir=runs/signer --python=V/bin/python
+
+A Python of its own, best of an environment V with nothing but jax and
+flatbuffers, reads the file by the lines that --mode=export prints, and finds
+the points of batches of 1, 7 and 64 images. Exits with 1 where they are more
+than 1e-5 of the image's side from those that the run's own `Predictor` finds in
+batches of the same size. (Another batch size adds in another order: what that
+alone does to the run's own points is printed as well.)
+"""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl import app
+from absl import flags
+from absl import logging
+
+from eqlandmarks import predictor
+from eqlandmarks.prediction import trained
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'A run that was exported.')
+_FILE = flags.DEFINE_string(
+    'file', '', "The exported file; '' is the workdir's own."
+)
+_METHOD = flags.DEFINE_string('method', None, 'Whose model it is.')
+_PYTHON = flags.DEFINE_string('python', sys.executable, 'What reads the file.')
+
+_BATCHES = (1, 7, 64)
+_TOLERANCE = 1e-5
+
+# What is run there; it may import nothing of ours.
+_READER = """
+import sys
+import numpy as np
+from jax import export
+model = export.deserialize(bytearray(open(sys.argv[1], 'rb').read()))
+found = {}
+for name, images in np.load(sys.argv[2]).items():
+  found[name] = model.call(images)['landmarks']
+np.savez(sys.argv[3], **found)
+ours = {'eqlandmarks', 'flax', 'tensorflow_datasets'} & set(sys.modules)
+assert not ours, ours
+import jax
+print('jax', jax.__version__, 'on', jax.devices()[0].device_kind)
+"""
+
+
+def _images(size: int) -> dict[str, np.ndarray]:
+  rng = np.random.default_rng(0)
+  return {
+      f'batch {count}': rng.integers(0, 256, (count, size, size, 3), np.uint8)
+      for count in _BATCHES
+  }
+
+
+def _read_elsewhere(
+    file: str, images: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+  """The points that the other Python finds, in a folder without our code."""
+  with tempfile.TemporaryDirectory() as folder:
+    given, found = pathlib.Path(folder, 'a.npz'), pathlib.Path(folder, 'b.npz')
+    np.savez(given, **images)
+    subprocess.run(
+        [_PYTHON.value, '-I', '-c', _READER, file, given, found],
+        cwd=folder, check=True,
+    )  # fmt: skip
+    with np.load(found) as arrays:
+      return dict(arrays)
+
+
+def _landmarks(model: trained.Trained, images: np.ndarray, batch_size: int):
+  """The run's own."""
+  return predictor.Predictor(
+      model.config, model.variables, batch_size=batch_size
+  ).predict(images).landmarks
+
+
+def main(_) -> None:
+  """Prints the largest differences."""
+  logging.set_verbosity(logging.ERROR)
+  model = trained.load(_WORKDIR.value, _METHOD.value)
+  size = model.config.image_size
+  file = _FILE.value or f'{_WORKDIR.value}/export/model.jaxexport'
+  images = _images(size)
+  found = _read_elsewhere(str(pathlib.Path(file).resolve()), images)
+  worst = 0.0
+  for name, batch in images.items():
+    own = _landmarks(model, batch, len(batch))
+    difference = np.abs(found[name] - own).max()
+    single = np.abs(_landmarks(model, batch, 1) - own).max()
+    worst = max(worst, difference)
+    print(
+        f'{name}: {difference:.1e} px at most '
+        f'(the run, one image at a time: {single:.1e} px)'
+    )
+  if not worst <= _TOLERANCE * size:
+    sys.exit(f'expected at most {_TOLERANCE * size:.1e} px')
+
+
+if __name__ == '__main__':
+  flags.mark_flag_as_required('workdir')
+  app.run(main)

@@ -1,0 +1,115 @@
+"""A trained model as one file: what `--mode=export` writes, and how to use it.
+
+    model = exporting.load('runs/mine/export/model.jaxexport')
+    found = model(images)      # uint8 [B, S, S, 3]
+    found['landmarks']         # [B, K, 2], (row, column) in their pixels
+
+The file is what `jax.export` makes of the trained nets, and JAX alone reads it
+too (docs/export.md). Here it is checked that it is one of ours, and that the
+images are what it was made for. Needs nothing but jax and flatbuffers.
+"""
+
+import json
+import os
+import struct
+from typing import Any
+
+import jax
+from jax import export as jax_export
+
+from eqlandmarks import errors
+
+__all__ = ['FORMAT', 'Model', 'load']
+
+# Raised when what a file describes, takes or gives back changes.
+FORMAT = 1
+
+
+class Model:
+  """A model that has been read from a file.
+
+  Attributes:
+    description: how it was made and what it takes, see docs/export.md.
+    image_size: S, the side of the images.
+  """
+
+  def __init__(
+      self, exported: jax_export.Exported, description: dict[str, Any]
+  ):
+    self.description = description
+    self.image_size: int = description['image_size']
+    self._call = jax.jit(exported.call)
+
+  def __call__(self, images: Any) -> dict[str, jax.Array]:
+    """Finds the landmarks.
+
+    Args:
+      images: uint8 `[B, S, S, 3]`, RGB, of any B >= 1. Each B is compiled for
+        once.
+
+    Returns:
+      Float32 `landmarks` `[B, K, 2]`, (row, column) in pixels of the images,
+      and their `confidence` `[B, K]`; with a fitted regressor `annotations`
+      `[B, J, 2]` and `annotation_confidence` `[B, J]` as well.
+
+    Raises:
+      ValueError: another shape or dtype.
+    """
+    size = self.image_size
+    shape = getattr(images, 'shape', ())
+    dtype = getattr(images, 'dtype', type(images).__name__)
+    right = dtype == 'uint8' and shape[1:] == (size, size, 3)
+    if not right or not shape[0]:
+      raise ValueError(
+          f'images must be uint8 [B, {size}, {size}, 3] with B >= 1, got '
+          f'{dtype} of shape {shape}.'
+      )
+    return self._call(images)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+  """Reads a file that `--mode=export` has written.
+
+  Raises:
+    UserError: there is no such file, it is another one, or it was written by
+      a version of eqlandmarks or JAX that this one does not understand.
+  """
+  try:
+    with open(path, 'rb') as file:
+      content = bytearray(file.read())
+  except OSError as error:
+    raise errors.UserError(
+        f'{path}: cannot be read ({error.strerror}), expected a file of '
+        '--mode=export.'
+    ) from error
+  exported = _deserialize(content, path)
+  try:
+    description = json.loads(exported.fun_name)
+    found, version = description['format'], description['version']
+  except (ValueError, KeyError, TypeError) as error:
+    raise errors.UserError(
+        f'{path}: is the exported function {exported.fun_name!r}, expected a '
+        'file of --mode=export.'
+    ) from error
+  if found != FORMAT:
+    raise errors.UserError(
+        f'{path}: format is {found!r}, written by eqlandmarks {version}; '
+        f'expected {FORMAT}.'
+    )
+  return Model(exported, description)
+
+
+def _deserialize(
+    content: bytearray, path: str | os.PathLike[str]
+) -> jax_export.Exported:
+  try:
+    return jax_export.deserialize(content)
+  # Whatever the bytes make flatbuffers and JAX do.
+  except (
+      struct.error, ValueError, TypeError, KeyError, IndexError,
+      AssertionError, AttributeError, NotImplementedError, RuntimeError,
+  ) as error:  # fmt: skip
+    raise errors.UserError(
+        f'{path}: is damaged, or written for another JAX than {jax.__version__}'
+        f' ({type(error).__name__}); expected a file of --mode=export.'
+    ) from error

@@ -1,0 +1,107 @@
+"""--mode=export: a trained model as files that other programs read.
+
+OUTPUT/model.jaxexport     pixels to points, weights included, for JAX alone
+OUTPUT/model.safetensors   the parameters of both nets
+"""
+
+import contextlib
+import pathlib
+from typing import Any
+
+import flax.traverse_util
+import jax
+import numpy as np
+import safetensors.numpy
+
+from eqlandmarks import errors
+from eqlandmarks import exporting
+from eqlandmarks import runs
+from eqlandmarks.exporting import program
+from eqlandmarks.prediction import trained
+from eqlandmarks.workdir import Workdir
+
+# Images by which a file is compared with what it was made from.
+_NUM_CHECKED = 7
+
+_HOW_TO = """
+To use it, with nothing but jax and flatbuffers installed:
+
+from jax import export
+model = export.deserialize(bytearray(open({path!r}, 'rb').read()))
+points = model.call(images)['landmarks']
+
+images: uint8 [B, {size}, {size}, 3], RGB
+points: float32 [B, {count}, 2], (row, column) in pixels of the images, with
+the centre of the top-left pixel at (0.5, 0.5)
+"""
+
+
+def export(config: Any, workdir: Workdir) -> None:
+  """Writes the files of `config.export`, each of them whole or not at all.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    workdir: of the run whose model is exported.
+
+  Raises:
+    UserError: there is no such model, or the folder cannot be written.
+  """
+  fields = config.export
+  model = trained.load(
+      workdir.path, fields.method or None, regression=config.regression
+  )
+  output = pathlib.Path(fields.output or workdir.path / 'export').expanduser()
+  path = output / 'model.jaxexport'
+  content = program.serialize(model)
+  _write(path, content)
+  _write(output / 'model.safetensors', parameters(model))
+  size, count = model.config.image_size, model.config.num_landmarks
+  runs.say(
+      f'as the run itself finds them, to within {_difference(model, path):.1e} '
+      f'px in {_NUM_CHECKED} images'
+  )
+  print(_HOW_TO.format(path=str(path), size=size, count=count), flush=True)
+
+
+def parameters(model: trained.Trained) -> bytes:
+  """The variables of both nets as a safetensors file.
+
+  They are called NET/COLLECTION/LAYER/.../NAME; the file's metadata are the
+  model's description.
+  """
+  tensors = flax.traverse_util.flatten_dict(model.variables, sep='/')
+  return safetensors.numpy.save(
+      {name: np.ascontiguousarray(value) for name, value in tensors.items()},
+      {name: str(value) for name, value in program.describe(model).items()},
+  )
+
+
+def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
+  """Writes a file under another name first, and says what there is then."""
+  made = [folder for folder in path.parents if not folder.exists()]
+  partial = path.with_name(path.name + '.partial')
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_bytes(content)
+    partial.replace(path)
+  except OSError as error:
+    with contextlib.suppress(OSError):
+      partial.unlink(missing_ok=True)
+      for folder in made:
+        folder.rmdir()
+    raise errors.UserError(
+        f'{path}: cannot be written ({error.strerror}), expected a folder with '
+        'room that can be written to (config.export.output)'
+    ) from error
+  runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
+
+
+def _difference(model: trained.Trained, path: pathlib.Path) -> float:
+  """Largest distance of a coordinate of the file's from the run's own."""
+  size = model.config.image_size
+  images = np.random.default_rng(0).integers(
+      0, 256, (_NUM_CHECKED, size, size, 3), np.uint8
+  )
+  own = jax.jit(program.make_program(model))(images)
+  found = exporting.load(path)(images)
+  return float(abs(found['landmarks'] - own['landmarks']).max())

@@ -1,0 +1,78 @@
+"""What a run says: to the user, and with the time into the workdir's log.txt.
+
+The standard library's logging does the work. Nothing is logged before a run
+has passed all checks, so that a wrong command leaves a workdir as it was.
+"""
+
+import contextlib
+import logging
+import pathlib
+import sys
+import time
+from collections.abc import Iterator
+
+_LOGGER = logging.getLogger('eqlandmarks.journal')
+_LOGGER.setLevel(logging.INFO)
+_LOGGER.propagate = False  # absl would show each line a second time
+
+
+class _File(logging.FileHandler):
+  """A log that never ends a run: a full disk is found where it matters."""
+
+  def emit(self, record: logging.LogRecord) -> None:
+    with contextlib.suppress(OSError):  # of opening
+      super().emit(record)
+
+  def handleError(self, record: logging.LogRecord) -> None:
+    pass
+
+
+def say(line: str) -> None:
+  """Tells the user what is being done, apart from the results."""
+  if not _LOGGER.disabled:
+    print(line, file=sys.stderr, flush=True)
+  note(line)
+
+
+def note(line: str) -> None:
+  """Puts a line into the log alone."""
+  _LOGGER.info('%s', ' '.join(line.split()))
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+  """Says and writes nothing: another process of the run does."""
+  _LOGGER.disabled = True
+  try:
+    yield
+  finally:
+    _LOGGER.disabled = False
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+  """Appends to a log what is said within, and the error that ends it.
+
+  Args:
+    path: the file. It is made at the first line, in a folder that is there.
+  """
+  handler = _File(path, delay=True, encoding='utf-8', errors='replace')
+  formatter = logging.Formatter('%(asctime)s %(message)s', '%Y-%m-%dT%H:%M:%SZ')
+  formatter.converter = time.gmtime
+  handler.setFormatter(formatter)
+  _LOGGER.addHandler(handler)
+  try:
+    yield
+  except KeyboardInterrupt:
+    note('interrupted')
+    raise
+  except SystemExit:
+    note('stopped')
+    raise
+  except BaseException as error:
+    note(f'error: {type(error).__name__}: {error}')
+    raise
+  finally:
+    _LOGGER.removeHandler(handler)
+    with contextlib.suppress(OSError):
+      handler.close()

@@ -1,0 +1,110 @@
+"""One writer for a folder at a time.
+
+The lock is the kernel's (`flock`): it ends with the process that holds it,
+however that ends, so that nobody ever has to remove a stale one. The file
+beside it only says who holds it. The library filelock empties its file before
+it knows whether it gets the lock, so it could not say that.
+"""
+
+import contextlib
+import datetime
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import socket
+from collections.abc import Iterator
+
+from eqlandmarks import disk
+from eqlandmarks import journal
+from eqlandmarks.errors import UserError
+
+NAME = 'lock'
+# Some network file systems know no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+@contextlib.contextmanager
+def held(folder: pathlib.Path, doing: str, name: str = NAME) -> Iterator[None]:
+  """Holds a folder's lock; makes the folder, and removes it if left empty.
+
+  Args:
+    folder: what is written to within.
+    doing: what others are told that this process does.
+    name: of the file in the folder.
+
+  Raises:
+    UserError: another process holds the lock, or the folder cannot be written.
+  """
+  made = [p for p in (folder, *folder.parents) if not p.exists()]
+  path = folder / name
+  try:
+    with disk.written(folder):
+      folder.mkdir(parents=True, exist_ok=True)
+      file = _acquire(path, folder)
+    try:
+      with disk.written(folder):
+        _sign(file, doing)
+      yield
+    finally:
+      # Before the lock is given up: afterwards, it may be another's file.
+      with contextlib.suppress(OSError):
+        path.unlink()
+      os.close(file)
+  finally:
+    for empty in made:
+      with contextlib.suppress(OSError):
+        empty.rmdir()
+
+
+def _acquire(path: pathlib.Path, folder: pathlib.Path) -> int:
+  """An open file that holds the lock."""
+  while True:
+    # Not inherited by programs that are started, which could outlive this one.
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      holder = _holder(file)
+      os.close(file)
+      raise UserError(
+          f'{folder} is in use by {holder}, expected a folder that nobody '
+          'writes to: wait for it, or take another one'
+      ) from error
+    except OSError as error:
+      if error.errno not in _NO_LOCKS:
+        os.close(file)
+        raise
+      journal.say(f'warning: {folder} cannot be locked ({error.strerror})')
+      return file
+    # Whoever held it may have removed the file since it was opened.
+    with contextlib.suppress(FileNotFoundError):
+      if os.path.samestat(os.fstat(file), os.stat(path)):
+        return file
+    os.close(file)
+
+
+def _sign(file: int, doing: str) -> None:
+  """Writes into the file who holds the lock."""
+  now = datetime.datetime.now(datetime.UTC)
+  about = {
+      'pid': os.getpid(),
+      'host': socket.gethostname(),
+      'doing': doing,
+      'since': now.isoformat(timespec='seconds'),
+  }
+  os.ftruncate(file, 0)
+  os.pwrite(file, json.dumps(about).encode(), 0)
+
+
+def _holder(file: int) -> str:
+  """Who holds the lock, as far as the file says."""
+  try:
+    about = json.loads(os.pread(file, 10_000, 0))
+    return (
+        f"process {int(about['pid'])} on {about['host']} ({about['doing']}, "
+        f"since {about['since']})"
+    )
+  except (OSError, ValueError, KeyError, TypeError):
+    return 'another process'  # one that has not signed yet

@@ -1,0 +1,287 @@
+"""What the notebooks of colabs/ share: devices, a user's data, pictures."""
+
+import functools
+import importlib
+import math
+import pathlib
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+from absl import logging
+from PIL import Image
+
+from eqlandmarks import nets as nets_lib
+from eqlandmarks import videos
+from eqlandmarks import workdir as workdir_lib
+from eqlandmarks.datasets import images as images_lib
+from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import signer
+from eqlandmarks.errors import UserError
+from eqlandmarks.training import objectives
+from eqlandmarks.training import parallel
+from eqlandmarks.training import step as step_lib
+
+# What the configs' numbers of epochs were chosen for, and how much less of it
+# is trained where there is no accelerator.
+_IMAGES, _LESS = 1000, 3
+
+# How many images are drawn for whoever has none.
+_EXAMPLES = 60
+
+# Where uploaded and drawn images are kept.
+_FOLDER = 'data'
+
+
+def start(*, cpu_devices: int | None = None) -> bool:
+  """Finds the devices, and says so where there is no accelerator.
+
+  Args:
+    cpu_devices: as how many devices a CPU is used, where it is all there is;
+      by default as many as its cores that share a batch of 8.
+
+  Returns:
+    Whether there is an accelerator.
+  """
+  if not flags.FLAGS.is_parsed():
+    flags.FLAGS.mark_as_parsed()  # the data loader reads absl flags
+  logging.set_verbosity(logging.ERROR)
+  try:
+    if cpu_devices:
+      jax.config.update('jax_num_cpu_devices', cpu_devices)
+    else:
+      parallel.use_all_cores(8)
+  except RuntimeError:
+    pass  # JAX has its devices: the cell was run a second time
+  devices = jax.local_devices()
+  print(f'{len(devices)} x {devices[0].device_kind}')
+  if devices[0].platform != 'cpu':
+    return True
+  print(
+      'no accelerator: training is slow, so it is short here and the result '
+      'rough; in Colab choose Runtime > Change runtime type > GPU or TPU.'
+  )
+  return False
+
+
+def find_data(where: str) -> pathlib.Path:
+  """The images or the video to work on.
+
+  Args:
+    where: the path of a folder of images or of a video; 'upload' asks for
+      images, a zip file of them, or a video, in Colab; 'example' draws people.
+
+  Returns:
+    A folder of images, or a video.
+
+  Raises:
+    UserError: there is nothing of that kind.
+  """
+  if where == 'upload':
+    return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
+  if where == 'example':
+    return _drawn(pathlib.Path(_FOLDER) / 'example')
+  path = pathlib.Path(where).expanduser()
+  if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
+    return path
+  if where and path.is_dir() and images_lib.find_images(path):
+    return path
+  raise UserError(
+      f"found no images and no video at '{where}', expected a folder of images "
+      f"({', '.join(images_lib.EXTENSIONS)}), a video "
+      f"({', '.join(videos.EXTENSIONS)}), 'upload' or 'example'"
+  )
+
+
+def _uploaded(folder: pathlib.Path) -> pathlib.Path:
+  colab = _colab_files()
+  if colab is None:
+    raise UserError(
+        "'upload' asks for files in Colab only, expected the path of a folder "
+        'of images or of a video here'
+    )
+  shutil.rmtree(folder, ignore_errors=True)
+  folder.mkdir(parents=True)
+  for name, content in colab.upload().items():
+    path = folder / pathlib.Path(name).name
+    path.write_bytes(content)
+    if zipfile.is_zipfile(path):
+      shutil.unpack_archive(path, folder / path.stem, 'zip')
+      path.unlink()
+  found = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
+  if len(found) == 1:
+    return found[0]
+  if not images_lib.find_images(folder):
+    raise UserError(
+        f'found {len(found)} videos and no images among the uploaded files, '
+        'expected images, a zip file of images, or one video'
+    )
+  return folder
+
+
+def _colab_files() -> Any:
+  """Colab's module for files that come and go; None elsewhere."""
+  if 'google.colab' not in sys.modules:
+    return None
+  return importlib.import_module('google.colab.files')
+
+
+def _drawn(folder: pathlib.Path) -> pathlib.Path:
+  folder.mkdir(parents=True, exist_ok=True)
+  for number in range(_EXAMPLES):
+    image, _ = signer.render(0, 'train', number, 128)
+    Image.fromarray(image).save(folder / f'{number:03d}.png')
+  return folder
+
+
+def fit(config: Any, data: pathlib.Path, *, accelerator: bool) -> None:
+  """Sets a config to a user's data, as long as its numbers of images ask.
+
+  The epochs of configs/folder.py were chosen for a thousand images: fewer have
+  more of them, and of a video's frames about a thousand are used.
+
+  Args:
+    config: of configs/folder.py or configs/video.py; changed.
+    data: a folder of images, or a video.
+    accelerator: whether there is one; without, a third of that is trained.
+  """
+  config.dataset.root = str(data)
+  config.predict.input = str(data)
+  if data.is_dir():
+    config.dataset.skip_bad = config.predict.skip_bad = True
+    count = len(images_lib.find_images(data))
+  else:
+    frames = videos.probe(data).count or videos.count(data)
+    config.dataset.every = max(1, frames // _IMAGES)
+    count = math.ceil(frames / config.dataset.every)
+  devices = jax.local_device_count()
+  shared = min(config.batch_size, count) // devices * devices
+  config.batch_size = max(devices, shared)
+  passes = _IMAGES / count / (1 if accelerator else _LESS)
+  for stage in (config.pretrain, config.discover):
+    stage.num_epochs = max(1, round(stage.num_epochs * passes))
+  print(
+      f'{count} images, {config.pretrain.num_epochs} + '
+      f'{config.discover.num_epochs} passes over them'
+  )
+
+
+def change(config: Any, changes: Mapping[str, Any]) -> None:
+  """Sets fields of a config, {'pretrain.num_epochs': 5}.
+
+  Raises:
+    UserError: there is no such field, or it holds another type.
+  """
+  fields = workdir_lib.flatten(config.to_dict())
+  for field, value in changes.items():
+    try:
+      if field not in fields:
+        raise KeyError(field)
+      config.update_from_flattened_dict({field: value})
+    except (KeyError, TypeError) as error:
+      raise UserError(
+          f'CHANGES: found {field!r}: {value!r}, expected a field of '
+          'configs/common.py and a value of its type'
+      ) from error
+
+
+def download(folder: pathlib.Path) -> None:
+  """Offers a folder as a zip file, in Colab; elsewhere says where it is."""
+  colab = _colab_files()
+  if colab is None:
+    print(f'the files are in {folder}')
+    return
+  colab.download(shutil.make_archive(folder.name, 'zip', folder))
+
+
+def some_pictures(folder: pathlib.Path, count: int) -> Image.Image:
+  """Some of the pictures below a folder, evenly over all, side by side.
+
+  Raises:
+    UserError: there is none.
+  """
+  files = sorted(folder.rglob('*.png'))
+  if not files:
+    raise UserError(f'{folder} holds no pictures, expected those of a run')
+  rows = np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)
+  pictures = []
+  for row in rows:
+    with Image.open(files[row]) as picture:
+      picture.thumbnail((240, 240))
+      pictures.append(picture.convert('RGB'))
+  sheet = Image.new('RGB', (240 * len(pictures), 240), 'white')
+  for place, picture in enumerate(pictures):
+    sheet.paste(picture, (240 * place, 0))
+  return sheet
+
+
+def pretrain_on(
+    devices: Sequence[jax.Device], config: Any, *, num_steps: int
+) -> tuple[list[float], float]:
+  """Stage 1 on drawn people, on some of the devices.
+
+  Args:
+    devices: over which each batch is spread.
+    config: a config with the fields of configs/common.py.
+    num_steps: updates to make.
+
+  Returns:
+    The loss at each step, and images per second after the first step, which
+    compiles.
+
+  Raises:
+    UserError: the devices cannot share a batch.
+  """
+  if config.batch_size % len(devices):
+    raise UserError(
+        f'config.batch_size is {config.batch_size}, expected a multiple of '
+        f'{len(devices)}, the number of devices'
+    )
+  images = np.stack([
+      signer.render(config.dataset.seed, 'train', n, config.image_size)[0]
+      for n in range(config.dataset.num_train)
+  ])
+  step, state = _stage_one(config, len(images))
+  mapped = parallel.parallelize(step, devices)
+  state = parallel.replicate(state, devices)
+  key = parallel.replicate(jax.random.key(config.seed), devices)
+  batches = loader.batches(
+      images, batch_size=config.batch_size, seed=config.seed, start=0
+  )
+  losses, began = [], time.monotonic()
+  for number, batch in zip(range(num_steps), batches, strict=False):
+    parts = batch.reshape(len(devices), -1, *batch.shape[1:])
+    state, metrics = mapped(state, parts, key)
+    losses.append(float(metrics['loss']))
+    if number == 0:
+      began = time.monotonic()
+  seconds = time.monotonic() - began
+  return losses, config.batch_size * (num_steps - 1) / seconds
+
+
+def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
+  """The step of stage 1, and a fresh state."""
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  variables = nets.init(jax.random.key(config.seed))
+  trained = {nets_lib.FEATURES: 1.0}
+  optimizer = step_lib.make_optimizer(
+      config.pretrain,
+      num_images=num_images,
+      batch_size=config.batch_size,
+      rates=trained,
+  )
+  objective = functools.partial(
+      objectives.pretrain,
+      nets=nets,
+      stage=config.pretrain,
+      axis_name=parallel.AXIS,
+  )
+  variables = {net: variables[net] for net in trained}
+  state = step_lib.create_state(variables, tuple(trained), optimizer)
+  return step_lib.make_step(objective, optimizer), state

@@ -1,0 +1,226 @@
+"""Several processes that train one model, on one machine or on many.
+
+JAX's own runtime finds the processes and moves the numbers. All of them run the
+same steps on their own rows of each batch. The first one alone reads and writes
+the workdir, measures and reports; what it decides, the others hear from it.
+
+When a process dies, JAX ends the others too: only after a heartbeat is missed,
+and with pages of its own log. So each process also holds a connection to the
+first, which the system closes the moment that one of its ends is gone: see
+`eqlandmarks.training.watch`.
+"""
+
+import itertools
+import os
+import re
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from orbax.checkpoint import multihost
+
+from eqlandmarks import errors
+from eqlandmarks.training import parallel
+from eqlandmarks.training import watch as watch_lib
+
+# A barrier ends by a lost process, not by time: preparing a large dataset, or
+# measuring, takes the first process as long as it takes.
+_FOR_EVER_MS = 30 * 24 * 3600 * 1000
+# How long an error of the runtime may wait for the reason: who is gone.
+_PATIENCE = 10.0
+
+_barriers = itertools.count()
+_watch: watch_lib.Watch | None = None
+
+
+def join(
+    detect: bool,
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+) -> None:
+  """Joins the other processes of a run; to be called before JAX is used.
+
+  Args:
+    detect: JAX is to ask Slurm, Cloud TPU, Kubernetes or Open MPI.
+    coordinator: else, HOST:PORT of the first process;
+    num_processes: how many there are, and
+    process_id: the number of this one, from 0.
+
+  Raises:
+    UserError: the arguments do not say who joins whom, or nobody answers.
+  """
+  explicit = {
+      'coordinator_address': coordinator,
+      'num_processes': num_processes,
+      'process_id': process_id,
+  }
+  given = {name: v for name, v in explicit.items() if v is not None}
+  if not detect and not given:
+    return
+  if given:
+    _check(detect, explicit)
+  # It would take SIGTERM for a warning, which nobody here waits for.
+  jax.config.update('jax_enable_preemption_service', False)
+  try:
+    # Only so many seconds: a process that ends waits for those that are stuck.
+    jax.distributed.initialize(**given, shutdown_timeout_seconds=60)
+    if jax.process_count() > 1:
+      _start_watch(coordinator)
+  except (RuntimeError, ValueError, OSError) as error:
+    raise errors.UserError(_explain(error, given)) from error
+
+
+def is_first() -> bool:
+  """Whether this process writes, measures and reports: one does."""
+  return jax.process_index() == 0
+
+
+def wait() -> None:
+  """Waits until all processes have come here."""
+  if jax.process_count() > 1:
+    key = f'eqlandmarks_{next(_barriers)}'
+    multihost.get_barrier_sync_fn()(key=key, timeout_ms=_FOR_EVER_MS)
+
+
+def from_first(tree: Any) -> Any:
+  """Numbers of the first process in the place of everybody's own.
+
+  Args:
+    tree: arrays, of the same shapes and types in all processes.
+  """
+  if jax.process_count() == 1:
+    return tree
+  wait()  # a collective operation by itself would not wait long enough
+  return multihost_utils.broadcast_one_to_all(tree)
+
+
+def agreed(answer: bool) -> bool:
+  """What the first process answers, whatever the others would say."""
+  return bool(from_first(np.asarray(answer)))
+
+
+def finish() -> None:
+  """Ends a run that has gone well, when all processes have come here."""
+  if _watch is not None:
+    wait()
+    _watch.finish()
+
+
+def leave(code: int) -> None:
+  """Exits; the other processes of the run are told, and stop too."""
+  if _watch is None:
+    sys.exit(code)
+  _watch.leave()
+  sys.stdout.flush()
+  sys.stderr.flush()
+  # JAX would wait for the others to end well.
+  os._exit(code)
+
+
+def check_devices(batch_size: int, accumulate: int) -> None:
+  """Sees that a global batch can be spread over all devices of all processes.
+
+  Args:
+    batch_size: images per step, over all devices together.
+    accumulate: parts that each device takes its images in.
+
+  Raises:
+    UserError: it cannot, or processes differ in their number of devices.
+  """
+  devices, processes = parallel.all_devices(), jax.process_count()
+  count = len(devices)
+  if processes > batch_size:
+    raise errors.UserError(
+        f'config.batch_size is {batch_size}, but there are {processes} '
+        'processes; expected at most as many as images in a batch.'
+    )
+  each = [0] * processes
+  for device in devices:
+    each[device.process_index] += 1
+  if len(set(each)) > 1:
+    raise errors.UserError(
+        f'the processes have {each} devices, expected the same number each.'
+    )
+  if batch_size % (count * accumulate):
+    of = f' of {processes} processes' * (processes > 1)
+    of += f' times config.accumulate, {accumulate}' * (accumulate > 1)
+    raise errors.UserError(
+        f'config.batch_size is {batch_size}, expected a multiple of '
+        f'{count * accumulate}, the number of devices{of}.'
+    )
+
+
+def _check(detect: bool, explicit: dict[str, Any]) -> None:
+  """Sees that explicit flags are whole."""
+  if detect:
+    raise errors.UserError(
+        '--distributed asks JAX to find the processes, expected it without '
+        + ', '.join(f'--{name}' for name in explicit) + '.'
+    )
+  for name, value in explicit.items():
+    if value is None:
+      raise errors.UserError(
+          f'--{name} is missing, expected it beside the other two of '
+          + ', '.join(f'--{other}' for other in explicit) + '.'
+      )
+  if not re.fullmatch(r'.+:\d{1,5}', explicit['coordinator_address']):
+    raise errors.UserError(
+        f"--coordinator_address is {explicit['coordinator_address']!r}, "
+        'expected HOST:PORT of process 0.'
+    )
+  count = explicit['num_processes']
+  if not 0 <= explicit['process_id'] < count:
+    raise errors.UserError(
+        f"--process_id is {explicit['process_id']}, expected a number from 0 "
+        f'to {count - 1}, below --num_processes.'
+    )
+
+
+def _explain(error: Exception, given: dict[str, Any]) -> str:
+  reason = ' '.join(str(error).split())[:200]
+  if given:
+    return (
+        f"--coordinator_address {given['coordinator_address']}: the "
+        f"{given['num_processes']} processes did not find each other "
+        f'({reason}), expected all of them to be started within 5 minutes, '
+        'and the port of process 0 to be free and open to the others.'
+    )
+  return (
+      f'--distributed: JAX found no other processes ({reason}), expected '
+      'Slurm, Cloud TPU, Kubernetes or Open MPI; else give '
+      '--coordinator_address, --num_processes and --process_id.'
+  )
+
+
+def _start_watch(coordinator: str | None) -> None:
+  """Connects all processes to the first, to notice when one is gone."""
+  global _watch
+  me, count = jax.process_index(), jax.process_count()
+  server = watch_lib.Server(count) if me == 0 else None
+  letter = np.zeros(256, np.uint8)
+  if server is not None:
+    text = np.frombuffer(server.address.encode(), np.uint8)
+    letter[:len(text)] = text
+  letter = multihost_utils.broadcast_one_to_all(letter)
+  address = bytes(np.asarray(letter)).rstrip(b'\0').decode()
+  host = coordinator.rpartition(':')[0] if coordinator else None
+  _watch = server or watch_lib.connect(address, me, count, host=host)
+  sys.excepthook = _on_error
+
+
+def _on_error(
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+) -> None:
+  """An error that nobody has explained ends all processes."""
+  if isinstance(error, jax.errors.JaxRuntimeError):
+    # Mostly what the loss of another process looks like from here.
+    time.sleep(_PATIENCE)
+  sys.__excepthook__(kind, error, trace)
+  leave(1)

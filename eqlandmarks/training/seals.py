@@ -1,0 +1,101 @@
+"""Seals of checkpoints: what their files must be, written when they are whole.
+
+TensorStore checks a part of what it reads by CRC-32C, and Orbax's own JSON
+files not at all: a flipped byte can pass as another shape or another number. So
+each checkpoint gets `seal.json`, with the size and the SHA-256 of every file,
+and a checkpoint that differs from it is not even opened.
+"""
+
+import hashlib
+import json
+import pathlib
+
+import tensorstore
+
+from eqlandmarks import disk
+
+_SEAL = 'seal.json'
+
+
+def write(folder: pathlib.Path) -> None:
+  """Seals a checkpoint that is whole.
+
+  Raises:
+    UserError: the file system refuses.
+  """
+  files = {name: _print(path) for name, path in _files(folder).items()}
+  with disk.replacing(folder / _SEAL) as partial:
+    content = {'sha256': _digest(files), 'files': files}
+    partial.write_text(json.dumps(content, indent=1) + '\n')
+
+
+def fault(folder: pathlib.Path) -> str | None:
+  """What is wrong with a checkpoint; None where nothing is.
+
+  One without a seal was written by an earlier version, or the process was
+  killed between the checkpoint and its seal. All of it is read then, as far as
+  TensorStore has checksums.
+  """
+  if not folder.is_dir():
+    return 'it is not there'
+  try:
+    if not (folder / _SEAL).exists():
+      return _unreadable(folder)
+    seal = json.loads((folder / _SEAL).read_text())
+    known, found = seal['files'], _files(folder)
+    if seal['sha256'] != _digest(known):
+      return f'{_SEAL} was altered'
+    for name in sorted(known.keys() | found.keys()):
+      if name not in found:
+        return f'{name} is missing'
+      if name not in known:
+        return f'{name} does not belong there'
+      said = _difference(known[name], found[name])
+      if said:
+        return f'{name} {said}'
+  # A seal that is damaged itself can hold anything.
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    return f'{_SEAL} cannot be read ({type(error).__name__})'
+  return None
+
+
+def _unreadable(folder: pathlib.Path) -> str | None:
+  """What TensorStore says of a checkpoint's arrays; None where all are read.
+
+  Orbax would say it a hundred times over, in threads of its own.
+  """
+  place = {'driver': 'ocdbt', 'base': f'file://{folder.absolute()}/state/'}
+  try:
+    store = tensorstore.KvStore.open(place).result()
+    for key in store.list().result():
+      store.read(key).result()
+  except ValueError as error:
+    return ' '.join(str(error).split())[:120]
+  return None
+
+
+def _digest(files: dict[str, list]) -> str:
+  return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def _difference(known: list, path: pathlib.Path) -> str | None:
+  size, _ = known
+  if path.stat().st_size != size:
+    return f'has {path.stat().st_size} bytes, expected {size}'
+  return None if _print(path) == known else 'was altered: its SHA-256 differs'
+
+
+def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+  """All files of a checkpoint but the seal, by their paths below it."""
+  return {
+      path.relative_to(folder).as_posix(): path
+      for path in sorted(folder.rglob('*'))
+      if path.is_file() and path.name not in (_SEAL, f'{_SEAL}.partial')
+  }
+
+
+def _print(path: pathlib.Path) -> list:
+  """A file's size in bytes, and its SHA-256."""
+  with path.open('rb') as file:
+    digest = hashlib.file_digest(file, 'sha256').hexdigest()
+  return [path.stat().st_size, digest]

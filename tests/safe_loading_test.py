@@ -1,0 +1,154 @@
+"""Nothing that is read can run a program, or fill the memory unasked."""
+
+import ast
+import json
+import pathlib
+
+import h5py
+import numpy as np
+import pytest
+
+from eqlandmarks import errors
+from eqlandmarks import videos
+from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.video import spool
+from eqlandmarks.formats import hdf5
+
+ROOT = pathlib.Path(__file__).parent.parent
+_UNSAFE = {
+    'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'shelve',
+    'marshal', 'yaml', 'torch', 'jsonpickle', 'tarfile',
+}  # fmt: skip
+_CALLS = {'eval', 'exec', 'read_pickle', 'unpack_archive', 'extractall'}
+
+
+def _unsafe(tree):
+  """(line, what) of all that could run what a file says."""
+  for node in ast.walk(tree):
+    names = []
+    if isinstance(node, ast.Import):
+      names = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      names = [node.module or '']
+    yield from (
+        (node.lineno, n) for n in names if n.partition('.')[0] in _UNSAFE
+    )
+    if not isinstance(node, ast.Call):
+      continue
+    called = ast.unparse(node.func)
+    if called.rpartition('.')[2] in _CALLS:
+      yield node.lineno, called
+    if called == 'np.load' and 'allow_pickle=False' not in ast.unparse(node):
+      yield node.lineno, 'np.load without allow_pickle=False'
+
+
+def test_the_check_itself_finds_what_it_should():
+  text = (
+      'import pickle\nfrom joblib import load\nnp.load(x)\neval(x)\n'
+      'pandas.read_pickle(x)\nnp.load(x, allow_pickle=False)\n'
+  )
+  assert [line for line, _ in _unsafe(ast.parse(text))] == [1, 2, 3, 4, 5]
+
+
+def test_no_file_is_unpickled_or_executed():
+  for path in [*ROOT.glob('*.py'), *ROOT.glob('eqlandmarks/**/*.py'),
+               *ROOT.glob('benchmarks/*.py')]:  # fmt: skip
+    found = list(_unsafe(ast.parse(path.read_text())))
+    assert not found, (path, found)
+
+
+_PROGRAM = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        _PROGRAM,
+        b'c__builtin__\neval\n.',
+        b"(S'true'\nios\nsystem\n.",  # INST
+        b'\x80\x04\x8c\x02os\x8c\x06system\x93.',  # STACK_GLOBAL
+        _PROGRAM[:-1] + b'\xff.',  # no pickle, but executed before one knows
+    ],
+)
+@pytest.mark.parametrize('place', ['root', 'array'])
+def test_a_pickle_in_an_h5_file_is_not_opened(tmp_path, content, place):
+  path = tmp_path / 'l.h5'
+  with h5py.File(path, 'w') as file:
+    item = file if place == 'root' else file.create_dataset('a/b', data=[1])
+    item.attrs['FILTERS'] = np.bytes_(content)
+  with pytest.raises(errors.UserError, match='could run a program'):
+    hdf5.check(path)
+
+
+def test_harmless_pickles_and_texts_are_opened(tmp_path):
+  with h5py.File(tmp_path / 'l.h5', 'w') as file:
+    file.attrs['a'] = np.bytes_(b"(lp0\nS'x'\np1\naI1\na.")  # ['x', 1]
+    file.attrs['b'] = 'cos is a sentence.'
+    file.attrs['c'] = 3
+  hdf5.check(tmp_path / 'l.h5')
+
+
+def test_arrays_that_would_fill_the_memory(tmp_path):
+  with h5py.File(tmp_path / 'l.h5', 'w') as file:
+    file.create_dataset('a', (2**20, 2**10), 'f8', chunks=True)  # not written
+  assert (tmp_path / 'l.h5').stat().st_size < 10_000
+  with pytest.raises(errors.UserError, match=r'8\.0 GiB of arrays.*at most 4'):
+    hdf5.check(tmp_path / 'l.h5')
+
+
+def test_objects_in_an_h5_file(tmp_path):
+  with h5py.File(tmp_path / 'l.h5', 'w') as file:
+    file.create_dataset('a', data=[1]).attrs['PSEUDOATOM'] = np.bytes_('object')
+  with pytest.raises(errors.UserError, match='pickled objects'):
+    hdf5.check(tmp_path / 'l.h5')
+
+
+def test_frames_that_are_too_large(tmp_path, monkeypatch):
+  pytest.importorskip('av')
+  with videos.writing(tmp_path / 'v.mp4', size=(32, 48), fps=5.0) as append:
+    append(np.zeros((32, 48, 3), np.uint8))
+  assert videos.probe(tmp_path / 'v.mp4').size == (32, 48)
+  monkeypatch.setattr(videos, 'LARGEST', 1000)
+  with pytest.raises(errors.UserError, match=r'48 x 32 pixels.*at most 1000'):
+    videos.probe(tmp_path / 'v.mp4')
+
+
+def test_what_waits_on_disk_comes_back_as_it_was(tmp_path):
+  waiting = spool.Spool(tmp_path)
+  examples = [
+      {'image': b'a\x00b\x00', 'points': np.array([[np.nan, i]], np.float32),
+       'id': f'é{i}', 'original_size': np.array([1.5, 2], np.float32)}
+      for i in range(3)
+  ]  # fmt: skip
+  for i, example in enumerate(examples):
+    waiting[str(i)] = example
+  for i in (2, 0, 1):
+    found = waiting[str(i)]
+    assert (found['image'], found['id']) == (b'a\x00b\x00', f'é{i}')
+    np.testing.assert_array_equal(found['points'], examples[i]['points'])
+    assert found['points'].dtype == np.float32
+  waiting.close()
+
+
+class _Builder:
+  def __init__(self, folder):
+    self.data_dir = folder
+
+
+@pytest.mark.parametrize('damage', ['missing', 'cut', 'objects'])
+def test_prepared_data_that_are_gone_or_damaged(tmp_path, damage):
+  (tmp_path / 'unpacked').mkdir()
+  path = tmp_path / 'unpacked/train.npz'
+  fields = {'ids': ['a'], 'points': np.zeros((1, 1, 2)),
+            'original_sizes': np.zeros((1, 2)), 'digests': ['0']}  # fmt: skip
+  if damage == 'objects':
+    fields['ids'] = np.array([json], object)[:0]
+    fields['points'] = np.array([{}], object)
+  if damage != 'missing':
+    np.savez(path, **fields)
+  if damage == 'cut':
+    path.write_bytes(path.read_bytes()[:300])
+  with pytest.raises(errors.UserError) as caught:
+    unpacked.open_table(_Builder(tmp_path), 'train')
+  assert str(path) in str(caught.value)
+  assert f'without {tmp_path}, it is prepared anew' in str(caught.value)
