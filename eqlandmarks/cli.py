@@ -77,8 +77,10 @@ def _with_files(argv: Sequence[str]) -> list[str]:
     if flag not in ('-config', '--config'):
       found.append(argument)
       continue
-    if not equals and rest:
+    if not equals and rest and not rest[0].startswith('-'):
       value = rest.pop(0)
+    if not value:
+      raise errors.UserError('--config is missing, expected a value.')
     found.append(f'--config={_find_config(value)}')
   return found
 

@@ -98,6 +98,10 @@ def _centres(length: int) -> jax.Array:
 
 
 def _check_rank(heatmaps: jax.Array) -> None:
+  if not hasattr(heatmaps, 'ndim'):
+    raise ValueError(
+        f'heatmaps must be an array [..., H, W, K], got a {type(heatmaps)}.'
+    )
   if heatmaps.ndim < 3:
     raise ValueError(
         f'heatmaps must be [..., H, W, K], got shape {heatmaps.shape}.'

@@ -4,11 +4,12 @@
 Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). Equation
 numbers are the paper's. Points are (row, column) in pixels (see
 `eqlandmarks.geometry`), heatmaps `[..., H, W, K]`. Nothing here knows of nets,
-configs or data; everything works under jit, vmap, grad and pmap, and computes
-in float32.
+configs or data; everything works under jit, vmap, grad, pmap and shard_map, and
+computes in float32.
 """
 
 import math
+import numbers
 
 import jax
 import jax.numpy as jnp
@@ -55,18 +56,25 @@ def contrastive(
     pair is valid.
 
   Raises:
-    ValueError: shapes or dtypes that do not match, or a negative block size.
+    ValueError: shapes or dtypes that do not match, a temperature
+      that is not above 0, or a negative block size.
   """
   _check_floats(features=features, warped_features=warped_features)
-  if features.ndim != 2 or features.shape != warped_features.shape:
+  if (
+      features.ndim != 2
+      or features.shape != warped_features.shape
+      or features.size == 0
+  ):
     raise ValueError(
-        'contrastive needs two arrays [N, D] of one shape, got '
+        'contrastive needs two arrays [N, D] of one shape, not empty, got '
         f'{features.shape} and {warped_features.shape}.'
     )
   count = features.shape[0]
   if valid is None:
     valid = jnp.ones(count, bool)
   _check_mask(valid, (count,))
+  if isinstance(temperature, numbers.Real) and not temperature > 0:
+    raise ValueError(f'temperature must be above 0, got {temperature}.')
   if block_size is not None and block_size < 0:
     raise ValueError(f'block_size must be 0 or more, got {block_size}.')
   anchors = _unit(jnp.stack([features, warped_features]))  # [2, N, D]
@@ -178,8 +186,10 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     raise ValueError(
         f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
     )
-  if patch < 1:
-    raise ValueError(f'patch must be at least 1 pixel, got {patch}.')
+  if not isinstance(patch, numbers.Integral) or patch < 1:
+    raise ValueError(
+        f'patch must be a whole number of at least 1 pixel, got {patch}.'
+    )
   pooled = _sum_patches(probabilities.astype(jnp.float32), patch)
   shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
   return jnp.sum(shared, axis=(-2, -1))

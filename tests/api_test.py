@@ -74,6 +74,10 @@ def test_the_examples_of_a_page(page, unfiltered_tracebacks):
 # Imports what there may be, then refuses everything else that is not Python's.
 _CLOSURE = """
 import importlib, sys
+# What is installed of this package is not meant.
+sys.meta_path[:] = [
+    f for f in sys.meta_path if 'editable' not in getattr(f, '__module__', '')
+]
 import jax, jax.numpy, jax.export, numpy
 allowed, modules = sys.argv[1].split(','), sys.argv[2].split(',')
 if 'flax' in allowed:
@@ -88,6 +92,7 @@ sys.meta_path.insert(0, Refuse())
 for module in modules:
   importlib.import_module(f'eqlandmarks.{module}')
   assert not {'flax'} - set(allowed) & set(sys.modules) - before
+assert list(sys.modules['eqlandmarks'].__path__) == [sys.argv[3]]
 print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
 """
 
@@ -95,7 +100,7 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
 @pytest.mark.parametrize(
     ('allowed', 'modules'),
     [
-        ('jax,jaxlib,numpy', ('losses', 'heatmaps', 'geometry')),
+        ('jax,jaxlib,numpy', ('blockwise', 'losses', 'heatmaps', 'geometry')),
         ('jax,jaxlib,numpy,flax', ('geometry', 'warps', 'metrics', 'models')),
     ],
 )
@@ -105,7 +110,8 @@ def test_modules_need_nothing_else_of_the_package(allowed, modules, tmp_path):
   for name in ('__init__', *modules):  # no other file of ours is there
     shutil.copy(ROOT / f'eqlandmarks/{name}.py', package)
   done = subprocess.run(
-      [sys.executable, '-c', _CLOSURE, allowed, ','.join(modules)],
+      [sys.executable, '-c', _CLOSURE, allowed, ','.join(modules),
+       str(package)],
       cwd=tmp_path, env={'PYTHONPATH': '', 'PATH': ''},
       capture_output=True, text=True, check=False,
   )  # fmt: skip

@@ -244,6 +244,12 @@ def test_losses_under_jit_and_vmap_are_float32(dtype):
          r'\(3, 2\) and \(3, 3\)'),
         (lambda: losses.diversity(jnp.ones((3, 2))), r'got \(3, 2\)'),
         (lambda: losses.diversity(jnp.ones((3, 2, 1)), patch=0), 'got 0'),
+        (lambda: losses.diversity(jnp.ones((3, 2, 1)), patch=1.5), 'got 1.5'),
+        (lambda: losses.contrastive(
+            jnp.ones((3, 2)), jnp.ones((3, 2)), temperature=0.0),
+         'temperature must be above 0, got 0.0'),
+        (lambda: losses.contrastive(jnp.ones((0, 2)), jnp.ones((0, 2))),
+         r'not empty, got \(0, 2\)'),
     ],
 )
 def test_wrong_arguments_are_named(call, said):
