@@ -40,10 +40,6 @@ _FORMAT = flags.DEFINE_enum(
     'memory_format', 'channels_last', ['channels_last', 'contiguous'],
     "PyTorch's layout of images; the first is its faster one.",
 )  # fmt: skip
-_WARP = flags.DEFINE_enum(
-    'torch_warp', 'field', ['field', 'tps'],
-    "PyTorch's elastic warps: the first is cheaper.",
-)  # fmt: skip
 _COMPILE = flags.DEFINE_bool(
     'torch_compile', None, 'Use torch.compile; by default on a GPU only.'
 )
@@ -103,7 +99,7 @@ def _theirs(config: Any) -> tuple[Any, str]:
   gpu = torch.cuda.is_available()
   compile_it = gpu if _COMPILE.value is None else _COMPILE.value
   steps = torch_steps.Steps(
-      config, workload.images(config), warp=_WARP.value,
+      config, workload.images(config),
       channels_last=_FORMAT.value == 'channels_last', compile_it=compile_it,
   )  # fmt: skip
   name = torch.cuda.get_device_name() if gpu else 'cpu'
@@ -191,7 +187,7 @@ def _report(
   return {
       'size': config.image_size, 'batch_size': config.batch_size,
       'device': device, 'dtype': config.dtype, 'pairs': _PAIRS.value,
-      'memory_format': _FORMAT.value, 'torch_warp': _WARP.value, **figures,
+      'memory_format': _FORMAT.value, **figures,
   }  # fmt: skip
 
 

@@ -19,20 +19,19 @@ class Steps:
     config: as for training.
     images: uint8 `[B, S, S, 3]`, in the host's memory.
     channels_last: the memory format; contiguous else.
-    warp: see `torch_views.make_views`.
     compile_it: whether the losses go through `torch.compile`.
   """
 
   def __init__(
       self, config: Any, images: np.ndarray, *, channels_last: bool,
-      warp: str, compile_it: bool,
+      compile_it: bool,
   ):  # fmt: skip
     gpu = torch.cuda.is_available()
     self.device = torch.device('cuda' if gpu else 'cpu')
     self._format = (
         torch.channels_last if channels_last else torch.contiguous_format
     )
-    self._config, self._images, self._warp = config, images, warp
+    self._config, self._images = config, images
     self.features = self._place(torch_nets.Hourglass(config.model))
     self.landmarks = self._place(
         torch_nets.LandmarkNet(config.model, config.num_landmarks)
@@ -83,7 +82,7 @@ class Steps:
   def _both(self, x: torch.Tensor, stage: Any) -> tuple[Any, Any]:
     with torch.no_grad():
       warped, pull = torch_views.make_views(
-          x, stage.warp, stage.appearance, self._warp
+          x, stage.warp, stage.appearance
       )
       both = torch.cat([x, warped])
       return both.contiguous(memory_format=self._format), pull

@@ -18,7 +18,7 @@ Pull = Callable[[torch.Tensor], torch.Tensor]
 
 
 def make_views(
-    x: torch.Tensor, warp: Any, appearance: Any, kind: str
+    x: torch.Tensor, warp: Any, appearance: Any
 ) -> tuple[torch.Tensor, Pull]:
   """Warped and changed copies of `[B, 3, S, S]`, and their warps.
 
@@ -26,13 +26,8 @@ def make_views(
     x: images in [0, 1].
     warp: strengths, as in the config.
     appearance: strengths, as in the config.
-    kind: field (an elastic field, enlarged from its control values) or tps (a
-      thin-plate spline through the same number of control points).
   """
-  if kind == 'tps':
-    moved, pull = _spline(x, warp)
-  else:
-    moved, pull = _field(x, warp)
+  moved, pull = _moved(x, warp)
   return _change(moved, appearance), pull
 
 
@@ -62,7 +57,11 @@ def _affine(x: torch.Tensor, warp: Any) -> torch.Tensor:
   ], 1)  # fmt: skip
 
 
-def _field(x: torch.Tensor, warp: Any) -> tuple[torch.Tensor, Pull]:
+def _moved(x: torch.Tensor, warp: Any) -> tuple[torch.Tensor, Pull]:
+  """By an affine map, and an elastic field enlarged from its control values.
+
+  Cheaper than kornia's thin-plate splines and blurred noise.
+  """
   grid = functional.affine_grid(
       _affine(x, warp), list(x.shape), align_corners=False
   )
@@ -78,23 +77,6 @@ def _field(x: torch.Tensor, warp: Any) -> tuple[torch.Tensor, Pull]:
   )
   maps = grid.permute(0, 3, 1, 2)
   return moved, lambda points: sample(maps, points)
-
-
-def _spline(x: torch.Tensor, warp: Any) -> tuple[torch.Tensor, Pull]:
-  line = torch.linspace(-1, 1, warp.grid, device=x.device)
-  there = torch.cartesian_prod(line, line).expand(len(x), -1, -1)
-  matrix = _affine(x, warp)
-  here = there @ matrix[:, :, :2].transpose(1, 2) + matrix[:, None, :, 2]
-  here = here + 2 * warp.elastic * torch.randn_like(here)
-  weights = kornia.geometry.transform.get_tps_transform(there, here)
-  moved = kornia.geometry.transform.warp_image_tps(
-      x, there, *weights, padding_mode=_BORDERS[warp.border]
-  )
-
-  def pull(points: torch.Tensor) -> torch.Tensor:
-    return kornia.geometry.transform.warp_points_tps(points, there, *weights)
-
-  return moved, pull
 
 
 def _change(x: torch.Tensor, strengths: Any) -> torch.Tensor:

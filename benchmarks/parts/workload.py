@@ -162,7 +162,10 @@ def make_stage(config: ConfigDict, name: str) -> Stage:
       rates=dict.fromkeys(trained, 1.0),
   )  # fmt: skip
   mapped = parallel.parallelize(
-      step_lib.make_step(objective, optimizer), jax.local_devices()
+      step_lib.make_step(
+          objective, optimizer, accumulate=config.accumulate
+      ),
+      jax.local_devices(),
   )
   return Stage(settings, nets, objective, optimizer, trained, mapped)
 
