@@ -118,7 +118,7 @@ def _alone(count: int, folder: pathlib.Path) -> dict[str, np.ndarray]:
   done = subprocess.run(run, env={**os.environ, 'JAX_PLATFORMS': 'cpu'})
   if done.returncode:
     timing.fail(f'the process with {count} devices ended before its end.')
-  with np.load(path) as stored:
+  with np.load(path, allow_pickle=False) as stored:
     return dict(stored)
 
 

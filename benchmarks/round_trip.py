@@ -40,7 +40,7 @@ import numpy as np
 from jax import export
 model = export.deserialize(bytearray(open(sys.argv[1], 'rb').read()))
 found = {}
-for name, images in np.load(sys.argv[2]).items():
+for name, images in np.load(sys.argv[2], allow_pickle=False).items():
   found[name] = model.call(images)['landmarks']
 np.savez(sys.argv[3], **found)
 ours = {'eqlandmarks', 'flax', 'tensorflow_datasets'} & set(sys.modules)
@@ -69,7 +69,7 @@ def _read_elsewhere(
         [_PYTHON.value, '-I', '-c', _READER, file, given, found],
         cwd=folder, check=True,
     )  # fmt: skip
-    with np.load(found) as arrays:
+    with np.load(found, allow_pickle=False) as arrays:
       return dict(arrays)
 
 

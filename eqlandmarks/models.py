@@ -203,47 +203,7 @@ class _GroupNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     groups = max(g for g in range(1, 9) if x.shape[-1] % g == 0)
-    return GroupNorm(groups, dtype=self.dtype)(x)
-
-
-class GroupNorm(nn.Module):
-  """Group normalisation by one sum of each channel and one of its squares.
-
-  The same as Flax's, whose gradient takes about twice as long on a CPU: there,
-  an image is taken apart into groups at every pixel, here at the sums only.
-
-  Attributes:
-    groups: G, a divisor of the channels.
-    epsilon: is added to the variance.
-    dtype: of the result; all is computed in float32.
-  """
-
-  groups: int
-  epsilon: float = 1e-6
-  dtype: Any = jnp.float32
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    """Normalises `[..., H, W, C]` over H, W and C / G."""
-    channels = x.shape[-1]
-    scale = self.param('scale', nn.initializers.ones, (channels,))
-    bias = self.param('bias', nn.initializers.zeros, (channels,))
-    x = x.astype(jnp.float32)
-    mean = self._of_groups(jnp.mean(x, axis=(-3, -2)))
-    square = self._of_groups(jnp.mean(x * x, axis=(-3, -2)))
-    # Rounding may leave less than nothing of a constant image's variance.
-    variance = jnp.maximum(square - mean * mean, 0.0)
-    factor = scale * jax.lax.rsqrt(variance + self.epsilon)
-    shift = bias - factor * mean
-    each = (..., None, None, slice(None))
-    return (x * factor[each] + shift[each]).astype(self.dtype)
-
-  def _of_groups(self, of_channels: jax.Array) -> jax.Array:
-    """Means over each group, `[..., C]` to `[..., C]`."""
-    *batch, channels = of_channels.shape
-    grouped = of_channels.reshape(*batch, self.groups, -1)
-    mean = jnp.mean(grouped, axis=-1, keepdims=True)
-    return jnp.broadcast_to(mean, grouped.shape).reshape(*batch, channels)
+    return nn.GroupNorm(num_groups=groups, dtype=self.dtype)(x)
 
 
 def _check_input(name: str, x: jax.Array) -> None:

@@ -38,6 +38,9 @@ _EXAMPLES = 60
 # Where uploaded and drawn images are kept.
 _FOLDER = 'data'
 
+# What the images of an uploaded zip file may take, unpacked.
+_ZIP_GIB = 8
+
 
 def start(*, cpu_devices: int | None = None) -> bool:
   """Finds the devices, and says so where there is no accelerator.
@@ -112,7 +115,7 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
     path = folder / pathlib.Path(name).name
     path.write_bytes(content)
     if zipfile.is_zipfile(path):
-      shutil.unpack_archive(path, folder / path.stem, 'zip')
+      _take_images(path, folder / path.stem)
       path.unlink()
   found = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
   if len(found) == 1:
@@ -123,6 +126,24 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
         'expected images, a zip file of images, or one video'
     )
   return folder
+
+
+def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
+  """The images of a zip file; names that lead elsewhere stay in the folder."""
+  with zipfile.ZipFile(archive) as opened:
+    members = [
+        member
+        for member in opened.infolist()
+        if pathlib.Path(member.filename).suffix.lower() in images_lib.EXTENSIONS
+    ]
+    size = sum(member.file_size for member in members) / 2**30
+    if size > _ZIP_GIB:
+      raise UserError(
+          f'{archive.name}: its images take {size:.1f} GiB, expected at most '
+          f'{_ZIP_GIB}.'
+      )
+    for member in members:
+      opened.extract(member, folder)
 
 
 def _colab_files() -> Any:

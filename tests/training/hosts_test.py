@@ -215,7 +215,7 @@ def test_a_batch_that_cannot_be_spread(monkeypatch, owners, batch_size, said):
   monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
   monkeypatch.setattr(jax, 'process_count', lambda: max(owners) + 1)
   with pytest.raises(errors.UserError, match=said):
-    hosts.check_devices(batch_size)
+    hosts.check_devices(batch_size, accumulate=1)
 
 
 @pytest.fixture
