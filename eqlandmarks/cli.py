@@ -80,7 +80,10 @@ def _with_files(argv: Sequence[str]) -> list[str]:
     if not equals and rest and not rest[0].startswith('-'):
       value = rest.pop(0)
     if not value:
-      raise errors.UserError('--config is missing, expected a value.')
+      raise errors.UserError(
+          '--config is missing, expected the path of one, or one of '
+          + ', '.join(_config_names()) + '.'
+      )
     found.append(f'--config={_find_config(value)}')
   return found
 
