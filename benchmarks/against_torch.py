@@ -1,4 +1,4 @@
-"""The same steps here and in PyTorch with kornia, in turns.
+"""The same steps here and in PyTorch, with kornia's colours, in turns.
 
     pip install 'eqlandmarks[torch]'
     python benchmarks/against_torch.py --size=128

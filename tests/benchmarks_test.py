@@ -64,7 +64,8 @@ def test_eight_devices_do_what_one_does():
     one, eight = by_count['1'], by_count['8']
     assert one['loss_difference'] == one['parameter_difference'] == 0
     assert 0 < eight['points_used'] < 1, case  # some are masked
-    # A fresh T's heatmaps are flat: in its gradient, more is taken away again.
+    # Measured: up to 4.5e-6 in stage 1, and 6.8e-5 in stage 2, which is why it
+    # has another limit; the cause of that is not known.
     limit = 1e-4 if case == 'stage2' else 1e-5
     assert eight['gradient_difference'] < limit, case
 
