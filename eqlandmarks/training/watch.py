@@ -57,10 +57,11 @@ class Watch:
     ):  # fmt: skip
       if hasattr(socket, option):  # not on every system
         peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    self._peers[peer] = threading.Thread(
+    thread = threading.Thread(
         target=self._listen, args=(peer, name), daemon=True
     )
-    self._peers[peer].start()
+    thread.start()
+    self._peers[peer] = thread  # begun: others may wait for its end
 
   def _listen(self, peer: socket.socket, name: str) -> None:
     try:

@@ -69,7 +69,9 @@ def _digest(workdir):
 
 
 # Ten steps of both stages, by plain gradient descent: Adam divides a gradient
-# by its own size, and so makes whole steps of the rounding where it is zero.
+# by its own size, and so makes whole steps of the rounding where it is zero. At
+# rates ten times as high, a few steps in, rounding decides which pixel of four
+# is the largest, with one process as with two.
 _STEPS = """
 import pickle, sys
 import jax, optax
@@ -82,7 +84,7 @@ import step_test
 if count > 1:
   hosts.join(False, 'localhost:' + port, count, int(number))
 mine, found = parallel.local_devices(), {}
-for name, rate in ('pretrain', 1e-4), ('discover', 1e-6):
+for name, rate in ('pretrain', 1e-5), ('discover', 1e-6):
   step, state = step_test._build(step_test._config(), name, optax.sgd(rate))
   mapped = parallel.parallelize(step, parallel.all_devices())
   state, key = parallel.replicate((state, jax.random.key(1)), mine)
