@@ -28,15 +28,17 @@ def logsumexp_similarities(
     rows: jax.Array,
     columns: jax.Array,
     *,
+    temperature: jax.typing.ArrayLike,
     usable: jax.Array,
     skip: jax.Array,
     block_size: int | None = None,
 ) -> jax.Array:
-  """For each row r, log of the sum over columns c of exp(r . c).
+  """For each row r, log of the sum over columns c of exp(r . c / temperature).
 
   Args:
     rows: float32 `[R, D]`.
     columns: float32 `[C, D]`.
+    temperature: scalar.
     usable: `[C]` boolean, the columns that are summed over.
     skip: `[R]` integer, one further column that each row leaves out; a number
       that is no column's leaves out none.
@@ -50,9 +52,9 @@ def logsumexp_similarities(
   if block_size is None:
     block_size = _choose(len(rows), len(columns))
   if block_size == 0 or block_size >= len(rows):
-    logits = _logits(rows, skip, columns, usable)
+    logits = _left_out(_matmul(rows, columns.T) / temperature, skip, usable)
     return jax.nn.logsumexp(logits, axis=1)
-  return _in_blocks(rows, columns, usable, skip, block_size)
+  return _in_blocks(rows / temperature, columns, usable, skip, block_size)
 
 
 def _choose(rows: int, columns: int) -> int:
@@ -115,8 +117,14 @@ def _logits(
     rows: jax.Array, skip: jax.Array, columns: jax.Array, usable: jax.Array
 ) -> jax.Array:
   """`[rows, columns]` similarities, what is left out at `_NEVER`."""
-  logits = _matmul(rows, columns.T)
-  left_out = jnp.arange(len(columns))[None] == skip[:, None]
+  return _left_out(_matmul(rows, columns.T), skip, usable)
+
+
+def _left_out(
+    logits: jax.Array, skip: jax.Array, usable: jax.Array
+) -> jax.Array:
+  """`[rows, columns]` logits, with `_NEVER` where they do not count."""
+  left_out = jnp.arange(logits.shape[1])[None] == skip[:, None]
   return jnp.where(left_out | ~usable[None], _NEVER, logits)
 
 

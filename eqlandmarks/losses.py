@@ -112,8 +112,9 @@ def _log_probability(
   # The similarity to itself stands where the row and the column are the same.
   itself = first + jnp.arange(count)
   sums = blockwise.logsumexp_similarities(
-      anchors.reshape(2 * count, -1) / temperature,
+      anchors.reshape(2 * count, -1),
       others.reshape(2 * all_of_them, -1),
+      temperature=temperature,
       usable=jnp.concatenate([usable, usable]),
       skip=jnp.concatenate([itself, all_of_them + itself]),
       block_size=block_size,

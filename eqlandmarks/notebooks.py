@@ -1,5 +1,6 @@
 """What the notebooks of colabs/ share: devices, a user's data, pictures."""
 
+import contextlib
 import functools
 import importlib
 import math
@@ -8,7 +9,8 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -130,7 +132,7 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
 
 def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
   """The images of a zip file; names that lead elsewhere stay in the folder."""
-  with zipfile.ZipFile(archive) as opened:
+  with _readable(archive), zipfile.ZipFile(archive) as opened:
     members = [
         member
         for member in opened.infolist()
@@ -144,6 +146,18 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
       )
     for member in members:
       opened.extract(member, folder)
+
+
+@contextlib.contextmanager
+def _readable(archive: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  # RuntimeError and NotImplementedError: a password, an unknown compression.
+  except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    raise UserError(
+        f'{archive.name}: cannot be unpacked ({error}), expected a zip file of '
+        'images'
+    ) from error
 
 
 def _colab_files() -> Any:

@@ -291,7 +291,8 @@ class Workdir:
     # The latter of too many brackets in brackets.
     except (OSError, ValueError, RecursionError) as error:
       raise errors.UserError(
-          f'{path} is not JSON ({error}); expected what a run wrote there.'
+          f'{path} cannot be read as JSON ({error}); expected what a run wrote '
+          'there.'
       ) from error
 
   def _read_dict(self, name: str) -> dict[str, Any] | None:

@@ -95,6 +95,7 @@ def test_every_row_has_mean_and_deviation_over_seeds(compared):
   assert pck['end_to_end', ('steps',)]['protocol']['epochs'] == [0, 4]
 
 
+@pytest.mark.slow
 def test_a_row_is_the_same_as_a_training_without_a_break(compared, tmp_path):
   config = _config()
   config.end_to_end.num_epochs = 4

@@ -49,12 +49,13 @@ def test_log_sum_exp_is_scipys():
   rows, columns = rng.normal(size=(7, 4)), rng.normal(size=(9, 4))
   usable = np.arange(9) != 2
   skip = np.array([0, 1, 2, 3, 8, 9, -1])  # the last two skip none
-  logits = rows @ columns.T
+  logits = rows @ columns.T / 0.5
   logits[:, ~usable] = -np.inf
   logits[np.arange(5), skip[:5]] = -np.inf
   found = blockwise.logsumexp_similarities(
       jnp.asarray(rows, jnp.float32),
       jnp.asarray(columns, jnp.float32),
+      temperature=0.5,
       usable=jnp.asarray(usable),
       skip=jnp.asarray(skip),
       block_size=3,

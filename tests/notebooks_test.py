@@ -61,6 +61,31 @@ def test_uploaded_images(upload, given, found):
   assert [p.name for p in data.rglob('*') if p.is_file()] == ['c.png']
 
 
+def test_an_archive_that_leads_elsewhere_stays_in_its_folder(upload, tmp_path):
+  packed = io.BytesIO()
+  with zipfile.ZipFile(packed, 'w') as archive:
+    archive.writestr('../../../out.png', _png())
+    archive.writestr('run.py', 'raise SystemExit')
+  upload['a.zip'] = packed.getvalue()
+  data = notebooks.find_data('upload')
+  assert [p.name for p in data.rglob('*') if p.is_file()] == ['out.png']
+  assert [p for p in tmp_path.rglob('out.png')] == [*data.rglob('out.png')]
+
+
+def test_an_archive_that_is_too_large_or_damaged(upload, monkeypatch):
+  packed = io.BytesIO()
+  with zipfile.ZipFile(packed, 'w') as archive:
+    archive.writestr('a.png', _png())
+  content = packed.getvalue()
+  upload['a.zip'] = content.replace(_png(), bytes(len(_png())))
+  with pytest.raises(UserError, match=r'a\.zip: cannot be unpacked'):
+    notebooks.find_data('upload')
+  upload['a.zip'] = content
+  monkeypatch.setattr(notebooks, '_ZIP_GIB', 0)
+  with pytest.raises(UserError, match=r'a\.zip: its images take'):
+    notebooks.find_data('upload')
+
+
 def test_an_uploaded_video(upload):
   upload['a.mp4'] = b'not looked at yet'
   assert notebooks.find_data('upload').name == 'a.mp4'

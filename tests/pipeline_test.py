@@ -160,6 +160,7 @@ def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
   assert np.abs(kernel(first) - kernel(unfrozen)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_stage_one_of_another_workdir(finished, tmp_path):
   config = _config()
   config.pretrained = str(finished)
@@ -184,6 +185,7 @@ def test_another_config_is_refused_and_the_fields_are_named(finished):
   assert 'seed' not in said
 
 
+@pytest.mark.slow
 def test_evaluation_fields_may_change(finished):
   config = _config()
   config.regression.origin = 'centre'
@@ -193,6 +195,7 @@ def test_evaluation_fields_may_change(finished):
   pipeline.run(_config(), str(finished), 'evaluate')
 
 
+@pytest.mark.slow
 def test_without_test_images_there_are_no_figures(tmp_path, capsys):
   root = tmp_path / 'photos'
   _write_images(root)
@@ -244,6 +247,7 @@ def test_a_folder_without_labels(tmp_path, capsys):
   assert 'no labelled test images' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_table_with_missing_points_and_eyes(tmp_path):
   root = tmp_path / 'photos'
   _write_images(root)

@@ -244,7 +244,7 @@ CASES = [
     ('run.json', old('evaluate', change=write('run.json', '[]')),
      ['run.json holds list']),
     ('config.json', old('evaluate', change=cut('config.json')),
-     ['config.json is not JSON']),
+     ['config.json cannot be read as JSON']),
     ('config.json of a list', old('train', change=write('config.json', '[]')),
      ['config.json holds list']),
     ('nothing to evaluate', plain('--mode=evaluate'), ['no finished method']),

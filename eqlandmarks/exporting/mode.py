@@ -4,7 +4,6 @@ OUTPUT/model.jaxexport     pixels to points, weights included, for JAX alone
 OUTPUT/model.safetensors   the parameters of both nets
 """
 
-import contextlib
 import pathlib
 from typing import Any
 
@@ -13,7 +12,7 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from eqlandmarks import errors
+from eqlandmarks import disk
 from eqlandmarks import exporting
 from eqlandmarks import runs
 from eqlandmarks.exporting import program
@@ -77,22 +76,9 @@ def parameters(model: trained.Trained) -> bytes:
 
 
 def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
-  """Writes a file under another name first, and says what there is then."""
-  made = [folder for folder in path.parents if not folder.exists()]
-  partial = path.with_name(path.name + '.partial')
-  try:
-    path.parent.mkdir(parents=True, exist_ok=True)
+  """Writes a file, and says what there is then."""
+  with disk.nothing_left(path.parent), disk.replacing(path) as partial:
     partial.write_bytes(content)
-    partial.replace(path)
-  except OSError as error:
-    with contextlib.suppress(OSError):
-      partial.unlink(missing_ok=True)
-      for folder in made:
-        folder.rmdir()
-    raise errors.UserError(
-        f'{path}: cannot be written ({error.strerror}), expected a folder with '
-        'room that can be written to (config.export.output)'
-    ) from error
   runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
 

@@ -19,6 +19,7 @@ from eqlandmarks.training import checkpoints
 from eqlandmarks.training import hosts
 from eqlandmarks.training import logs
 from eqlandmarks.training import parallel
+from eqlandmarks.training import saving
 from eqlandmarks.training import step as step_lib
 
 # Metrics are logged every so many steps: they are sent to the host then, and
@@ -87,7 +88,7 @@ def train(
   ):
     start = 0
     if saved is not None:
-      state, start = checkpoints.restore(saved, state)
+      state, start = saved.restore(state)
     state, start = hosts.from_first((state, start))
     start = int(start)
     state = parallel.replicate(state, devices)
@@ -114,7 +115,7 @@ def train(
 @contextlib.contextmanager
 def _opened(
     folder: checkpoints.StageFolder, keep: int
-) -> Iterator[checkpoints.Checkpointer | None]:
+) -> Iterator[saving.Checkpointer | None]:
   """The checkpoints in the first process; None in the others."""
   if not hosts.is_first():
     yield None

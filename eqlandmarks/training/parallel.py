@@ -23,7 +23,7 @@ AXIS = 'devices'
 _CACHE_BYTES = 2**30
 
 
-def use_all_cores(batch_size: int, num_processes: int = 1) -> None:
+def use_all_cores(batch_size: int, num_parts: int = 1) -> None:
   """Makes each CPU core a device of its own, where the CPU is what there is.
 
   XLA spreads a small net's operations badly over the cores of one CPU device;
@@ -33,8 +33,8 @@ def use_all_cores(batch_size: int, num_processes: int = 1) -> None:
 
   Args:
     batch_size: images per step, over all devices together.
-    num_processes: that share a batch, each with cores of its own, times the
-      parts that each takes its images in.
+    num_parts: equal ones that it is cut into anyhow, by processes with cores of
+      their own, and in time.
   """
   cores = len(os.sched_getaffinity(0)) if hasattr(
       os, 'sched_getaffinity'
@@ -43,7 +43,7 @@ def use_all_cores(batch_size: int, num_processes: int = 1) -> None:
       n
       for n in range(1, cores + 1)
       # Where no number does, the check of the batch says so.
-      if n == 1 or batch_size % (n * num_processes) == 0
+      if n == 1 or batch_size % (n * num_parts) == 0
   )
   jax.config.update('jax_num_cpu_devices', count)
 
@@ -105,8 +105,8 @@ def compile_once() -> Iterator[None]:
 
   A comparison trains the same nets by the same steps many times over, and each
   time they would be compiled as if they were new. What is kept is thrown away
-  at the end: it is of no use to another machine. A compilation cache that the
-  user has set up is used instead.
+  at the end. Where there is a compilation cache already, the user's own or that
+  of `keep_compiled`, it is used instead.
   """
   if jax.config.jax_compilation_cache_dir:
     yield

@@ -89,6 +89,7 @@ def test_bbc_pose(tmp_path):
 
 
 # The others are slow because of all that is compiled.
+@pytest.mark.slow
 def test_cat_head_at_100_pixels(tmp_path):
   fixtures.cat_release(tmp_path / 'cats', train=30, test=10)
   workdir = tmp_path / 'w'

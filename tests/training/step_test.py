@@ -110,7 +110,9 @@ def test_a_step_is_traced_once_and_the_state_is_not_stacked():
   assert int(final.step) == 4
 
 
-@pytest.mark.parametrize('norm', ['group', 'batch'])
+@pytest.mark.parametrize(
+    'norm', ['group', pytest.param('batch', marks=pytest.mark.slow)]
+)
 def test_frozen_features_stay_and_landmarks_move(norm):
   step, state = _build(_config(norm), 'discover')
   before = jax.device_get(state)
@@ -194,7 +196,9 @@ def test_learning_rate_falls_once_per_epoch():
   )
 
 
-@pytest.mark.parametrize('name', ['pretrain', 'discover'])
+@pytest.mark.parametrize(
+    'name', [pytest.param('pretrain', marks=pytest.mark.slow), 'discover']
+)
 def test_parts_of_a_batch_make_the_update_of_the_whole(name):
   config = _config()
   config.pretrain.negatives = 'image'  # those of a batch are within a part
@@ -215,6 +219,7 @@ def test_parts_of_a_batch_make_the_update_of_the_whole(name):
   )
 
 
+@pytest.mark.slow
 def test_activations_computed_again_make_the_same_update():
   config = _config()
   step, state = _build(config, 'end_to_end', optax.sgd(1.0))
