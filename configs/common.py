@@ -25,10 +25,12 @@ def get_config() -> ConfigDict:
   # What the convolutions compute in: float32 or bfloat16. Parameters, losses
   # and soft-argmax are float32 always.
   config.dtype = 'float32'
-  # Parts that each device takes its images of a step in, one after the other,
-  # and whether activations are computed again for the gradient: both trade time
-  # for memory (docs/performance.md). Negatives of a batch are those of a part.
+  # Parts that each device takes its images of a step in, one after the other:
+  # less memory, more time (docs/performance.md). Negatives of a batch are those
+  # of a part then.
   config.accumulate = 1
+  # Compute activations again for the gradient instead of holding them. For
+  # accelerators: on a CPU it takes longer and saves nothing.
   config.remat = False
   # Workdir of another run whose stage 1 is used instead of training one's own.
   config.pretrained = ''

@@ -144,7 +144,7 @@ def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
     raise errors.UserError(
         f'{title}: out of memory{much}; expected less work at once: lower '
         + ', '.join(f'config.{field}' for field in fields)
-        + ', or set config.accumulate=2 or config.remat=True.'
+        + ', or set config.accumulate=2.'
     ) from error
 
 
