@@ -38,8 +38,10 @@ _WHOLE = flags.DEFINE_bool('whole', False, 'Leaves out the parts.')
 _JSON = flags.DEFINE_bool('json', False, 'Ends with one JSON object.')
 
 
-def _measure(config, name: str, peak: float) -> dict[str, dict[str, float]]:
-  """Time (ms), operations and share of the peak, by part."""
+def _measure(
+    config, name: str, peak: float
+) -> tuple[dict[str, dict[str, float]], float]:
+  """Time (ms), operations and share of the peak, by part; temporary MiB."""
   stage = workload.make_stage(config, name)
   batch = workload.spread(workload.images(config))
   rows: dict[str, tuple[float, float]] = {}
@@ -54,7 +56,8 @@ def _measure(config, name: str, peak: float) -> dict[str, dict[str, float]]:
     _print_trace(name, tracing.trace(
         step.call, step.compiled, f'{_PROFILE.value}/{name}'
     ))  # fmt: skip
-  return {
+  memory = step.compiled.memory_analysis().temp_size_in_bytes / 2**20
+  found = {
       part: {
           'ms': 1e3 * took,
           'gflop': 1e-9 * flops,
@@ -63,6 +66,7 @@ def _measure(config, name: str, peak: float) -> dict[str, dict[str, float]]:
       }
       for part, (took, flops) in rows.items()
   }
+  return found, memory
 
 
 def _with_backward(
@@ -122,11 +126,16 @@ def main(_: list[str]) -> None:
   print(f'peak of a matmul: {peak:.0f} GFLOP/s\n')
   result = {**about, 'peak_gflop_per_second': peak}
   for name in _STAGES.value:
-    found = _measure(config, name, peak)
+    found, memory = _measure(config, name, peak)
     _print_parts(name, found)
     images = 1e3 * config.batch_size / found['whole']['ms']
-    print(f'{images:.1f} images/s\n')
-    result[name] = {'images_per_second': images, 'parts': found}
+    print(
+        f'{images:.1f} images/s, {memory:.0f} MiB of temporary memory on each '
+        'device\n'
+    )
+    result[name] = {
+        'images_per_second': images, 'temporary_mib': memory, 'parts': found,
+    }  # fmt: skip
     if 'all but the nets' in found:
       rest = found['all but the nets']['ms'] / found['whole']['ms']
       result[name]['share_of_all_but_the_nets'] = rest

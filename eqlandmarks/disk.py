@@ -54,7 +54,9 @@ def written(path: pathlib.Path, expected: str = _ROOM) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(
+    path: pathlib.Path, expected: str = _ROOM
+) -> Iterator[pathlib.Path]:
   """A place beside `path` to write a file to; it takes the name at the end.
 
   Nothing stays there if an error ends the block, and an older file stays as it
@@ -64,7 +66,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     UserError: the file system refuses.
   """
   partial = path.with_name(path.name + '.partial')
-  with written(path):
+  with written(path, expected):
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
       yield partial

@@ -69,7 +69,7 @@ def test_an_archive_that_leads_elsewhere_stays_in_its_folder(upload, tmp_path):
   upload['a.zip'] = packed.getvalue()
   data = notebooks.find_data('upload')
   assert [p.name for p in data.rglob('*') if p.is_file()] == ['out.png']
-  assert [p for p in tmp_path.rglob('out.png')] == [*data.rglob('out.png')]
+  assert len([*tmp_path.parent.rglob('out.png')]) == 1
 
 
 def test_an_archive_that_is_too_large_or_damaged(upload, monkeypatch):

@@ -273,3 +273,19 @@ def test_a_file_that_was_cut_is_not_taken_for_whole(
     assert f'expected {promised}, as its header promises: the file was cut' in (
         said
     )
+
+
+def test_the_same_frames_make_the_same_file(tmp_path):
+  # Every second file was another, by what the memory held before.
+  rng = np.random.default_rng(0)
+  blocks = rng.integers(0, 256, (14, 8, 12, 3), np.uint8)
+  frames = np.kron(blocks, np.ones((1, 8, 8, 1), np.uint8))[:, :60, :90]
+  found = set()
+  for _ in range(20):
+    path = tmp_path / 'clip.mp4'
+    with videos.writing(path, size=(60, 90), fps=25.0) as append:
+      for frame in frames:
+        rng.integers(0, 256, rng.integers(1000, 200_000)).astype(np.uint8)
+        append(frame)
+    found.add(path.read_bytes())
+  assert len(found) == 1

@@ -77,7 +77,14 @@ def parameters(model: trained.Trained) -> bytes:
 
 def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
   """Writes a file, and says what there is then."""
-  with disk.nothing_left(path.parent), disk.replacing(path) as partial:
+  expected = (
+      'expected a folder with room that can be written to '
+      '(config.export.output)'
+  )
+  with (
+      disk.nothing_left(path.parent),
+      disk.replacing(path, expected) as partial,
+  ):
     partial.write_bytes(content)
   runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
