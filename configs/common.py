@@ -47,8 +47,7 @@ def get_config() -> ConfigDict:
   config.ablation = _ablation()
   config.predict = _predict()
   config.export = _export()
-  # How often the state of a running stage is saved, so that it can go on.
-  config.checkpoint = ConfigDict({'every_seconds': 60.0, 'keep': 2})
+  config.checkpoint = _checkpoint()
   return config
 
 
@@ -136,6 +135,9 @@ def _optimizer(stage: ConfigDict) -> None:
   stage.decay = 0.9
   # L2 regularisation, added to the gradient (coupled, as the paper's words).
   stage.l2 = 5e-4
+  # Largest norm of the gradient of all trained nets: a larger one is scaled
+  # down to it. 0 leaves it as it is, as the paper.
+  stage.clip_norm = 0.0
 
 
 def _warp(**strengths: float) -> ConfigDict:
@@ -261,6 +263,9 @@ def _evaluation() -> ConfigDict:
   evaluation.repeats = 10
   # Images per step of the evaluation.
   evaluation.batch_size = 50
+  # Which state of a stage is measured, and used by predict and export then:
+  # last, or the best one that checkpoint.best has kept.
+  evaluation.checkpoint = 'last'
   # Test images on the picture sheets.
   evaluation.sheet_images = 24
   return evaluation
@@ -310,6 +315,21 @@ def _export() -> ConfigDict:
   # Whose model, as predict.method.
   export.method = ''
   return export
+
+
+def _checkpoint() -> ConfigDict:
+  """How the state of a running stage is saved, so that it can go on."""
+  checkpoint = ConfigDict()
+  # After so many seconds, and also after every so many steps; 0 for not by
+  # steps. At its end, and when it is told to stop, a stage is saved always.
+  checkpoint.every_seconds = 60.0
+  checkpoint.every_steps = 0
+  # How many of the newest stay ...
+  checkpoint.keep = 2
+  # ... and the one where this metric was lowest: loss, or in stage 2 also
+  # equivariance, diversity or variance; '' for none.
+  checkpoint.best = ''
+  return checkpoint
 
 
 def small(config: ConfigDict) -> None:

@@ -12,6 +12,7 @@ from ml_collections import config_flags
 
 from eqlandmarks import configs
 from eqlandmarks import errors
+from eqlandmarks import interrupts
 from eqlandmarks import pipeline
 from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
@@ -20,7 +21,8 @@ _USAGE = """Discovers landmarks: {program} --config=signer --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
 (one line on standard error says what), 1 another process of the run is gone,
-130 interrupted.
+130 interrupted (SIGINT) and 143 terminated (SIGTERM): the state is saved, and
+the same command goes on from it.
 
 Configs: {names}.
 """
@@ -151,9 +153,6 @@ def main(_: Sequence[str]) -> None:
     if _VERBOSE.value:
       raise
     _fail(str(error))
-  except KeyboardInterrupt:
-    print('interrupted: the same command goes on from here', file=sys.stderr)
-    hosts.leave(130)  # as shells count: 128 and the number of the signal
 
 
 def _fail(said: str) -> None:
@@ -168,7 +167,12 @@ def run() -> None:
   # Messages of the runtime about absent accelerators tell a user nothing.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   _describe_usage(sys.argv[0])
-  app.run(main, flags_parser=_parse)
+  try:
+    with interrupts.handled():
+      app.run(main, flags_parser=_parse)
+  except KeyboardInterrupt as error:
+    print('interrupted: the same command goes on from here', file=sys.stderr)
+    hosts.leave(getattr(error, 'code', 130))
 
 
 def _describe_usage(started: str) -> None:

@@ -13,6 +13,7 @@ from eqlandmarks import regression
 from eqlandmarks import runs
 from eqlandmarks import warps
 from eqlandmarks.datasets import registry
+from eqlandmarks.training import objectives
 
 _Rule = tuple[Callable[[Any], bool], str]
 
@@ -37,7 +38,8 @@ def _integer(least: int) -> _Rule:
 
 
 def _one_of(*choices: str) -> _Rule:
-  return (lambda v: v in choices, 'one of ' + ', '.join(choices))
+  names = ', '.join(choice or "''" for choice in choices)
+  return (lambda v: v in choices, f'one of {names}')
 
 
 _SEED = (
@@ -98,6 +100,7 @@ _STAGE = {
     'learning_rate': _POSITIVE,
     'decay': _number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
     'l2': _NOT_NEGATIVE,
+    'clip_norm': _NOT_NEGATIVE,
     'warp': _WARP,
     'appearance': _APPEARANCE,
 }
@@ -159,6 +162,7 @@ _RULES = {
         'warp': _WARP,
         'warps_per_image': _integer(1),
         'batch_size': _integer(1),
+        'checkpoint': _one_of('last', 'best'),
         'sheet_images': _integer(1),
     },
     'ablation': {
@@ -174,7 +178,12 @@ _RULES = {
         'uncertain': _integer(0),
     },
     'export': {'method': _METHOD},
-    'checkpoint': {'every_seconds': _NOT_NEGATIVE, 'keep': _integer(1)},
+    'checkpoint': {
+        'every_seconds': _NOT_NEGATIVE,
+        'every_steps': _integer(0),
+        'keep': _integer(1),
+        'best': _one_of('', *objectives.TERMS),
+    },
 }
 
 

@@ -63,8 +63,8 @@ def writing(path: pathlib.Path) -> Iterator[None]:
   _LOGGER.addHandler(handler)
   try:
     yield
-  except KeyboardInterrupt:
-    note('interrupted')
+  except KeyboardInterrupt as error:
+    note(f'interrupted {error}'.rstrip())
     raise
   except SystemExit:
     note('stopped')

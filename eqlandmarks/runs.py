@@ -8,6 +8,7 @@ resumed where it holds a half.
 import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
@@ -15,6 +16,7 @@ from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import unpacked
 from eqlandmarks.journal import note
 from eqlandmarks.journal import say
 from eqlandmarks.training import checkpoints
@@ -64,7 +66,11 @@ class Run:
       return
     note(f'{PRETRAIN} begins: {num_epochs} epochs')
     stages.pretrain(
-        self.config, self.training_images(), folder, num_epochs=num_epochs
+        self.config,
+        self.training_images(),
+        folder,
+        num_epochs=num_epochs,
+        names=self.training_names,
     )
     self._record(PRETRAIN, folder)
 
@@ -105,6 +111,7 @@ class Run:
         features=features,
         train_features=method != 'two_stage',
         num_epochs=num_epochs,
+        names=self.training_names,
     )
     self._record(name, folder)
 
@@ -127,7 +134,9 @@ class Run:
       **protocol: further fields of the records' protocol.
     """
     say(f'evaluating {name}')
-    variables = self.workdir.stage(name).load_variables()
+    variables = self.workdir.stage(name).load_variables(
+        self.config.evaluation.checkpoint
+    )
     nets_lib.check_variables(
         self.config, variables, f'{self.workdir.stage(name).path}'
     )
@@ -153,6 +162,11 @@ class Run:
         self.description.stage_split,
         memory_gib=self.config.dataset.memory_gib,
     )
+
+  def training_names(self, rows: np.ndarray) -> list[str]:
+    """The ids of some of them, by their numbers."""
+    table = unpacked.open_table(self.builder, self.description.stage_split)
+    return [str(table.ids[row]) for row in rows]
 
 
 def _is_done(folder: checkpoints.StageFolder) -> bool:

@@ -212,8 +212,10 @@ class Workdir:
   def is_evaluated(self, stage: str, config: Any) -> bool:
     """Whether a stage has figures, and these are what the config asks for."""
     known = self._read_dict(f'{stage}/{_RECORDS}') or {}
-    asked = _evaluated_with(config)
-    return known.get('with') == asked and self._outcome(stage).exists()
+    there, asked = known.get('with'), _evaluated_with(config)
+    if isinstance(there, dict):  # newer fields have their defaults
+      there = _filled(there, _evaluated_with(common.get_config()))
+    return there == asked and self._outcome(stage).exists()
 
   def add_outcome(
       self, stage: str, outcome: evaluation.Outcome, config: Any

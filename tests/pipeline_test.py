@@ -19,6 +19,7 @@ from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.datasets import registry
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
+from eqlandmarks.training import tracking
 
 METHODS = ('two_stage', 'end_to_end', 'mean_shape', 'random')
 
@@ -113,7 +114,7 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   shutil.copytree(finished / 'data', workdir / 'data')
   config = _config()
   config.checkpoint.every_seconds = 0.0
-  monkeypatch.setattr(loop, 'LOG_EVERY', 1)
+  monkeypatch.setattr(tracking, 'LOG_EVERY', 1)
   saves = []
 
   def interrupt(title, done):
@@ -121,13 +122,13 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
     if saves.count((title, done)) == 1 and done == 2:
       raise KeyboardInterrupt
 
-  record = loop._Run.record
+  record = tracking.Tracker.record
 
   def recording(self, done, metrics, batch_size):
     interrupt(self._title, done)
     record(self, done, metrics, batch_size)
 
-  monkeypatch.setattr(loop._Run, 'record', recording)
+  monkeypatch.setattr(tracking.Tracker, 'record', recording)
   for _ in range(2):
     with pytest.raises(KeyboardInterrupt):
       pipeline.run(config, str(workdir), 'train')

@@ -11,6 +11,7 @@ from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
+from eqlandmarks.training import checkpoints
 from eqlandmarks.workdir import Workdir
 
 
@@ -57,10 +58,14 @@ def load(
   config = _read_config(folder)
   method = _choose(folder, method, config)
   stage = folder.stage(method)
-  variables = stage.load_variables()
+  measured = folder.evaluated_with(method).get('evaluation', {})
+  which = measured.get('checkpoint', 'last')
+  variables = stage.load_variables(which)
   nets_lib.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
-  digest = stage.summary()['sha256']
+  digest = checkpoints.parameter_digest(
+      {net: v['params'] for net, v in variables.items()}
+  )
   # The boxes of benchmarks are made from true points, which are not there.
   crop = None
   if config.dataset.name == 'video':

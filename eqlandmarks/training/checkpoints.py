@@ -106,33 +106,53 @@ class StageFolder:
         copy(source, partial / name)
       partial.rename(self.path)
 
-  def checkpointer(self, *, keep: int) -> saving.Checkpointer:
+  def checkpointer(self, *, keep: int, best: str = '') -> saving.Checkpointer:
     """Opens the stage's checkpoints for writing; a context manager."""
-    return saving.Checkpointer(self.path, keep=keep)
+    return saving.Checkpointer(self.path, keep=keep, best=best)
 
-  def load_variables(self) -> dict[str, Any]:
+  def load_variables(self, which: str = 'last') -> dict[str, Any]:
     """The variables of both nets, or of F, at the end of the stage.
+
+    Args:
+      which: 'last', or 'best' for where the metric of `checkpoint.best` was
+        lowest of the states that were saved.
 
     Returns:
       Net name -> Flax variables, as numpy arrays.
 
     Raises:
-      UserError: the last checkpoint is not there or is damaged. An earlier one
-        is no substitute: its parameters are others.
+      UserError: the checkpoint is not there or is damaged. An earlier one is no
+        substitute: its parameters are others.
     """
-    folder, last = saving.folder_of(self.path), self._last()
-    fault = seals.fault(folder / str(last))
+    folder = saving.folder_of(self.path)
+    number = self._last() if which == 'last' else self._best()
+    fault = seals.fault(folder / str(number))
     if fault is None:
-      variables, fault = _read_variables(folder, last)
-    if fault is None and self.is_done:
+      variables, fault = _read_variables(folder, number)
+    if fault is None and self.is_done and number == self._last():
       fault = _other_parameters(variables, self.summary().get('sha256'))
     if fault is not None:
       raise errors.UserError(
-          f'{folder / str(last)}: found no readable checkpoint ({fault}), '
-          'expected the last one of the stage; training mode goes on from the '
-          'one before, if there is one'
+          f'{folder / str(number)}: found no readable checkpoint ({fault}), '
+          f'expected the {which} one of the stage'
+          + (
+              '; training mode goes on from the one before, if there is one'
+              if which == 'last'
+              else ''
+          )
       )
     return variables
+
+  def _best(self) -> int:
+    """The number of the best checkpoint."""
+    best = self.summary().get('best')
+    try:
+      return int(best['step'])
+    except (KeyError, TypeError, ValueError) as error:
+      raise errors.UserError(
+          f'{self.path} has kept no best checkpoint, expected a stage trained '
+          "with config.checkpoint.best, or config.evaluation.checkpoint='last'."
+      ) from error
 
   def _last(self) -> int:
     """The number of the last checkpoint."""

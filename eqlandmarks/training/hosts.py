@@ -105,10 +105,15 @@ def agreed(answer: bool) -> bool:
 
 
 def finish() -> None:
-  """Ends a run that has gone well, when all processes have come here."""
+  """Says good-bye to the other processes, when all of them have come here.
+
+  A run has gone well, or all stop together: what ends now is not missed.
+  """
+  global _watch
   if _watch is not None:
     wait()
     _watch.finish()
+    _watch = None
 
 
 def leave(code: int) -> None:

@@ -2,37 +2,27 @@
 
 import contextlib
 import dataclasses
-import itertools
-import math
 import re
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-import tqdm
 
 from eqlandmarks import errors
+from eqlandmarks import interrupts
+from eqlandmarks import journal
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
-from eqlandmarks.training import logs
 from eqlandmarks.training import parallel
 from eqlandmarks.training import saving
 from eqlandmarks.training import step as step_lib
-
-# Metrics are logged every so many steps: they are sent to the host then, and
-# read, checked and written at the next such step, when they have arrived.
-# Checkpoints fall on such steps too, so that a resumed run logs the very same
-# rows, and wait for the metrics: a state that is not finite is never kept.
-LOG_EVERY = 10
+from eqlandmarks.training import tracking
 
 # What XLA, CUDA and C++ say when memory is exhausted.
 _OUT_OF_MEMORY = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')
-
-# (updates done, metrics of the last of them).
-_Metrics = list[tuple[int, dict[str, jax.Array]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,24 +32,48 @@ class Trained:
   Attributes:
     state: the final state, also saved.
     seconds_per_step: the median over this call's steps; None of fewer than two.
+    best: the best checkpoint's `step`, `metric` and `value`, if one is kept.
   """
 
   state: step_lib.TrainState
   seconds_per_step: float | None
+  best: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """A stage that is to be trained, as a function of the step's number.
+
+  Attributes:
+    title: its name, for the progress bar.
+    step: a mapped step, see `parallel.parallelize`.
+    state: the fresh state; kept, to begin with it again.
+    batches: from a step's number to the uint8 batches from that step on, of
+      the form that `step` takes, `[devices, B / devices, H, W, 3]`.
+    key: the stage's PRNG key.
+    num_steps: updates of the whole stage.
+    devices: this process's, of those that `step` is mapped over.
+    memory_fields: fields of the config by which a step needs less memory.
+    probe: finds in which layer a step is not finite; None does not look.
+    names: from a step's number to the names of its batch's images.
+    sign: what a logged row is a bad sign of, in a sentence, or None.
+  """
+
+  title: str
+  step: Callable[..., tuple[step_lib.TrainState, dict[str, jax.Array]]]
+  state: step_lib.TrainState
+  batches: Callable[[int], Iterator[jax.Array]]
+  key: jax.Array
+  num_steps: int
+  devices: list[jax.Device]
+  memory_fields: Sequence[str] = ('batch_size',)
+  probe: guard.Probe | None = None
+  names: Callable[[int], list[str]] | None = None
+  sign: Callable[[dict[str, float]], str | None] | None = None
 
 
 def train(
-    title: str,
-    *,
-    step: Callable[..., tuple[step_lib.TrainState, dict[str, jax.Array]]],
-    state: step_lib.TrainState,
-    batches: Callable[[int], Iterator[jax.Array]],
-    key: jax.Array,
-    num_steps: int,
-    folder: checkpoints.StageFolder,
-    checkpoint: Any,
-    devices: list[jax.Device],
-    memory_fields: Sequence[str] = ('batch_size',),
+    stage: Stage, *, folder: checkpoints.StageFolder, checkpoint: Any
 ) -> Trained:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
@@ -67,60 +81,201 @@ def train(
   alone writes.
 
   Args:
-    title: the stage's name, for the progress bar.
-    step: a mapped step, see `parallel.parallelize`.
-    state: the fresh state; it is used up.
-    batches: from a step's number to the uint8 batches from that step on, of
-      the form that `step` takes, `[devices, B / devices, H, W, 3]`.
-    key: the stage's PRNG key.
-    num_steps: updates of the whole stage.
+    stage: what is trained.
     folder: where checkpoints and metrics go.
-    checkpoint: fields `every_seconds` and `keep`.
-    devices: this process's, of those that `step` is mapped over.
-    memory_fields: fields of the config by which a step needs less memory.
+    checkpoint: fields `every_seconds`, `every_steps`, `keep` and `best`.
 
   Raises:
     UserError: the loss or a gradient is not finite, or memory is exhausted.
+    Interrupted: the process was told to stop, and the state is saved.
   """
   with (
-      _enough_memory(title, memory_fields),
-      _opened(folder, checkpoint.keep) as saved,
+      _enough_memory(stage.title, stage.memory_fields),
+      _opened(folder, checkpoint) as saved,
+      interrupts.deferred() as asked,
   ):
-    start = 0
-    if saved is not None:
-      state, start = saved.restore(state)
-    state, start = hosts.from_first((state, start))
-    start = int(start)
-    state = parallel.replicate(state, devices)
-    key = parallel.replicate(key, devices)
-    with _Run(title, folder, start, num_steps) as run:
-      last_save = time.monotonic()
-      for number, images in zip(
-          range(start, num_steps), batches(start), strict=False
-      ):
-        state, metrics = step(state, images, key)
-        done = number + 1
-        run.record(done, metrics, images.shape[0] * images.shape[1])
-        late = time.monotonic() - last_save > checkpoint.every_seconds
-        if saved is not None and late and run.may_save and done < num_steps:
-          run.flush()
-          saved.save_async(done, state)
-          last_save = time.monotonic()
-      run.flush()
-      if saved is not None and start < num_steps:
-        saved.save(num_steps, state)
-  return Trained(state, run.seconds_per_step)
+    try:
+      return _train(stage, folder, checkpoint, saved, _Stop(stage, asked))
+    except tracking.NotFiniteError as error:
+      _explain(stage, saved, error)
+
+
+def _train(
+    stage: Stage,
+    folder: checkpoints.StageFolder,
+    checkpoint: Any,
+    saved: saving.Checkpointer | None,
+    stop: '_Stop',
+) -> Trained:
+  """`train`, within all that it opens."""
+  state, start, rows = _begin(stage, saved)
+  key = parallel.replicate(stage.key, stage.devices)
+  with tracking.Tracker(
+      stage.title,
+      folder,
+      start=start,
+      num_steps=stage.num_steps,
+      rows=rows,
+      sign=stage.sign,
+  ) as tracker:
+    saver = _Saver(saved, tracker, checkpoint)
+    for number, images in zip(
+        range(start, stage.num_steps), stage.batches(start), strict=False
+    ):
+      state, metrics = stage.step(state, images, key)
+      done = number + 1
+      tracker.record(done, metrics, images.shape[0] * images.shape[1])
+      signal = stop.asked(done)
+      if signal and done < stage.num_steps:
+        saver.save(done, state)
+        stop.now(signal, done)
+      if done < stage.num_steps:
+        saver.save_if_due(done, state)
+    if start < stage.num_steps:
+      saver.save(stage.num_steps, state)
+    best = saved.best() if saved is not None else None
+  return Trained(state, tracker.seconds_per_step, best)
+
+
+def _begin(
+    stage: Stage, saved: saving.Checkpointer | None
+) -> tuple[step_lib.TrainState, int, list[Any]]:
+  """The state to go on from on all devices, its number, and its rows."""
+  # Copied, since the step uses up what it is given.
+  state = jax.tree.map(np.array, stage.state)
+  start, rows = 0, []
+  if saved is not None:
+    saved.wait()
+    state, start = saved.restore(state)
+    rows = saved.rows(start) if start else []
+  state, start = hosts.from_first((state, start))
+  return parallel.replicate(state, stage.devices), int(start), rows
+
+
+class _Saver:
+  """Saves when it is time to."""
+
+  def __init__(
+      self,
+      saved: saving.Checkpointer | None,
+      tracker: tracking.Tracker,
+      checkpoint: Any,
+  ):
+    self._saved, self._tracker = saved, tracker
+    self._seconds = checkpoint.every_seconds
+    self._steps = checkpoint.every_steps
+    self._last = time.monotonic()  # which no change of the clock moves
+
+  def save_if_due(self, done: int, state: step_lib.TrainState) -> None:
+    """Saves in the background, by the time or by the number of steps.
+
+    By the time only where no metrics are waited for on their account.
+    """
+    late = time.monotonic() - self._last > self._seconds
+    by_time = late and self._tracker.at_log_step
+    by_steps = self._steps and done % self._steps == 0
+    if self._saved is not None and (by_time or by_steps):
+      self._saved.save_async(done, state, **self._about())
+      self._last = time.monotonic()
+
+  def save(self, done: int, state: step_lib.TrainState) -> None:
+    """Saves, and returns when it is on the disk."""
+    about = self._about()
+    if self._saved is not None:
+      self._saved.save(done, state, **about)
+
+  def _about(self) -> dict[str, Any]:
+    """What is saved with a state, when its metrics are known to be finite."""
+    rows = self._tracker.settle()
+    return {'rows': rows, 'metrics': self._tracker.means}
+
+
+class _Stop:
+  """Whether the run is to stop, as all of its processes find it.
+
+  Args:
+    stage: what is trained.
+    own: the signal that this process has been sent, or 0.
+  """
+
+  def __init__(self, stage: Stage, own: Callable[[], int]):
+    self._stage, self._own = stage, own
+    self._largest = parallel.largest(parallel.all_devices())
+    self._vote: jax.Array | None = None
+
+  def asked(self, done: int) -> int:
+    """The signal that ends the run after this step; 0 for none."""
+    if jax.process_count() == 1:
+      return self._own()
+    # Of several, each may be told at another time. What all know is known one
+    # log step later, so that nobody waits for it.
+    if done % tracking.LOG_EVERY:
+      return 0
+    before, devices = self._vote, self._stage.devices
+    own = np.full(len(devices), self._own(), np.int32)
+    self._vote = self._largest(parallel.share(own, devices))
+    return 0 if before is None else int(jax.device_get(before))
+
+  def now(self, signal: int, done: int) -> None:
+    """Stops, when all processes have come here.
+
+    Raises:
+      Interrupted: always.
+    """
+    error = interrupts.Interrupted(signal)
+    title = self._stage.title
+    journal.say(f'\n{error}: {title} stops at step {done}, which is saved')
+    hosts.finish()
+    raise error
+
+
+def _explain(
+    stage: Stage,
+    saved: saving.Checkpointer | None,
+    error: tracking.NotFiniteError,
+) -> None:
+  """Says where numbers stopped being finite, and keeps the state before.
+
+  Raises:
+    UserError: always.
+  """
+  journal.say(f'\n{stage.title}: {error}; going back to find out where')
+  last = error.done - 1
+  state, start, rows = _begin(stage, saved)
+  key = parallel.replicate(stage.key, stage.devices)
+  batches = stage.batches(start)
+  for number in range(start, last):
+    state, metrics = stage.step(state, next(batches), key)
+    rows.append((number + 1, jax.device_get(metrics)))
+  if saved is not None and last > start:
+    since = last - last % tracking.LOG_EVERY
+    saved.save(last, state, rows=[
+        (done, {name: float(value) for name, value in row.items()})
+        for done, row in rows
+        if done > since
+    ])  # fmt: skip
+  where = ''
+  if stage.probe is not None:
+    where = ', ' + stage.probe.find(state, next(batches), key)
+  if stage.names is not None:
+    names = stage.names(last)
+    journal.note(f'images of step {error.done}: {", ".join(names)}')
+    where += f', with the images {guard.named(names)}'
+  raise errors.UserError(
+      f'{stage.title}: {error}{where}; expected a finite number. The state '
+      f'before, {last}, is kept. Try a lower learning_rate, or clip_norm.'
+  )
 
 
 @contextlib.contextmanager
 def _opened(
-    folder: checkpoints.StageFolder, keep: int
+    folder: checkpoints.StageFolder, checkpoint: Any
 ) -> Iterator[saving.Checkpointer | None]:
   """The checkpoints in the first process; None in the others."""
   if not hosts.is_first():
     yield None
     return
-  with folder.checkpointer(keep=keep) as saved:
+  with folder.checkpointer(keep=checkpoint.keep, best=checkpoint.best) as saved:
     yield saved
 
 
@@ -146,102 +301,3 @@ def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
         + ', '.join(f'config.{field}' for field in fields)
         + ', or set config.accumulate=2.'
     ) from error
-
-
-class _Run:
-  """Metrics and progress of one call of `train`."""
-
-  def __init__(
-      self,
-      title: str,
-      folder: checkpoints.StageFolder,
-      start: int,
-      num_steps: int,
-  ):
-    self._title = title
-    self._writer: logs.MetricWriter | None = None
-    if hosts.is_first():
-      self._writer = logs.MetricWriter(folder.path, start_step=start)
-    # Of the steps since the last log step, and of those up to it, which are on
-    # their way to the host while the devices work on the next ones.
-    self._pending: _Metrics = []
-    self._sent: _Metrics = []
-    self._start, self._num_steps = start, num_steps
-    self._bar: tqdm.tqdm | None = None
-    # (updates done, when) at each arrival of metrics, when that work is done.
-    self._marks: list[tuple[int, float]] = []
-
-  def __enter__(self) -> '_Run':
-    return self
-
-  def __exit__(self, *_: Any) -> None:
-    if self._writer is not None:
-      self._writer.close()
-    if self._bar is not None:
-      self._bar.close()
-
-  def record(
-      self, done: int, metrics: dict[str, jax.Array], batch_size: int
-  ) -> None:
-    """Takes the metrics of the update that made `done` of them."""
-    if self._bar is None:
-      self._bar = logs.progress_bar(
-          self._title,
-          total=self._num_steps * batch_size,
-          start=self._start * batch_size,
-          shown=hosts.is_first(),
-      )
-      # The first update has been compiled and sent off by now.
-      self._marks.append((done, time.monotonic()))
-    self._pending.append((done, metrics))
-    if done % LOG_EVERY == 0 or done == self._num_steps:
-      for value in jax.tree.leaves([metrics for _, metrics in self._pending]):
-        value.copy_to_host_async()
-      self._log()
-      self._sent, self._pending = self._pending, []
-    self._bar.update(batch_size)
-
-  def flush(self) -> None:
-    """Waits for the metrics up to the last log step, and logs them."""
-    self._log()
-    self._sent = []
-
-  @property
-  def seconds_per_step(self) -> float | None:
-    """Median over the arrivals of metrics; compiling is left out."""
-    each = [
-        (later - sooner) / (last - first)
-        for (first, sooner), (last, later) in itertools.pairwise(self._marks)
-        if last > first
-    ]
-    return statistics.median(each) if each else None
-
-  @property
-  def may_save(self) -> bool:
-    """Whether the last update made a log step."""
-    return not self._pending
-
-  def _log(self) -> None:
-    """Logs the mean of what was sent at the last log step."""
-    if not self._sent:
-      return
-    rows = jax.device_get([metrics for _, metrics in self._sent])
-    self._marks.append((self._sent[-1][0], time.monotonic()))
-    for (done, _), row in zip(self._sent, rows, strict=True):
-      _check_finite(self._title, done, row)
-    if self._writer is None:
-      return
-    mean = {
-        name: float(np.mean([row[name] for row in rows])) for name in rows[0]
-    }
-    self._writer.write({'step': self._sent[-1][0], **mean})
-    self._bar.set_postfix_str(f"loss {mean['loss']:.4g}")
-
-
-def _check_finite(title: str, done: int, row: dict[str, Any]) -> None:
-  for name, value in row.items():
-    if not math.isfinite(value):
-      raise errors.UserError(
-          f'{title}: {name} is {float(value)} at step {done}; expected a '
-          'finite number. Try a lower learning_rate.'
-      )

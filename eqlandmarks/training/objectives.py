@@ -18,6 +18,9 @@ from eqlandmarks import losses
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import warps
 
+# The metrics that are minimised, or parts of what is; stage 1 has the first.
+TERMS = ('loss', 'equivariance', 'diversity', 'variance')
+
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]
 

@@ -137,17 +137,21 @@ def all_devices() -> list[jax.Device]:
 
 
 def parallelize(
-    step: Callable[..., Any], devices: Sequence[jax.Device]
+    step: Callable[..., Any],
+    devices: Sequence[jax.Device],
+    *,
+    donate: bool = True,
 ) -> Callable[..., Any]:
   """Maps a step over devices: the one place that knows of `pmap`.
 
   The state and the key are the same on all devices, never stacked; the images
-  are `[devices, B / devices, ...]`. The state given is used up. With several
-  processes, each calls it with what its own devices hold, and gets that.
+  are `[devices, B / devices, ...]`. With several processes, each calls it with
+  what its own devices hold, and gets that.
 
   Args:
     step: a pure function of state, images and key that reduces over `AXIS`.
     devices: of all processes, in the order of `all_devices`.
+    donate: whether the state that is given is used up.
   """
   return jax.pmap(
       step,
@@ -155,7 +159,21 @@ def parallelize(
       in_axes=(None, 0, None),
       out_axes=(None, None),
       devices=devices,
-      donate_argnums=0,
+      donate_argnums=(0,) if donate else (),
+  )
+
+
+def largest(devices: Sequence[jax.Device]) -> Callable[[Any], jax.Array]:
+  """From a number per device to the largest of all processes, on all devices.
+
+  Args:
+    devices: of all processes, in the order of `all_devices`.
+  """
+  return jax.pmap(
+      lambda x: jax.lax.pmax(x, AXIS),
+      axis_name=AXIS,
+      out_axes=None,
+      devices=devices,
   )
 
 

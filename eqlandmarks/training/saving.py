@@ -9,9 +9,11 @@ what differs from it is not used.
 import contextlib
 import errno
 import functools
+import math
 import os
 import pathlib
 import shutil
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -23,6 +25,8 @@ from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
 from eqlandmarks.training import seals
+
+_policies = ocp.training.preservation_policies
 
 # What Orbax calls a checkpoint that it has not finished.
 _UNFINISHED = '*.orbax-checkpoint-tmp'
@@ -36,12 +40,24 @@ class Checkpointer:
   Args:
     folder: the stage's folder.
     keep: how many of the newest checkpoints stay.
+    best: a metric; the checkpoint where it was lowest stays too. '' for none.
   """
 
-  def __init__(self, folder: pathlib.Path, *, keep: int):
+  def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
     self._stage = folder
     self._folder = folder_of(folder)
-    self._keep = keep
+    self._best = best
+    kept = [_policies.LatestN(keep)]
+    if best:
+      kept.append(
+          _policies.BestN(
+              n=1,
+              # Those later in ascending order are kept.
+              get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
+              keep_checkpoints_without_metrics=False,
+          )
+      )
+    self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
 
@@ -68,33 +84,87 @@ class Checkpointer:
       if '_orbax' in vars(self):
         self._orbax.close()
 
-  def save(self, number: int, state: Any) -> None:
+  def save(self, number: int, state: Any, **about: Any) -> None:
     """Saves and seals the state after a number of updates.
+
+    Args:
+      number: of updates.
+      state: with arrays as leaves.
+      **about: see `save_async`.
 
     Raises:
       UserError: the file system refuses. The checkpoints before it stay.
     """
-    self.save_async(number, state)
-    self.wait()
+    if not self._saved(number, state, **about):
+      # Once more; what is wrong then is not the clock alone.
+      self.save_async(number, state, **about)
+      with self._written():
+        self._saving.result()
 
-  def save_async(self, number: int, state: Any) -> None:
+  def _saved(self, number: int, state: Any, **about: Any) -> bool:
+    self.save_async(number, state, **about)
+    return self.wait()
+
+  def save_async(
+      self,
+      number: int,
+      state: Any,
+      *,
+      rows: Sequence[Any] = (),
+      metrics: Mapping[str, float] | None = None,
+  ) -> None:
     """Like `save`, but most of it in the background, after that of before.
 
     The state is copied before the call returns.
+
+    Args:
+      number: of updates.
+      state: with arrays as leaves.
+      rows: what `rows` is to give back, as JSON has it.
+      metrics: by which the best one is chosen.
     """
     self.wait()
     with self._written():
       self._folder.mkdir(parents=True, exist_ok=True)
       _check_room(self._folder, state)
-      response = self._orbax.save_async(number, _own(state))
+      response = self._orbax.save_async(
+          number,
+          _own(state),
+          metrics=dict(metrics) if self._best and metrics else None,
+          custom_metadata={'rows': rows, 'metrics': metrics},
+      )
     self._saving = self._pool.submit(self._seal, response, number)
 
-  def wait(self) -> None:
-    """Waits for what is being saved, and raises what went wrong with it."""
+  def wait(self) -> bool:
+    """Waits for what is being saved, and raises what went wrong with it.
+
+    Orbax takes the time by the clock on the wall. When that jumps ahead, as
+    after a sleep of the machine, a save is said to have taken too long, and is
+    given up: the next one does its work.
+
+    Returns:
+      Whether it has been saved.
+
+    Raises:
+      UserError: the file system refuses.
+    """
     saving, self._saving = self._saving, None
-    if saving is not None:
+    if saving is None:
+      return True
+    try:
       with self._written():
         saving.result()
+      return True
+    except TimeoutError as error:
+      journal.say(f'{self._folder}: a checkpoint was given up ({short(error)})')
+      self._reopen()
+      return False
+
+  def _reopen(self) -> None:
+    """Lets go of an Orbax that cannot save any more."""
+    with contextlib.suppress(Exception):
+      self._orbax.close()
+    vars(self).pop('_orbax', None)
 
   def restore(self, state: Any) -> tuple[Any, int]:
     """The newest sound state, or the given one where nothing is saved.
@@ -125,16 +195,32 @@ class Checkpointer:
       raise none_sound(self._stage, damaged)
     return state, 0
 
+  def rows(self, number: int) -> list[Any]:
+    """The rows that a checkpoint was saved with."""
+    return (_about(self._folder, number) or {}).get('rows') or []
+
+  def best(self) -> dict[str, Any] | None:
+    """Step and value of the metric in the best of the checkpoints, if any."""
+    if not self._best:
+      return None
+    found = []
+    for number in numbers(self._folder):
+      metrics = (_about(self._folder, number) or {}).get('metrics') or {}
+      if self._best in metrics:
+        found.append((metrics[self._best], number))
+    if not found:
+      return None
+    value, step = min(found)
+    return {'step': step, 'metric': self._best, 'value': value}
+
   @functools.cached_property
   def _orbax(self) -> 'ocp.training.Checkpointer | _OneOfMany':
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
     if jax.process_count() > 1:
-      return _OneOfMany(self._folder, self._keep)
+      return _OneOfMany(self._folder, self._kept)
     return ocp.training.Checkpointer(
         self._folder,
-        preservation_policy=ocp.training.preservation_policies.LatestN(
-            self._keep
-        ),
+        preservation_policy=self._kept,
         cleanup_tmp_directories=True,
     )
 
@@ -171,14 +257,14 @@ class _OneOfMany:
 
   Args:
     folder: of the checkpoints, which is there.
-    keep: how many of the newest stay.
+    kept: which of them stay.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int):
+  def __init__(self, folder: pathlib.Path, kept: Any):
     self._manager = orbax.CheckpointManager(
         folder,
         options=orbax.CheckpointManagerOptions(
-            max_to_keep=keep,
+            preservation_policy=kept,
             create=False,
             cleanup_tmp_directories=True,
             multiprocessing_options=orbax.options.MultiprocessingOptions(
@@ -187,10 +273,12 @@ class _OneOfMany:
         ),
     )
 
-  def save_async(self, number: int, state: Any) -> '_OneOfMany':
+  def save_async(self, number: int, state: Any, **about: Any) -> '_OneOfMany':
     """Like Orbax's; the result to wait for is this object's."""
     self._manager.save(
-        number, args=orbax.args.Composite(state=orbax.args.StandardSave(state))
+        number,
+        args=orbax.args.Composite(state=orbax.args.StandardSave(state)),
+        **about,
     )
     return self
 
@@ -214,6 +302,12 @@ def numbers(folder: pathlib.Path) -> list[int]:
     return []
   names = [path.name for path in folder.iterdir() if path.is_dir()]
   return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _about(folder: pathlib.Path, number: int) -> dict[str, Any] | None:
+  """What was saved with a checkpoint beside its state."""
+  with alone():
+    return ocp.metadata(folder / str(number)).custom_metadata
 
 
 def alone() -> contextlib.AbstractContextManager[Any]:

@@ -1,7 +1,8 @@
 """The stages: pretrain, discover (F frozen or not), end-to-end."""
 
+import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -11,11 +12,14 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import feeding
+from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
 from eqlandmarks.training import loop
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
+
+Names = Callable[[np.ndarray], list[str]]
 
 # Streams of randomness, folded into the run's seed. Every way of training
 # landmarks draws the same initial nets, images and warps, so that what differs
@@ -40,6 +44,7 @@ def pretrain(
     *,
     num_epochs: int,
     max_steps: int | None = None,
+    names: Names | None = None,
 ) -> None:
   """Stage 1: trains F by the contrastive loss.
 
@@ -49,13 +54,11 @@ def pretrain(
     folder: where the stage is kept; it is resumed where it holds a part.
     num_epochs: passes over the images.
     max_steps: stops earlier than that, to try the stage out.
+    names: from rows of the images to their names, for a message; their numbers
+      by default.
   """
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   objective = functools.partial(
-      objectives.pretrain,
-      nets=nets,
-      stage=config.pretrain,
-      axis_name=parallel.AXIS,
+      objectives.pretrain, stage=config.pretrain, axis_name=parallel.AXIS
   )
   variables = _initial_variables(config)
   del variables[nets_lib.LANDMARKS]
@@ -65,6 +68,7 @@ def pretrain(
       stage=config.pretrain,
       num_epochs=num_epochs,
       max_steps=max_steps,
+      names=names,
       title='pretrain',
       objective=objective,
       variables=variables,
@@ -84,6 +88,7 @@ def discover(
     train_features: bool,
     num_epochs: int,
     max_steps: int | None = None,
+    names: Names | None = None,
 ) -> None:
   """Stage 2, or the end-to-end baseline, by the same objective.
 
@@ -97,8 +102,9 @@ def discover(
     train_features: whether F is trained with T; it is frozen else.
     num_epochs: passes over the images.
     max_steps: stops earlier than that, to try the stage out.
+    names: from rows of the images to their names, for a message; their numbers
+      by default.
   """
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
   variables = _initial_variables(config)
   rates = {nets_lib.LANDMARKS: 1.0}
   if features is not None:
@@ -109,7 +115,6 @@ def discover(
     rates[nets_lib.FEATURES] = rate
   objective = functools.partial(
       objectives.discover,
-      nets=nets,
       stage=config.discover,
       train_features=train_features,
       axis_name=parallel.AXIS,
@@ -120,6 +125,7 @@ def discover(
       stage=config.discover,
       num_epochs=num_epochs,
       max_steps=max_steps,
+      names=names,
       title=title,
       objective=objective,
       variables=variables,
@@ -136,6 +142,7 @@ def _run_stage(
     stage: Any,
     num_epochs: int,
     max_steps: int | None,
+    names: Names | None,
     title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
@@ -153,19 +160,32 @@ def _run_stage(
       rates=rates,
   )
   step = step_lib.make_step(
-      objective, optimizer, accumulate=config.accumulate
+      functools.partial(objective, nets=_nets(config, config.remat)),
+      optimizer,
+      accumulate=config.accumulate,
   )
+  everywhere = parallel.all_devices()
   end = loop.train(
-      title,
-      step=parallel.parallelize(step, parallel.all_devices()),
-      state=step_lib.create_state(variables, tuple(rates), optimizer),
-      batches=functools.partial(_batches, images, config, name, devices),
-      key=_keys(config, name)[1],
-      num_steps=min(num_steps, max_steps or num_steps),
+      loop.Stage(
+          title=title,
+          step=parallel.parallelize(step, everywhere),
+          state=step_lib.create_state(variables, tuple(rates), optimizer),
+          batches=functools.partial(_batches, images, config, name, devices),
+          key=_keys(config, name)[1],
+          num_steps=min(num_steps, max_steps or num_steps),
+          devices=devices,
+          memory_fields=_MEMORY_FIELDS[name],
+          probe=guard.Probe(
+              functools.partial(objective, nets=_nets(config, False)),
+              everywhere,
+              config.accumulate,
+          ),
+          names=functools.partial(
+              _names_of_batch, len(images), config, name, names
+          ),
+      ),
       folder=folder,
       checkpoint=config.checkpoint,
-      devices=devices,
-      memory_fields=_MEMORY_FIELDS[name],
   )
   if not hosts.is_first():
     return
@@ -173,11 +193,22 @@ def _run_stage(
       'epochs': num_epochs,
       'steps': int(end.state.step),
       'seconds_per_step': end.seconds_per_step,
+      'best': end.best,
       'images': len(images),
       'sha256': checkpoints.parameter_digest(
           {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })
+
+
+def _nets(config: Any, remat: bool) -> nets_lib.Nets:
+  """The nets of a config, under the axis of the step."""
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  return dataclasses.replace(
+      nets,
+      features=nets.features.clone(remat=remat),
+      landmarks=nets.landmarks.clone(remat=remat),
+  )
 
 
 def _initial_variables(config: Any) -> dict[str, nets_lib.Variables]:
@@ -210,6 +241,18 @@ def _batches(
   if isinstance(images, np.ndarray) and devices[0].platform != 'cpu':
     return feeding.from_devices(images, devices, **order)
   return feeding.from_host(images, devices, **order)
+
+
+def _names_of_batch(
+    num_images: int, config: Any, name: str, names: Names | None, number: int
+) -> list[str]:
+  """The images of a batch, of all processes together."""
+  rows = loader.rows_of_batches(
+      num_images,
+      batch_size=config.batch_size,
+      seed=_order_seed(config.seed, name),
+  )[number]
+  return names(rows) if names else [str(row) for row in rows]
 
 
 def _order_seed(seed: int, name: str) -> int:

@@ -67,7 +67,9 @@ def make_optimizer(
   """Adam with per-epoch decay and L2 regularisation in the gradient.
 
   Args:
-    stage: fields `learning_rate`, `decay` (factor after each epoch) and `l2`.
+    stage: fields `learning_rate`, `decay` (factor after each epoch), `l2`, and
+      `clip_norm`, above which the norm of all nets' gradient is scaled down to
+      it (before the regularisation is added); 0 does not.
     num_images: in an epoch.
     batch_size: images per update.
     rates: the trained nets, and for each the factor on its learning rate.
@@ -85,10 +87,13 @@ def make_optimizer(
         ),
     )
 
-  return optax.partition(
+  optimizer = optax.partition(
       {net: adam(rate) for net, rate in rates.items()},
       lambda params: {net: net for net in params},
   )
+  if not stage.clip_norm:  # the state is what it was before there was this
+    return optimizer
+  return optax.chain(optax.clip_by_global_norm(stage.clip_norm), optimizer)
 
 
 def create_state(
@@ -131,12 +136,9 @@ def make_step(
   def step(
       state: TrainState, images: jax.Array, key: jax.Array
   ) -> tuple[TrainState, dict[str, jax.Array]]:
-    place = jax.lax.axis_index(AXIS) * len(images) + jnp.arange(len(images))
-    key = jax.random.fold_in(key, state.step)
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, place)
-
-    shares, stats = _shares(objective, state, images, keys, accumulate)
-    grads, metrics = jax.lax.psum(shares, AXIS)
+    keys = image_keys(state, images, key)
+    each, stats = shares(objective, state, images, keys, accumulate)
+    grads, metrics = jax.lax.psum(each, AXIS)
     updates, opt_state = optimizer.update(
         grads, state.opt_state, state.params
     )
@@ -152,7 +154,21 @@ def make_step(
   return step
 
 
-def _shares(
+def image_keys(
+    state: TrainState, images: jax.Array, key: jax.Array
+) -> jax.Array:
+  """The keys of a device's images in the step from a state, under `AXIS`."""
+  place = jax.lax.axis_index(AXIS) * len(images) + jnp.arange(len(images))
+  key = jax.random.fold_in(key, state.step)
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, place)
+
+
+def parts(images: jax.Array, keys: jax.Array, count: int) -> list[jax.Array]:
+  """A device's images and keys in equal parts, `[count, B / count, ...]`."""
+  return [x.reshape(count, -1, *x.shape[1:]) for x in (images, keys)]
+
+
+def shares(
     objective: Callable[..., objectives.Output],
     state: TrainState,
     images: jax.Array,
@@ -171,14 +187,14 @@ def _shares(
     return {net: new[net] for net in state.params}, (grads, metrics)
 
   if accumulate == 1:
-    stats, shares = part(state.batch_stats, (images, keys))
-    return shares, stats
-  inputs = [x.reshape(accumulate, -1, *x.shape[1:]) for x in (images, keys)]
+    stats, share = part(state.batch_stats, (images, keys))
+    return share, stats
+  inputs = parts(images, keys, accumulate)
 
   def add(carry: Any, one: Any) -> tuple[Any, None]:
     stats, total = carry
-    stats, shares = part(stats, tuple(one))
-    return (stats, jax.tree.map(jnp.add, total, shares)), None
+    stats, share = part(stats, tuple(one))
+    return (stats, jax.tree.map(jnp.add, total, share)), None
 
   shapes = jax.eval_shape(part, state.batch_stats, tuple(x[0] for x in inputs))
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[1])

@@ -204,7 +204,7 @@ def test_saving_in_the_background_keeps_the_state_of_the_call(stage):
     ],
 )
 def test_a_full_disk_keeps_what_was_saved(stage, monkeypatch, error):
-  def fail(*_):
+  def fail(*_, **__):
     raise error
 
   monkeypatch.setattr(ocp.training.Checkpointer, 'save_async', fail)
@@ -231,7 +231,7 @@ def test_a_checkpoint_that_will_not_fit_is_not_begun(stage, monkeypatch):
 
 
 def test_what_was_cut_short_is_removed(stage, monkeypatch):
-  def fail(self, number, state):
+  def fail(self, number, state, **_):
     (stage.path / f'checkpoints/{number}.orbax-checkpoint-tmp/d').mkdir(
         parents=True
     )

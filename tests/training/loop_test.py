@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import signal
+import time
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,7 @@ from ml_collections import ConfigDict
 
 from configs import signer
 from eqlandmarks import errors
+from eqlandmarks import interrupts
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import logs
 from eqlandmarks.training import loop
@@ -51,24 +54,48 @@ def _batches(start):
     yield parallel.share(rows, devices)
 
 
-def _train(folder, num_steps, *, step=_step, traces=None, every=0.0, **changes):
-  state = {'step': jnp.zeros((), jnp.int32), 'w': jnp.zeros(())}
+def _train(
+    folder, num_steps, *, step=_step, traces=None, checkpoint=None, **changes
+):
+  settings = {'every_seconds': 0.0, 'every_steps': 0, 'keep': 2, 'best': ''}
   arguments = dict(
+      title='stage',
       step=_guarded(step, [] if traces is None else traces),
-      state=state,
+      state={'step': jnp.zeros((), jnp.int32), 'w': jnp.zeros(())},
       batches=_batches,
       key=jax.random.key(0),
       num_steps=num_steps,
-      folder=checkpoints.StageFolder(folder),
-      checkpoint=ConfigDict({'every_seconds': every, 'keep': 2}),
       devices=jax.devices()[:DEVICES],
   )
-  return loop.train('stage', **{**arguments, **changes})
+  return loop.train(
+      loop.Stage(**{**arguments, **changes}),
+      folder=checkpoints.StageFolder(folder),
+      checkpoint=ConfigDict({**settings, **(checkpoint or {})}),
+  )
+
+
+def _kept(folder):
+  names = [path.name for path in (folder / 'checkpoints').iterdir()]
+  return sorted(map(int, names))
+
+
+def _stop_at(monkeypatch, step, signal):
+  """The signal comes while the batch of a step is being made."""
+
+  def batches(start):
+    for number, batch in enumerate(_batches(start), start):
+      if number == step - 1:
+        monkeypatch.setattr(interrupts, '_asked', signal)
+      yield batch
+
+  return batches
 
 
 def test_rows_are_means_of_ten_steps_and_the_rest(tmp_path):
   traces = []
-  end = _train(tmp_path, 25, traces=traces, every=1e9)
+  end = _train(
+      tmp_path, 25, traces=traces, checkpoint={'every_seconds': 1e9}
+  )
   assert len(traces) == 1
   # Each batch adds 24 times its number modulo 5.
   loss = np.cumsum(24.0 * (np.arange(25) % 5))
@@ -91,8 +118,7 @@ def test_a_resumed_run_is_the_undisturbed_one_and_compiles_once(tmp_path):
 
   with pytest.raises(KeyboardInterrupt):
     _train(tmp_path / 'cut', 45, batches=cut)
-  saved = [p.name for p in (tmp_path / 'cut/checkpoints').iterdir()]
-  assert max(map(int, saved)) == 30
+  assert _kept(tmp_path / 'cut')[-1] == 30
   traces, starts = [], []
 
   def noted(start):
@@ -114,8 +140,108 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
 
   with pytest.raises(errors.UserError, match='loss is nan at step 15'):
     _train(tmp_path, 40, step=fails)
-  saved = [p.name for p in (tmp_path / 'checkpoints').iterdir()]
-  assert saved == ['10']
+  # 14 is the state before, made anew from 10.
+  assert _kept(tmp_path) == [10, 14]
+  with pytest.raises(errors.UserError, match='loss is nan at step 15'):
+    _train(tmp_path, 40, step=fails)
+  assert _kept(tmp_path) == [10, 14]
+
+
+@pytest.mark.parametrize('steps', [(33,), (3, 4, 33, 39, 40, 44)])
+def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
+  _train(tmp_path / 'whole', 45)
+  for step in steps:
+    with pytest.raises(interrupts.Interrupted) as caught:
+      _train(
+          tmp_path / 'stopped', 45, checkpoint={'every_seconds': 1e9},
+          batches=_stop_at(monkeypatch, step, signal.SIGTERM),
+      )  # fmt: skip
+    assert caught.value.code == 143
+    assert _kept(tmp_path / 'stopped')[-1] == step
+    said = capsys.readouterr().err
+    assert f'SIGTERM: stage stops at step {step}, which is saved' in said
+    monkeypatch.setattr(interrupts, '_asked', 0)
+    monkeypatch.setattr(interrupts, '_answered', False)
+  end = _train(tmp_path / 'stopped', 45)
+  assert f'stopped goes on from step {steps[-1]}\n' in capsys.readouterr().err
+  assert float(end.state['w']) == 24.0 * (np.arange(45) % 5).sum()
+  # The means of ten steps are those of the undisturbed run, also of ten that
+  # were made in two runs.
+  whole, stopped = (tmp_path / n / 'metrics.csv' for n in ('whole', 'stopped'))
+  assert whole.read_bytes() == stopped.read_bytes()
+
+
+def test_a_signal_at_the_last_step_ends_a_finished_stage(tmp_path, monkeypatch):
+  with pytest.raises(interrupts.Interrupted):
+    _train(
+        tmp_path, 12, batches=_stop_at(monkeypatch, 12, signal.SIGINT)
+    )
+  assert _kept(tmp_path)[-1] == 12
+
+
+def test_checkpoints_by_steps(tmp_path):
+  counted = {'every_seconds': 1e9, 'every_steps': 7, 'keep': 100}
+  _train(tmp_path / 'some', 25, checkpoint=counted)
+  assert _kept(tmp_path / 'some') == [7, 14, 21, 25]
+  _train(tmp_path / 'none', 25, checkpoint={'every_seconds': 1e9})
+  some, none = (tmp_path / n / 'metrics.csv' for n in ('some', 'none'))
+  assert some.read_bytes() == none.read_bytes()
+
+
+def test_the_best_checkpoint_stays(tmp_path):
+
+  def valley(state, images, key):
+    state, _ = _step(state, images, key)
+    far = jnp.abs(state['step'] - 15).astype(jnp.float32)
+    return state, {'loss': far}
+
+  # Means of the rows that are newest then: 5 to 14 (of steps 1 to 10), 2.5 (of
+  # 11 to 20), 10.5, 20.5.
+  best = {'every_seconds': 1e9, 'every_steps': 10, 'keep': 1, 'best': 'loss'}
+  end = _train(tmp_path, 40, step=valley, checkpoint=best)
+  assert _kept(tmp_path) == [20, 40]
+  assert end.best == {'step': 20, 'metric': 'loss', 'value': 2.5}
+
+
+def test_a_resumed_run_keeps_the_best_of_before(tmp_path):
+  best = {'every_seconds': 1e9, 'every_steps': 10, 'keep': 1, 'best': 'loss'}
+  for num_steps in (20, 40):  # the loss rises in each
+    end = _train(tmp_path, num_steps, checkpoint=best)
+  assert _kept(tmp_path) == [10, 40]
+  assert end.best['step'] == 10
+
+
+@pytest.mark.parametrize('days', [-20, 20])
+@pytest.mark.parametrize('call', [1, 6, 20])
+def test_a_clock_that_jumps_costs_nothing(tmp_path, monkeypatch, days, call):
+  counted = {'every_seconds': 1e9, 'every_steps': 10}
+  _train(tmp_path / 'steady', 25, checkpoint=counted)
+  steady, calls = time.time, []
+
+  def jumping():
+    calls.append(1)
+    return steady() + 86_400 * days * (len(calls) >= call)
+
+  def batches(start):
+    for number, batch in enumerate(_batches(start), start):
+      if number == 9:  # just before the first checkpoint
+        monkeypatch.setattr(time, 'time', jumping)
+      yield batch
+
+  end = _train(tmp_path / 'jumps', 25, checkpoint=counted, batches=batches)
+  assert len(calls) >= call
+  assert float(end.state['w']) == 24.0 * (np.arange(25) % 5).sum()
+  assert _kept(tmp_path / 'jumps')[-1] == 25
+  steady, jumps = (tmp_path / n / 'metrics.csv' for n in ('steady', 'jumps'))
+  assert steady.read_bytes() == jumps.read_bytes()
+
+
+def test_a_bad_sign_is_said_once(tmp_path, capsys):
+  sign = lambda row: f'{row["loss"]:.1f} is much' if row['step'] > 10 else None
+  _train(tmp_path, 40, sign=sign)
+  said = [x for x in capsys.readouterr().err.splitlines() if 'warning' in x]
+  # 24 x (0, 1, 3, 6, 10) and 240 for each five: 480 + 24 x 4 and 720 + 96.
+  assert said == ['warning: stage, step 20: 696.0 is much']
 
 
 def test_the_guard_would_find_a_batch_that_is_sent_by_the_step(tmp_path):

@@ -1,0 +1,119 @@
+"""What SIGTERM and SIGINT do: the first stops with care, the second at once.
+
+Schedulers send SIGTERM some seconds before they take a machine away; Ctrl-C
+sends SIGINT. Where work would be lost, a first signal waits for the end of a
+`deferred` block, whose body asks for it and saves; elsewhere it raises. A
+second one ends the process wherever it is, also within a long compilation.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# `timeout` and some schedulers send one and the same signal twice, to a process
+# and to its group: so soon, in seconds, it is not a second one.
+_SAME = 0.1
+
+# The first signal that has come, 0 for none, and whether it has been answered.
+_asked = 0
+_answered = False
+_deferring = 0
+
+
+class Interrupted(KeyboardInterrupt):
+  """A signal has ended the work.
+
+  Args:
+    number: of the signal.
+
+  Attributes:
+    code: the exit code, as shells count: 128 and the signal's number.
+  """
+
+  def __init__(self, number: int):
+    super().__init__(signal.Signals(number).name)
+    self.code = 128 + number
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+  """Takes the signals of this process; to be called by its main thread."""
+  global _asked, _answered
+  _asked, _answered = 0, False
+  # Python itself runs handlers between two bytecodes of the main thread, which
+  # may be minutes away. The pipe is written to when the signal comes.
+  ours, theirs = socket.socketpair()
+  theirs.setblocking(False)
+  pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+  before = {number: signal.signal(number, _take) for number in _SIGNALS}
+  threading.Thread(target=_count, args=(ours,), daemon=True).start()
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+    signal.set_wakeup_fd(pipe)
+    theirs.close()  # by which the thread ends
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Callable[[], int]]:
+  """Holds a first signal back; its body asks whether there is one.
+
+  Yields:
+    From nothing to the number of the signal that has come, or 0.
+
+  Raises:
+    Interrupted: at the end of the block, for a signal that has come in it and
+      has not ended it.
+  """
+  global _deferring
+  _deferring += 1
+  try:
+    yield lambda: _asked
+  finally:
+    _deferring -= 1
+  _answer()
+
+
+def _take(number: int, _: Any) -> None:
+  """The handler, in the main thread."""
+  global _asked
+  _asked = _asked or number
+  _answer()
+
+
+def _answer() -> None:
+  """Raises for a first signal, once: what it unwinds is not disturbed."""
+  global _answered
+  if _asked and not _answered and not _deferring:
+    _answered = True
+    raise Interrupted(_asked)
+
+
+def _count(signals: socket.socket) -> None:
+  """Ends the process at the second signal; the first one is said."""
+  first: float | None = None
+  with signals:
+    while received := signals.recv(64):
+      for number in received:
+        if number not in _SIGNALS:
+          continue  # somebody else's
+        now = time.monotonic()
+        if first is None:
+          first = now
+          print(
+              f'\n{signal.Signals(number).name}: stopping; once more to stop '
+              'at once',
+              file=sys.stderr,
+              flush=True,
+          )
+        elif now - first > _SAME:
+          os._exit(128 + number)

@@ -1,0 +1,197 @@
+"""The metrics of a running stage: sent, checked, logged, and shown."""
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import tqdm
+
+from eqlandmarks import journal
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import hosts
+from eqlandmarks.training import logs
+
+# Metrics are logged every so many steps: they are sent to the host then, and
+# read, checked and written at the next such step, when they have arrived.
+LOG_EVERY = 10
+# Steps that may be on their way before the loop waits for the oldest of them:
+# the devices have work, and a run that is to stop soon is not minutes ahead.
+_AHEAD = 2
+
+# (updates done, metrics of the last of them).
+Rows = list[tuple[int, dict[str, Any]]]
+
+
+class NotFiniteError(Exception):
+  """A metric is not a finite number.
+
+  Args:
+    done: number of the update whose metric it is, from 1.
+    name: the metric's.
+    value: what it is.
+  """
+
+  def __init__(self, done: int, name: str, value: float):
+    super().__init__(f'{name} is {value} at step {done}')
+    self.done = done
+
+
+class Tracker:
+  """Metrics and progress of one call of the loop; a context manager.
+
+  Args:
+    title: the stage's name.
+    folder: where metrics.csv goes.
+    start: updates that are done already.
+    num_steps: updates of the whole stage.
+    rows: metrics of those of them that have come since the last log step.
+    sign: what a logged row is a bad sign of, in a sentence, or None; the first
+      one of a call is said.
+  """
+
+  def __init__(
+      self,
+      title: str,
+      folder: checkpoints.StageFolder,
+      *,
+      start: int,
+      num_steps: int,
+      rows: Sequence[tuple[int, dict[str, float]]] = (),
+      sign: Callable[[dict[str, float]], str | None] | None = None,
+  ):
+    self._title = title
+    self._writer: logs.MetricWriter | None = None
+    if hosts.is_first():
+      self._writer = logs.MetricWriter(folder.path, start_step=start)
+    # Of the steps since the last log step, and of those up to it, which are on
+    # their way to the host while the devices work on the next ones.
+    self._pending: Rows = [
+        (done, {name: np.float32(value) for name, value in row.items()})
+        for done, row in rows
+    ]
+    self._sent: Rows = []
+    self._start, self._num_steps = start, num_steps
+    self._sign = sign
+    self._bar: tqdm.tqdm | None = None
+    # (updates done, when) at each arrival of metrics, when that work is done.
+    self._marks: list[tuple[int, float]] = []
+    # The newest logged row: means of the steps up to it.
+    self._mean: dict[str, float] | None = None
+
+  def __enter__(self) -> 'Tracker':
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    if self._writer is not None:
+      self._writer.close()
+    if self._bar is not None:
+      self._bar.close()
+
+  def record(
+      self, done: int, metrics: dict[str, jax.Array], batch_size: int
+  ) -> None:
+    """Takes the metrics of the update that made `done` of them.
+
+    Raises:
+      NotFiniteError: a metric of an earlier one is not.
+    """
+    if self._bar is None:
+      self._bar = logs.progress_bar(
+          self._title,
+          total=self._num_steps * batch_size,
+          start=self._start * batch_size,
+          shown=hosts.is_first(),
+      )
+      # The first update has been compiled and sent off by now.
+      self._marks.append((done, time.monotonic()))
+    self._pending.append((done, metrics))
+    if len(self._pending) > _AHEAD:
+      jax.block_until_ready(self._pending[-1 - _AHEAD][1])
+    if done % LOG_EVERY == 0 or done == self._num_steps:
+      for value in jax.tree.leaves([metrics for _, metrics in self._pending]):
+        if isinstance(value, jax.Array):
+          value.copy_to_host_async()
+      self._log()
+      self._sent, self._pending = self._pending, []
+    self._bar.update(batch_size)
+
+  def settle(self) -> Rows:
+    """Waits for all metrics, and logs those up to the last log step.
+
+    Returns:
+      Those of the steps since then, which the next row will be the mean of
+      together with others.
+
+    Raises:
+      NotFiniteError: one of them is not.
+    """
+    self._log()
+    self._sent = []
+    self._pending = _fetched(self._pending)
+    return [
+        (done, {name: float(value) for name, value in row.items()})
+        for done, row in self._pending
+    ]
+
+  @property
+  def means(self) -> dict[str, float]:
+    """The newest logged row, or before there is one the pending ones' means."""
+    if self._mean is None:
+      return _mean([row for _, row in self._pending])
+    return self._mean
+
+  @property
+  def seconds_per_step(self) -> float | None:
+    """Median over the arrivals of metrics; compiling is left out."""
+    each = [
+        (later - sooner) / (last - first)
+        for (first, sooner), (last, later) in itertools.pairwise(self._marks)
+        if last > first
+    ]
+    return statistics.median(each) if each else None
+
+  @property
+  def at_log_step(self) -> bool:
+    """Whether the last update made a log step."""
+    return not self._pending
+
+  def _log(self) -> None:
+    """Logs the mean of what was sent at the last log step."""
+    if not self._sent:
+      return
+    rows = _fetched(self._sent)
+    done = rows[-1][0]
+    self._marks.append((done, time.monotonic()))
+    self._mean = _mean([row for _, row in rows])
+    if self._writer is None:
+      return
+    row = {'step': done, **self._mean}
+    self._writer.write(row)
+    self._bar.set_postfix_str(f"loss {self._mean['loss']:.4g}")
+    said = self._sign(row) if self._sign else None
+    if said:
+      journal.say(f'\nwarning: {self._title}, step {done}: {said}')
+      self._sign = None
+
+
+def _fetched(rows: Rows) -> Rows:
+  """Rows on the host, when they have arrived.
+
+  Raises:
+    NotFiniteError: a value is not finite.
+  """
+  values = jax.device_get([row for _, row in rows])
+  for (done, _), row in zip(rows, values, strict=True):
+    for name in sorted(row, key=lambda name: name != 'loss'):
+      if not math.isfinite(row[name]):
+        raise NotFiniteError(done, name, float(row[name]))
+  return [(done, row) for (done, _), row in zip(rows, values, strict=True)]
+
+
+def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+  return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}

@@ -1,0 +1,131 @@
+"""Where numbers stop being finite is found, in the layer and by the images."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import signer
+from eqlandmarks import errors
+from eqlandmarks import nets as nets_lib
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import guard
+from eqlandmarks.training import objectives
+from eqlandmarks.training import parallel
+from eqlandmarks.training import stages
+from eqlandmarks.training import step as step_lib
+
+DEVICES = 2
+
+
+def _config():
+  config = signer.get_config('tiny')
+  config.batch_size = 4
+  return config
+
+
+def _state(config, net, layer, leaf, value):
+  """A state with one parameter that is not finite, or too large."""
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  variables = jax.tree.map(np.array, nets.init(jax.random.key(0)))
+  if net:
+    variables[net]['params'][layer[0]][layer[1]][leaf].flat[0] = value
+  optimizer = step_lib.make_optimizer(
+      config.discover, num_images=8, batch_size=4, rates={'landmarks': 1.0}
+  )
+  return step_lib.create_state(variables, ['landmarks'], optimizer)
+
+
+def _find(config, state, *, accumulate=1, change=lambda loss: loss):
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+
+  def objective(*args):
+    loss, rest = objectives.discover(
+        *args, nets=nets, stage=config.discover, train_features=False,
+        axis_name=parallel.AXIS,
+    )  # fmt: skip
+    return change(loss), rest
+
+  devices = jax.devices()[:DEVICES]
+  images = np.random.default_rng(0).integers(
+      0, 256, (DEVICES, 2, 32, 32, 3), np.uint8
+  )
+  probe = guard.Probe(objective, devices, accumulate)
+  key = parallel.replicate(jax.random.key(0), devices)
+  state = parallel.replicate(state, devices)
+  return probe.find(state, parallel.share(images, devices), key)
+
+
+@pytest.mark.parametrize('accumulate', [1, 2])
+@pytest.mark.parametrize(
+    ('net', 'layer'),
+    [
+        ('features', ('encoder2', 'conv1')),
+        ('landmarks', ('layer4_0', 'conv2')),
+    ],
+)
+def test_the_first_layer_is_named(net, layer, accumulate):
+  state = _state(_config(), net, layer, 'kernel', np.nan)
+  found = _find(_config(), state, accumulate=accumulate)
+  assert found == f'first in the output of layer {net}/{"/".join(layer)}'
+
+
+def test_the_loss_alone():
+  state = _state(_config(), None, None, None, None)
+  found = _find(_config(), state, change=lambda loss: loss / 0.0)
+  assert found == 'first in the loss itself'
+
+
+def test_the_gradient_alone():
+  # sqrt has an infinite gradient at 0, which 0 times the loss is; times 0 of
+  # the loss's own gradient, that is not a number in all layers that lead there.
+  state = _state(_config(), None, None, None, None)
+  found = _find(
+      _config(), state, change=lambda loss: loss + jnp.sqrt(0.0 * loss)
+  )
+  assert found.startswith('first in the gradient of landmarks/heatmaps/')
+
+
+def test_nothing():
+  state = _state(_config(), None, None, None, None)
+  said = 'in no layer when the step was taken again'
+  assert _find(_config(), state) == said
+
+
+def test_names_of_images():
+  assert guard.named(['a', 'b']) == 'a, b'
+  assert guard.named(list('abcdef')) == 'a, b, c, d and 2 more'
+
+
+def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
+    tmp_path, monkeypatch
+):
+  devices = jax.devices()[:DEVICES]
+  monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
+  monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
+  config = _config()
+  config.remat = True
+  images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+  folder = checkpoints.StageFolder(tmp_path / 'pretrain')
+  # Adam's steps are the learning rate: 1e15 is beyond float32 after three
+  # convolutions without a norm in between, in the first step after it.
+  config.model.norm = 'none'
+  config.pretrain.learning_rate = 1e15
+  run = functools.partial(
+      stages.pretrain, config, images, folder, num_epochs=8,
+      names=lambda rows: [f'photo {row}' for row in rows],
+  )  # fmt: skip
+  said = []
+  for _ in range(2):
+    with pytest.raises(errors.UserError) as caught:
+      run()
+    said.append(str(caught.value))
+  assert 'pretrain: loss is nan at step 2, first in the output of' in said[0]
+  assert 'layer features/encoder2/conv1' in said[0]
+  assert 'with the images photo ' in said[0] and '\n' not in said[0]
+  assert 'The state before, 1, is kept' in said[0]
+  assert said[0] == said[1]
+  kept = [path.name for path in (folder.path / 'checkpoints').iterdir()]
+  assert kept == ['1']
