@@ -195,6 +195,11 @@ def check(config: Any) -> None:
       expected.
   """
   _check(config, _RULES, '')
+  if config.evaluation.checkpoint == 'best' and not config.checkpoint.best:
+    raise errors.UserError(
+        "config.evaluation.checkpoint is 'best', but config.checkpoint.best is "
+        "''; expected the metric by which the best one was kept."
+    )
 
 
 def _check_elastic(warp: Any, name: str) -> None:

@@ -160,6 +160,31 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on(tmp_path, victim):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('told', [[0], [1], [0, 1]])
+def test_all_stop_together_when_any_is_told_to(tmp_path, told):
+  long = '--config.pretrain.num_epochs=8'
+  cut = tmp_path / 'cut'
+  processes = _start_two(cut, long, '--config.checkpoint.every_seconds=1e9')
+  for _ in range(1200):
+    if (cut / 'pretrain/metrics.csv').exists() or processes[0].poll():
+      break
+    time.sleep(0.05)
+  for number in told:
+    processes[number].send_signal(signal.SIGTERM)
+  ends = [process.communicate(timeout=120) for process in processes]
+  assert [process.returncode for process in processes] == [143, 143], ends
+  (saved,) = (cut / 'pretrain/checkpoints').iterdir()
+  said = ends[0][1]
+  assert f'SIGTERM: pretrain stops at step {saved.name}, which is saved' in said
+  assert 'error' not in ''.join(err for _, err in ends)
+  _end_well(_start_two(cut, long))
+  log = (cut / 'log.txt').read_text()
+  assert f'pretrain goes on from step {saved.name}' in log
+  _end_well(_start_two(tmp_path / 'whole', long))
+  assert _digest(cut) == _digest(tmp_path / 'whole')
+
+
+@pytest.mark.slow
 def test_an_error_in_one_process_ends_the_other(tmp_path):
   one, other = _start_two(tmp_path, '--config.dataset.num_train=4')
   _, first = one.communicate(timeout=120)
