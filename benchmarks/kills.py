@@ -164,7 +164,11 @@ def _measure(folder: pathlib.Path) -> tuple[dict[str, dict], list[str]]:
     if not count:
       continue
     runs = list(_all_disturbed(folder, sent, count, longest))
-    faults += [f'{sent.name}, run {n}: {w}' for n, (_, w) in enumerate(runs) if w]
+    faults += [
+        f'{sent.name}, run {n}: {wrong}'
+        for n, (_, wrong) in enumerate(runs)
+        if wrong
+    ]
     faults += [
         f'{sent.name}: {fault}'
         for kills, _ in runs
