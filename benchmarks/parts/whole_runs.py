@@ -19,6 +19,9 @@ _FILES = (
     'pretrain/metrics.csv', 'two_stage/metrics.csv', 'results.json',
 )  # fmt: skip
 
+# Bytes that surely hold the last rows of a metrics.csv.
+_TAIL = 4096
+
 
 def command(
     workdir: pathlib.Path, epochs: int, every_seconds: float
@@ -104,8 +107,12 @@ def checkpoints(workdir: pathlib.Path, stage: str) -> list[int]:
 
 def logged_step(workdir: pathlib.Path, stage: str) -> int:
   """The step of the last whole row of metrics.csv; 0 where there is none."""
-  rows = (_content(workdir / stage / 'metrics.csv') or b'').decode()
-  steps = re.findall(r'^(\d+),.*\n', rows, re.MULTILINE)
+  path = workdir / stage / 'metrics.csv'
+  if not path.exists():
+    return 0
+  with path.open('rb') as file:
+    file.seek(max(path.stat().st_size - _TAIL, 0))
+    steps = re.findall(rb'^(\d+),.*\n', file.read(), re.MULTILINE)
   return int(steps[-1]) if steps else 0
 
 
