@@ -91,13 +91,12 @@ def _disturbed(
     wait = rng.uniform(0, longest) if len(kills) < most else None
     process = whole_runs.start(run, said)
     code, stopped = _kill_at(process, wait, sent)
-    if code in (0, None) or stopped is None:
+    if stopped is None or code == 0:
       notes.after()
-      return kills, f'exit code {code}: {whole_runs.last_line(said)}' * (
-          code != 0
-      )
+      said = f'exit code {code}: {whole_runs.last_line(said)}' if code else ''
+      return kills, said
     kills.append(notes.killed(sent, code, stopped, said))
-    print(kills[-1], file=sys.stderr, flush=True)
+    print(f'  {kills[-1]}', file=sys.stderr, flush=True)
 
 
 def _all_disturbed(

@@ -39,6 +39,12 @@ class Kill:
   seconds: float
   goes_on: int | None = None
 
+  def __str__(self) -> str:
+    return (
+        f'{self.sent.name} in {self.stage} at step {self.reached}: '
+        f'exit code {self.code} after {self.seconds:.2f} s'
+    )
+
   @property
   def lost(self) -> int:
     """Steps that were done and had to be done again."""
@@ -88,7 +94,7 @@ class Notes:
     if stage in whole_runs.STAGES:
       kill.reached = max(
           whole_runs.logged_step(self._workdir, stage),
-          stopped_at(new, stage),
+          stopped_at(new),
           bar_step(said.read_text(errors='replace'), stage),
       )
       self._pending.append(kill)
@@ -125,9 +131,9 @@ def goes_on(log: str, stage: str, reached: int, *, saved: bool) -> int | None:
   return reached if done else None
 
 
-def stopped_at(log: str, stage: str) -> int:
-  """The step that SIGTERM says it has saved; 0 where it says nothing."""
-  found = re.findall(rf'{stage} stops at step (\d+)', log)
+def stopped_at(log: str) -> int:
+  """The step that a process says it has saved; 0 where it says nothing."""
+  found = re.findall(r'stops at step (\d+)', log)
   return int(found[-1]) if found else 0
 
 

@@ -257,5 +257,5 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
       image_size=32, num_train=3, num_validation=2, num_test=2,
       data_dir=tmp_path,
   )  # fmt: skip
-  with pytest.raises(UserError, match='cannot be written .No space left'):
+  with pytest.raises(UserError, match='No space left on device'):
     made.download_and_prepare()
