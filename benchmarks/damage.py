@@ -95,6 +95,8 @@ def _damaged(
 def _measure_damage(
     folder: pathlib.Path, reference: pathlib.Path
 ) -> dict[str, list[dict[str, str]]]:
+  if not _CUTS.value + _FLIPS.value:
+    return {}
   rng, half = random.Random(_SEED.value), _stop_half_way(folder)
   found = {}
   for kind, count in (('cut', _CUTS.value), ('flipped', _FLIPS.value)):
@@ -142,7 +144,8 @@ def _print(found: dict[str, list[dict]]) -> None:
       for case in found['full']
   ]  # fmt: skip
   heads = ('disk', 'exit code', 'full at', 'one line, then the same end')
-  print(tabulate.tabulate(rows, heads, 'pipe', disable_numparse=True))
+  if rows:
+    print(tabulate.tabulate(rows, heads, 'pipe', disable_numparse=True))
   for kind, cases in found.items():
     for case in cases:
       if case['wrong']:
