@@ -8,12 +8,12 @@ the process meanwhile (on Linux): its resident memory, its open files and its
 threads. The first half is a warm-up, in which pools fill. A straight line
 through the second half says by how much memory grows.
 
-Exits with 1 where it grows by more than --most_kib in 1,000 steps, or where
-open files or threads grow at all: of each half the smallest number counts,
-since a checkpoint that is being written holds some for a moment, and the first
-tenth of all samples does not. The longest of the published trainings, CelebA's,
-makes some 200,000 steps a stage: the default of 1 MiB lets it grow by 200 MiB
-at most.
+Exits with 1 where it grows by more than --most_kib in 1,000 steps, where open
+files grow at all, or threads by more than two, which pools may open late. Of
+each half the smallest number counts, since a checkpoint that is being written
+holds some for a moment, and the first tenth of all samples does not. The
+longest of the published trainings, CelebA's, makes some 200,000 steps a stage:
+the default of 1 MiB lets it grow by 200 MiB at most.
 """
 
 import json
