@@ -85,6 +85,31 @@ def test_loss_memory():
   assert set(found['plain']) == {'256', '512'}
 
 
+@pytest.mark.slow
+def test_a_killed_run_comes_to_the_same_end():
+  text, found = _run('kills', '--kills=2', '--terms=0', '--epochs=2')
+  assert 'SIGKILL' in text
+  assert found['faults'] == []
+  assert found['SIGKILL']['all']['kills'] == 2
+
+
+@pytest.mark.slow
+def test_a_damaged_run_comes_to_the_same_end():
+  text, found = _run('damage', '--cuts=1', '--flips=1', '--tmpfs_kib=')
+  assert 'named, same end' in text
+  for kind in ('cut', 'flipped'):
+    assert [case['wrong'] for case in found[kind]] == ['']
+
+
+@pytest.mark.slow
+def test_a_long_run_is_sampled():
+  # So few steps are all warm-up: no bound would be of any use.
+  text, found = _run('endurance', '--steps=400', '--most_kib=1e9')
+  assert 'open files' in text
+  assert found['checkpoints'] > 1
+  assert found['files_second_least'] <= found['files_first_least']
+
+
 _PEERS = all(importlib.util.find_spec(name) for name in ('torch', 'kornia'))
 
 

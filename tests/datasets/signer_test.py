@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import signer
@@ -242,3 +243,19 @@ def test_wrong_arguments(tmp_path, field, value):
   assert field in message
   assert repr(value) in message
   assert 'expected' in message
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+  def full(self, **_):
+    raise RuntimeError(
+        'Failed to finalize writing of split "train": write() failed: No space '
+        'left on device; writing x.array_record; at byte 98304'
+    )
+
+  monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', full)
+  made = signer.Signer(
+      image_size=32, num_train=3, num_validation=2, num_test=2,
+      data_dir=tmp_path,
+  )  # fmt: skip
+  with pytest.raises(UserError, match='No space left on device'):
+    made.download_and_prepare()

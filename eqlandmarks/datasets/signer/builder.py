@@ -1,12 +1,14 @@
 """The tfds builder of the drawn pictures."""
 
 import hashlib
+import pathlib
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from eqlandmarks import disk
 from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
@@ -91,7 +93,9 @@ class Signer(tfds.core.GeneratorBasedBuilder):
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Draws all images."""
-    with buckets.plain_files():
+    place = pathlib.Path(self.data_dir_root)
+    # array_record raises errors of its own, which quote the system.
+    with disk.written(place), buckets.plain_files():
       super().download_and_prepare(**kwargs)
 
   def _split_generators(self, dl_manager):
