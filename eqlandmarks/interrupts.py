@@ -6,6 +6,7 @@ sends SIGINT. Where work would be lost, a first signal waits for the end of a
 second one ends the process wherever it is, also within a long compilation.
 """
 
+import _thread
 import contextlib
 import os
 import signal
@@ -25,6 +26,8 @@ _SAME = 0.1
 _asked = 0
 _answered = False
 _deferring = 0
+# Those that `_again` has made.
+_repeated = 0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -45,8 +48,8 @@ class Interrupted(KeyboardInterrupt):
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
   """Takes the signals of this process; to be called by its main thread."""
-  global _asked, _answered
-  _asked, _answered = 0, False
+  global _asked, _answered, _repeated
+  _asked, _answered, _repeated = 0, False, 0
   # Python itself runs handlers between two bytecodes of the main thread, which
   # may be minutes away. The pipe is written to when the signal comes.
   ours, theirs = socket.socketpair()
@@ -54,9 +57,11 @@ def handled() -> Iterator[None]:
   pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
   before = {number: signal.signal(number, _take) for number in _SIGNALS}
   threading.Thread(target=_count, args=(ours,), daemon=True).start()
+  hook, sys.unraisablehook = sys.unraisablehook, _again
   try:
     yield
   finally:
+    sys.unraisablehook = hook
     for number, handler in before.items():
       signal.signal(number, handler)
     signal.set_wakeup_fd(pipe)
@@ -98,14 +103,37 @@ def _answer() -> None:
     raise Interrupted(_asked)
 
 
+def _again(unraisable: Any) -> None:
+  """Raises a little later what was raised where Python drops all errors.
+
+  A handler can run within a callback of the garbage collector, say.
+  """
+  global _answered
+  if not isinstance(unraisable.exc_value, Interrupted):
+    sys.__unraisablehook__(unraisable)
+    return
+  _answered = False
+  threading.Timer(0.01, _repeat).start()
+
+
+def _repeat() -> None:
+  global _repeated
+  _repeated += 1
+  _thread.interrupt_main(_asked)
+
+
 def _count(signals: socket.socket) -> None:
   """Ends the process at the second signal; the first one is said."""
+  global _repeated
   first: float | None = None
   with signals:
     while received := signals.recv(64):
       for number in received:
         if number not in _SIGNALS:
           continue  # somebody else's
+        if _repeated:
+          _repeated -= 1
+          continue
         now = time.monotonic()
         if first is None:
           first = now
