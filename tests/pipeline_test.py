@@ -207,7 +207,9 @@ def test_without_test_images_there_are_no_figures(tmp_path, capsys):
   pipeline.run(config, str(tmp_path / 'w'), 'train')
   records = json.loads((tmp_path / 'w/results.json').read_text())
   # What needs no labels: how far each landmark is to be trusted.
-  assert {r['metric'] for r in records} == {'equivariance_px', 'spread_px'}
+  assert {r['metric'] for r in records} == {
+      'equivariance_px', 'spread_px', 'extent_px', 'alignment'
+  }
   assert 'no labelled test images' in capsys.readouterr().err
 
 
