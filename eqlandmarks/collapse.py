@@ -6,10 +6,14 @@ each other. Such a run ends without an error, and its figures are merely bad.
 `pretrain` and `discover` tell it from what a training logs anyway, and
 `of_records` from what has been measured on test images. All are functions of
 numbers alone; each says what was found and what to change.
+
+    features = collapse.Lasting(collapse.pretrain)
+    ... for each logged row past the first epoch:
+      sign = features(config, row)  # a sentence, once, if it comes to that
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,21 +21,34 @@ import numpy as np
 # The metrics of the records, see docs/evaluation.md.
 EXTENT, ALIGNMENT = 'extent_px', 'alignment'
 
-# As shares: of the largest fall of the contrastive loss, of K - 1, and of 1.
-_LOSS_SHARE = 0.005
+# All limits lie in gaps between trainings that were made to collapse and 23
+# others, of the configs signer.py:tiny and signer.py.
+#
+# Share of the largest fall of the contrastive loss. Collapsed (a huge l2): 0.4
+# to 0.7 % below, as M differs from image to image, and the logarithm of a mean
+# is above the mean of logarithms. Others end 10 % or more away, below or above,
+# but some pass through on their way down, which is why it has to last.
+_LOSS_SHARE = 0.01
+# Share of K - 1. Collapsed (heatmaps that stay flat): 0.96 to 0.99; others 0.28
+# to 0.65, also without any weight on diversity.
 _DIVERSITY_SHARE = 0.9
+# Collapsed: 1.0000; others 0.26 to 0.89, and 0.95 before any training of a net
+# without normalisation.
 _ALIGNED = 0.99
+# In pixels of 128, 5 % of the side. Collapsed: 5.0 to 5.5; others 41 to 122,
+# and 11.5 where flat heatmaps were just about to part.
 _EXTENT = 6.4
 
 _CHANGE_FEATURES = (
-    'change config.pretrain: another learning_rate (lower, if the loss jumped),'
-    ' less l2, a lower temperature, more num_locations, stronger appearance and'
-    ' warp'
+    'change config.pretrain: another learning_rate (a lower one, if the loss '
+    'has jumped), less l2, milder appearance and warp, a lower temperature, '
+    'more num_locations'
 )
 _CHANGE_LANDMARKS = (
     'change config.discover: a larger weights.diversity, a larger patch, lower '
-    'weights.variance and weights.equivariance; or train stage 1 for longer, '
-    'and first of all see that its features have not collapsed'
+    'weights.variance and weights.equivariance; or a larger '
+    'config.model.heatmap_scale, or a longer stage 1, whose features must not '
+    'have collapsed'
 )
 
 
@@ -87,6 +104,34 @@ def discover(config: Any, row: Mapping[str, float]) -> str | None:
       f'heatmaps share the same patch of {config.discover.patch} px: '
       f'{_CHANGE_LANDMARKS}'
   )
+
+
+class Lasting:
+  """A sign that is believed, and told once, when it has lasted for some rows.
+
+  A healthy training may pass through the loss of a collapsed one on its way.
+
+  Args:
+    sign: `pretrain` or `discover`.
+    rows: how many logged rows, one after the other, have to show it.
+  """
+
+  def __init__(
+      self,
+      sign: Callable[[Any, Mapping[str, float]], str | None],
+      *,
+      rows: int = 3,
+  ):
+    self._sign, self._rows = sign, rows
+    self._lasted = 0
+
+  def __call__(self, config: Any, row: Mapping[str, float]) -> str | None:
+    """What the sign says of the row that makes it last; None at all others."""
+    if self._lasted >= self._rows:
+      return None  # told already
+    said = self._sign(config, row)
+    self._lasted = self._lasted + 1 if said else 0
+    return said if self._lasted == self._rows else None
 
 
 def extents(landmarks: np.ndarray) -> np.ndarray:
@@ -145,7 +190,7 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
     )
   if found.get(EXTENT, math.inf) < _EXTENT:
     said.append(
-        f'all landmarks of an image lie within {found[EXTENT]:.1f} px of 128: '
-        f'{_CHANGE_LANDMARKS}'
+        f'all landmarks of an image lie within {found[EXTENT]:.1f} px (at 128 '
+        f'px): {_CHANGE_LANDMARKS}'
     )
   return said
