@@ -21,7 +21,7 @@ import numpy as np
 # The metrics of the records, see docs/evaluation.md.
 EXTENT, ALIGNMENT = 'extent_px', 'alignment'
 
-# All limits lie in gaps between trainings that were made to collapse and 23
+# All limits lie in gaps between trainings that were made to collapse and 33
 # others, of the configs signer.py:tiny and signer.py.
 #
 # Share of the largest fall of the contrastive loss. Collapsed (a huge l2): 0.4
