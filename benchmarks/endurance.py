@@ -3,10 +3,10 @@
     python benchmarks/endurance.py --steps=20000
 
 One process trains a stage by the real loop, with real checkpoints, of tiny nets
-on tiny images; with --every_seconds=0.3 it saves a thousand of them. A thread of its own looks at
-the process meanwhile (on Linux): its resident memory, its open files and its
-threads. The first half is a warm-up, in which pools fill. A straight line
-through the second half says by how much memory grows.
+on tiny images; with --every_seconds=0.3 it saves a thousand of them. A thread
+of its own looks at the process meanwhile (on Linux): its resident memory, its
+open files and its threads. The first half is a warm-up, in which pools fill. A
+straight line through the second half says by how much memory grows.
 
 Exits with 1 where it grows by more than --most_kib in 1,000 steps, where open
 files grow at all, or threads by more than two, which pools may open late. Of

@@ -69,6 +69,8 @@ class Observation:
     targets: `[N, R, J, 2]`, where the warps move the annotations; NaN where
       missing or outside.
     found: `[N, R, L, J, 2]`, where features find them again, equation (4).
+    directions: `[N, D + 1]`, mean of F's unit features over an image's pixels;
+      the last is the share of features that are zero.
   """
 
   landmarks: np.ndarray
@@ -76,6 +78,7 @@ class Observation:
   moved: np.ndarray
   targets: np.ndarray
   found: np.ndarray
+  directions: np.ndarray
 
   def match_errors(self) -> np.ndarray:
     """`[N, R, L, J]`, the distances of equation (6), in pixels."""
@@ -113,11 +116,11 @@ class Model:
     # `lax.map` takes no empty arrays: without annotations, one that is missing.
     nothing = np.full((len(split), 1, 2), np.nan, np.float32)
     points = split.points if number else nothing
-    *landmarks, targets, found = self._over_batches(
+    *landmarks, targets, found, directions = self._over_batches(
         self._observe, split.images, points, keys
     )
     return Observation(
-        *landmarks, targets[..., :number, :], found[..., :number, :]
+        *landmarks, targets[..., :number, :], found[..., :number, :], directions
     )
 
   def warped(self, split: loader.Split, rows: np.ndarray) -> np.ndarray:
@@ -163,6 +166,7 @@ class Model:
         # A point may lie outside the picture, with a crop: nothing to find.
         push(g, _inside(points, shape)),
         jnp.stack(found, axis=1),
+        _direction(outputs[models.LAYERS[0]][0]),
     )
 
   def _draw_warps(self, key: jax.Array, shape: tuple[int, int]) -> warps.Warp:
@@ -247,6 +251,7 @@ def evaluate(
         'point_names': np.array(description.point_names, str),
     }
   records += scorer.landmark_records(seen.moved, seen.spreads)
+  records += scorer.collapse_records(seen.landmarks, seen.directions)
   rows = np.linspace(
       0, len(test_split) - 1, min(_PAIRS, len(test_split))
   ).astype(int)
@@ -274,6 +279,21 @@ def _match_layer(features: jax.Array, points: jax.Array) -> jax.Array:
   known = jnp.nan_to_num(points)
   queries = geometry.sample(features[0].astype(jnp.float32), known)
   return jax.vmap(metrics.match, (0, None))(features[1:], queries)
+
+
+def _direction(features: jax.Array) -> jax.Array:
+  """`[D + 1]`: the mean of unit features `[H, W, D]`.
+
+  A zero feature has a direction of its own, the last: zeros are all alike.
+  """
+  features = features.astype(jnp.float32)
+  # Scaled first, so that the square of a huge one stays within float32.
+  largest = jnp.max(jnp.abs(features), axis=-1, keepdims=True)
+  scaled = features / jnp.where(largest > 0, largest, 1.0)
+  zero = (largest == 0).astype(jnp.float32)
+  whole = jnp.concatenate([scaled, zero], axis=-1)
+  unit = whole / jnp.linalg.norm(whole, axis=-1, keepdims=True)
+  return jnp.mean(unit, axis=(0, 1))
 
 
 def _inside(points: jax.Array, shape: tuple[int, int]) -> jax.Array:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks import ablation
+from eqlandmarks import collapse
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
 from eqlandmarks.datasets import loader
@@ -30,7 +31,7 @@ class _Shown:
     name: of its pictures.
     stage: its folder in the workdir.
     label: what readers call it.
-    workdir: the run's, or that of a comparison's first seed.
+    workdir: the run's, or that of one seed of a comparison.
   """
 
   name: str
@@ -76,26 +77,40 @@ def report(this: runs.Run) -> None:
       point_names=this.description.point_names if _scored(records) else (),
       num_images=this.config.evaluation.sheet_images,
       warnings=_warnings(this, records),
+      collapsed=_collapsed(this),
   ))  # fmt: skip
   runs.say(f'the report is {this.workdir.path / "report.html"}')
 
 
 def _shown(this: runs.Run) -> list[_Shown]:
   """The methods of the workdir, and of a comparison's first seed."""
-  shown = [
-      _Shown(name, name, '', this.workdir)
+  return _own(this) + [
+      one
+      for one in _compared(this)
+      if one.workdir.path == this.workdir.seed(this.config.seed).path
+      # What the paper shows; the curves have all lengths.
+      and 'paper' in one.records[0]['protocol']['budgets']
+  ]
+
+
+def _own(this: runs.Run) -> list[_Shown]:
+  """The methods of the workdir itself."""
+  return [
+      _labelled(_Shown(name, name, '', this.workdir))
       for name in this.workdir.finished(runs.METHODS)
   ]
-  first = this.workdir.seed(this.config.seed)
-  if ablation.results(this.workdir):
-    shown += [
-        # Apart from those of the workdir's own methods.
-        _Shown(f'compared_{row.stage}', row.stage, '', first)
-        for row in ablation.rows(this.workdir)
-        # What the paper shows; the curves have all lengths.
-        if 'paper' in row.budgets
-    ]
-  return [_labelled(one) for one in shown]
+
+
+def _compared(this: runs.Run) -> list[_Shown]:
+  """All that a comparison has measured, seed after seed."""
+  results = ablation.results(this.workdir)
+  seeds = results[0]['protocol']['seeds'] if results else []
+  return [
+      # Apart from those of the workdir's own methods.
+      _labelled(_Shown(f'compared_{row.stage}', row.stage, '', folder))
+      for folder in map(this.workdir.seed, seeds)
+      for row in ablation.rows(this.workdir)
+  ]
 
 
 def _labelled(one: _Shown) -> _Shown:
@@ -168,6 +183,15 @@ def _draw_pictures(
         point_names=this.description.point_names,
         layer=1,
     )
+
+
+def _collapsed(this: runs.Run) -> dict[str, list[str]]:
+  """The signs of a collapse, by method; each seed of a comparison counts."""
+  signs = {
+      one.label: collapse.of_records(one.records)
+      for one in (*_own(this), *_compared(this))
+  }
+  return {label: found for label, found in signs.items() if found}
 
 
 def _warnings(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from eqlandmarks import collapse
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
@@ -154,6 +155,8 @@ class Run:
         protocol=protocol,
     )
     self.workdir.add_outcome(name, outcome, self.config)
+    for sign in collapse.of_records(outcome.records):
+      say(f'warning: {name} has collapsed: {sign}')
 
   def training_images(self) -> loader.Images:
     """What feeds both stages."""

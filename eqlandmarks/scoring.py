@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import collapse
 from eqlandmarks import errors as errors_lib
 from eqlandmarks import metrics
 from eqlandmarks import records as records_lib
@@ -237,6 +238,25 @@ class Scorer:
         *self._landmark_means('equivariance_px', self._scale * moved),
         *self._landmark_means('spread_px', self._scale * spreads),
     ]
+
+  def collapse_records(
+      self, landmarks: np.ndarray, directions: np.ndarray
+  ) -> list[dict[str, Any]]:
+    """Whether there is more than one place, and more than one feature.
+
+    Args:
+      landmarks: `[N, K, 2]`, in pixels of the images.
+      directions: `[N, D + 1]`, see `evaluation.Observation`.
+    """
+    extents = self._scale * collapse.extents(landmarks)
+    known = np.count_nonzero(~np.isnan(extents))
+    # The median: a few images that show nothing are no collapse.
+    extent = self._record(
+        collapse.EXTENT, np.median(extents) if known else np.nan, known
+    )
+    extent['protocol']['over_images'] = 'median'
+    aligned = collapse.alignment(directions)
+    return [extent, self._record(collapse.ALIGNMENT, aligned, len(directions))]
 
   def _point_records(
       self, method: str, predicted: np.ndarray

@@ -78,6 +78,30 @@ def test_without_a_warp_every_point_is_found_where_it_was():
   np.testing.assert_allclose(seen.moved, 0.0, atol=1e-3)
 
 
+def test_directions_by_a_plain_loop_over_pixels():
+  config, split = _config(), _split(2, 9)
+  nets = nets_lib.make_nets(config)
+  features = nets.features.apply(
+      nets.init(jax.random.key(0))['features'],
+      split.images.astype(np.float32) / 255,
+  )
+  expected = np.zeros((2, 16 + 1))
+  for n, pixels in enumerate(np.asarray(features).reshape(2, 32 * 32, 16)):
+    for f in pixels:
+      # Some pixels have no feature in an untrained net.
+      one = [*f, 0.0] if f.any() else [0.0] * 16 + [1.0]
+      expected[n] += one / np.linalg.norm(one) / (32 * 32)
+  seen = _model(config).observe(split)
+  np.testing.assert_allclose(seen.directions, expected, atol=1e-4)
+
+
+def test_zero_and_huge_features_have_a_direction():
+  # Three of the four pixels point the same way, (1, 1, 1, 1) / 2.
+  features = jax.numpy.full((2, 2, 4), 1e30).at[0, 1].set(0.0)
+  found = evaluation._direction(features)
+  np.testing.assert_allclose(found, [0.375] * 4 + [0.25])
+
+
 def test_points_that_leave_the_image_are_masked_and_counted():
   config = _config()
   config.evaluation.warp.rotation = 90.0
@@ -212,7 +236,7 @@ def test_acc_records_of_features_that_the_warp_carries():
     targets[n, 0] = np.where(inside, moved, np.nan)
     features = code(np.asarray(g.inverse()(centres)))
     found[n, 0] = metrics.match(features, code(test.points[n]))
-  seen = evaluation.Observation(None, None, None, targets, found)
+  seen = evaluation.Observation(None, None, None, targets, found, None)
   config.evaluation.distances = (4.0,)  # one pixel of 32
   scorer = scoring.Scorer('two_stage', config, DESCRIPTION, test, test, {})
   records = scorer.acc_records(seen.match_errors(), targets)
@@ -304,6 +328,25 @@ def test_coinciding_eyes_are_left_out_and_counted():
   )
 
 
+def test_collapse_records_by_hand():
+  config, test = _config(), _split(3, 4)
+  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, None, test, {})
+  # Largest distances of 5, 0 and 1 pixels of 32: the median is 4 of 128.
+  landmarks = np.array([
+      [[1.0, 1.0], [4.0, 5.0]], [[2.0, 2.0], [2.0, 2.0]],
+      [[9.0, 9.0], [9.0, 8.0]],
+  ])  # fmt: skip
+  directions = np.array([[0.6, 0.0], [0.6, 0.0], [0.0, 0.9]])
+  extent, alignment = scorer.collapse_records(landmarks, directions)
+  assert (extent['metric'], extent['value']) == ('extent_px', 4.0)
+  assert extent['count'] == 3
+  assert extent['protocol']['over_images'] == 'median'
+  # The mean is (0.4, 0.3).
+  np.testing.assert_allclose(alignment['value'], 0.5)
+  alone, _ = scorer.collapse_records(landmarks[:, :1], directions)
+  assert (alone['value'], alone['count']) == (None, 0)
+
+
 def test_without_labels_there_are_figures_of_landmarks_only():
   config = _config()
   found = evaluation.evaluate(
@@ -311,7 +354,7 @@ def test_without_labels_there_are_figures_of_landmarks_only():
       test_split=_split(5, 5), description=DESCRIPTION,
   )
   assert {r['metric'] for r in found.records} == {
-      'equivariance_px', 'spread_px'
+      'equivariance_px', 'spread_px', 'extent_px', 'alignment'
   }
   assert found.arrays['landmarks'].shape == (5, 10, 2)
   assert found.arrays['predicted'].shape == (5, 0, 2)

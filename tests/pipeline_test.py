@@ -12,12 +12,14 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
+from eqlandmarks import collapse
 from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import pipeline
 from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.datasets import registry
 from eqlandmarks.training import checkpoints
+from eqlandmarks.training import logs
 from eqlandmarks.training import loop
 from eqlandmarks.training import tracking
 
@@ -75,6 +77,59 @@ def test_everything_promised_is_there(finished):
     assert (finished / name).stat().st_size > 0, name
   assert not (finished / 'ablation').exists()
   assert list((finished / 'pretrain/events').glob('events.*'))
+
+
+def test_nothing_is_said_of_a_collapse_where_there_is_none(finished):
+  assert 'collapsed' not in (finished / 'log.txt').read_text()
+  assert 'class="warning collapsed"' not in _report(finished)
+  records = json.loads((finished / 'results.json').read_text())
+  found = {
+      (r['method'], r['metric']): r['value']
+      for r in records if r['metric'] in ('extent_px', 'alignment')
+  }
+  assert len(found) == 4  # two methods
+  assert found['two_stage', 'alignment'] < 0.99
+  assert found['end_to_end', 'extent_px'] > 6.4
+  for stage, sign in (
+      ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
+  ):
+    assert sign(_config(), logs.read_metrics(finished / stage)[-1]) is None
+
+
+@pytest.mark.slow
+def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
+  config, workdir = _config(), tmp_path / 'w'
+  # All weights shrink to nothing, and what is left is the same everywhere.
+  config.model.norm = 'none'
+  config.pretrain.l2, config.pretrain.learning_rate = 1e6, 0.01
+  config.pretrain.num_epochs = 6
+  # Flat heatmaps: all landmarks in the middle, and nothing drives them apart.
+  config.model.heatmap_scale = 1e-3
+  config.discover.weights.diversity = 0.0
+  pipeline.run(config, str(workdir), 'train')
+  report, log = _report(workdir), (workdir / 'log.txt').read_text()
+  assert 'Collapsed: two-stage, seed 0' in report
+  for told in (capsys.readouterr().err, log, report):
+    assert 'the features of F all point the same way' in told
+    assert 'all landmarks of an image lie within 0.0 px' in told
+  for stage, sign in (
+      ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
+  ):
+    assert sign(config, logs.read_metrics(workdir / stage)[-1]), stage
+  # Figures of an earlier version have neither metric, and are reported still.
+  path = workdir / 'two_stage/records.json'
+  kept = json.loads(path.read_text())
+  kept['records'] = [
+      record for record in kept['records']
+      if record['metric'] not in ('extent_px', 'alignment')
+  ]
+  path.write_text(json.dumps(kept))
+  pipeline.run(config, str(workdir), 'report')
+  assert 'class="warning collapsed"' not in _report(workdir)
+
+
+def _report(workdir):
+  return (workdir / 'report.html').read_text()
 
 
 def test_records_have_the_documented_form(finished):
@@ -208,7 +263,9 @@ def test_without_test_images_there_are_no_figures(tmp_path, capsys):
   pipeline.run(config, str(tmp_path / 'w'), 'train')
   records = json.loads((tmp_path / 'w/results.json').read_text())
   # What needs no labels: how far each landmark is to be trusted.
-  assert {r['metric'] for r in records} == {'equivariance_px', 'spread_px'}
+  assert {r['metric'] for r in records} == {
+      'equivariance_px', 'spread_px', 'extent_px', 'alignment'
+  }
   assert 'no labelled test images' in capsys.readouterr().err
 
 

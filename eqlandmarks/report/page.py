@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -51,6 +51,7 @@ class Page:
     point_names: the annotated points.
     num_images: how many images the viewers show.
     warnings: what a reader must be told first.
+    collapsed: the signs of a collapse, of each method that shows any.
   """
 
   title: str
@@ -61,6 +62,9 @@ class Page:
   point_names: Sequence[str]
   num_images: int
   warnings: Sequence[str]
+  collapsed: Mapping[str, Sequence[str]] = dataclasses.field(
+      default_factory=dict
+  )
 
 
 def render(page: Page) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from eqlandmarks import collapse
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
@@ -183,6 +184,7 @@ def _run_stage(
           names=functools.partial(
               _names_of_batch, len(images), config, name, names
           ),
+          sign=_sign(config, name, len(images)),
       ),
       folder=folder,
       checkpoint=config.checkpoint,
@@ -253,6 +255,20 @@ def _names_of_batch(
       seed=_order_seed(config.seed, name),
   )[number]
   return names(rows) if names else [str(row) for row in rows]
+
+
+def _sign(
+    config: Any, name: str, num_images: int
+) -> Callable[[dict[str, float]], str | None]:
+  """What logged rows past the first epoch tell of a collapse."""
+  first = name == 'pretrain'
+  lasting = collapse.Lasting(collapse.pretrain if first else collapse.discover)
+
+  def sign(row: dict[str, float]) -> str | None:
+    past = row['step'] * config.batch_size > num_images
+    return lasting(config, row) if past else None
+
+  return sign
 
 
 def _order_seed(seed: int, name: str) -> int:

@@ -374,6 +374,17 @@ def test_page_escapes_names_and_needs_no_network():
   assert not re.findall(r'(?:src|href)=["\']?https?:', ours)
 
 
+def test_what_has_collapsed_stands_first_and_escaped():
+  signs = {'two-stage, <i>K</i>': ['a < b'], 'end-to-end': ['c', 'd']}
+  html = page.render(_page(collapsed=signs))
+  main = html[html.index('<main>') : html.index('few images')]
+  assert main.count('class="warning collapsed"') == 2
+  assert 'Collapsed: two-stage, &lt;i&gt;K&lt;/i&gt;' in main
+  assert '<li>a &lt; b</li>' in main
+  assert main.index('<li>c</li>') < main.index('<li>d</li>')
+  assert '"warning collapsed"' not in page.render(_page())
+
+
 @pytest.fixture(scope='module')
 def browser():
   """The system's Chromium; its own downloads are not asked for."""
