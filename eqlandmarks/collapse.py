@@ -29,7 +29,7 @@ EXTENT, ALIGNMENT = 'extent_px', 'alignment'
 # is above the mean of logarithms. Others end 10 % or more away, below or above,
 # but some pass through on their way down, which is why it has to last.
 _LOSS_SHARE = 0.01
-# Share of K - 1. Collapsed (heatmaps that stay flat): 0.96 to 0.99; others 0.28
+# Share of K - 1. Collapsed (heatmaps that stay flat): 0.91 to 0.99; others 0.28
 # to 0.65, also without any weight on diversity.
 _DIVERSITY_SHARE = 0.9
 # Collapsed: 1.0000; others 0.26 to 0.89, and 0.95 before any training of a net

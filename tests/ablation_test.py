@@ -160,3 +160,20 @@ def test_another_share_of_epochs_is_refused(compared):
   config.ablation.share = 0.5
   with pytest.raises(ValueError, match=r'ablation\.share \(1\.0 there'):
     pipeline.run(config, str(compared), 'ablation')
+
+
+def test_a_collapse_of_any_seed_is_shown(compared):
+  path = compared / 'ablation/seed1/two_stage/records.json'
+  before = path.read_text()
+  kept = json.loads(before)
+  for record in kept['records']:
+    if record['metric'] == 'extent_px':
+      record['value'] = 1.0
+  path.write_text(json.dumps(kept))
+  try:
+    pipeline.run(_config(), str(compared), 'report')
+  finally:
+    path.write_text(before)
+  report = (compared / 'report.html').read_text()
+  assert 'Collapsed: two-stage, 2 + 2 epochs, seed 1' in report
+  assert report.count('class="warning collapsed"') == 1
