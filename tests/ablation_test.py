@@ -109,8 +109,10 @@ def test_a_row_is_the_same_as_a_training_without_a_break(compared, tmp_path):
 def test_methods_start_from_the_same_nets(tmp_path, monkeypatch):
   config, starts = _config(), {}
 
-  def stop(title, *, state, key, **_):
-    starts[title] = jax.device_get((state.params, jax.random.key_data(key)))
+  def stop(stage, **_):
+    starts[stage.title] = jax.device_get(
+        (stage.state.params, jax.random.key_data(stage.key))
+    )
     raise KeyboardInterrupt
 
   monkeypatch.setattr(loop, 'train', stop)

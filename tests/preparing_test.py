@@ -77,9 +77,10 @@ def test_the_estimate_is_steps_times_seconds(tmp_path, monkeypatch):
   _photos(tmp_path / 'photos')
   steps = []
 
-  def timed(title, *, num_steps, state, **_):
-    steps.append((title, num_steps))
-    return loop.Trained(state, {'pretrain': 0.5, 'discover': 0.25}[title])
+  def timed(stage, **_):
+    steps.append((stage.title, stage.num_steps))
+    seconds = {'pretrain': 0.5, 'discover': 0.25}[stage.title]
+    return loop.Trained(stage.state, seconds, None)
 
   monkeypatch.setattr(loop, 'train', timed)
   monkeypatch.setattr(

@@ -1,5 +1,6 @@
 """Several processes: the numbers of one, and what happens to a lost one."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -255,7 +256,12 @@ def pair(monkeypatch):
   server = watch.Server(2)
   client = watch.connect(server.address, 1, 2, host='127.0.0.1')
   _until(lambda: server._peers)
-  return server, client, missed
+  yield server, client, missed
+  for end in (server, client):  # nobody is left to be missed in another test
+    threads = list(end._peers.values())
+    _close(end)
+    for thread in threads:
+      thread.join(5.0)
 
 
 def _until(true):
@@ -268,7 +274,8 @@ def _until(true):
 
 def _close(end):
   for peer in list(end._peers):
-    peer.shutdown(socket.SHUT_RDWR)  # as the system does for a dead process
+    with contextlib.suppress(OSError):  # it may be closed
+      peer.shutdown(socket.SHUT_RDWR)  # as the system does for a dead process
 
 
 def test_a_process_that_dies_is_missed(pair):
