@@ -19,9 +19,9 @@ _NEVER = -1e9
 # As many similarities are held whole: 4 MiB of them.
 _WHOLE = 2**20
 
-# Where there are more, a block has so many rows at most, and so many
-# similarities: 64 MiB. On a CPU, blocks of 256 to 1024 rows are equally fast.
-_BLOCK_ROWS, _BLOCK = 512, 2**24
+# Where there are more, a block has so many similarities at most: 64 MiB. On a
+# CPU it also has so few rows; those of 256 to 1024 rows are equally fast.
+_BLOCK, _BLOCK_ROWS = 2**24, 512
 
 
 def logsumexp_similarities(
@@ -60,7 +60,8 @@ def logsumexp_similarities(
 def _choose(rows: int, columns: int) -> int:
   if rows * columns <= _WHOLE:
     return 0
-  return max(1, min(_BLOCK_ROWS, _BLOCK // columns))
+  fitting = max(1, _BLOCK // columns)
+  return min(_BLOCK_ROWS, fitting) if jax.default_backend() == 'cpu' else fitting
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))

@@ -68,10 +68,10 @@ def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Piece]:
 def _piece(
     function: Callable[..., Any], in_axes: Any, *arguments: Any
 ) -> Piece:
-  compiled = timing.mapped(function, in_axes, *arguments)
-  return Piece(
-      lambda: compiled(*arguments), timing.flops(compiled), compiled
-  )
+  lowered = timing.mapped(function, in_axes, *arguments)
+  compiled = lowered.compile()
+  flops = timing.flops(lowered, compiled)
+  return Piece(lambda: compiled(*arguments), flops, compiled)
 
 
 def _stepping(
@@ -79,13 +79,14 @@ def _stepping(
 ) -> Piece:
   """A step that goes on from its own state, which it uses up."""
   key, held = workload.key(), [stage.fresh_state()]
-  compiled = mapped.lower(held[0], batch, key).compile()
+  lowered = mapped.lower(held[0], batch, key)
+  compiled = lowered.compile()
 
   def call() -> Any:
     held[0], metrics = compiled(held[0], batch, key)
     return held[0], metrics
 
-  return Piece(call, timing.flops(compiled), compiled)
+  return Piece(call, timing.flops(lowered, compiled), compiled)
 
 
 def _augment(stage: workload.Stage) -> Callable[..., Any]:

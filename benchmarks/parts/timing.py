@@ -1,5 +1,6 @@
 """Times of calls, and what the machine could do at best."""
 
+import math
 import statistics
 import sys
 import time
@@ -12,15 +13,31 @@ import numpy as np
 from eqlandmarks.training import parallel
 
 
+# Calls that follow each other without a wait take so long together, at least:
+# an accelerator works on one while the host prepares the next.
+_SPAN = 0.05
+
+
 def seconds(function: Callable[[], Any], repeats: int) -> float:
-  """Median time of a call and its result, after one call that warms up."""
-  jax.block_until_ready(function())
-  times = []
-  for _ in range(repeats):
-    begin = time.perf_counter()
-    jax.block_until_ready(function())
-    times.append(time.perf_counter() - begin)
-  return statistics.median(times)
+  """Median time of a call, after some that warm up.
+
+  Args:
+    function: what is called; its result shows when it is done.
+    repeats: measurements, of one call or of several quick ones in a row.
+  """
+  _together(function, 1)
+  calls = max(1, math.ceil(_SPAN / _together(function, 1)))
+  return statistics.median(
+      _together(function, calls) for _ in range(repeats)
+  )
+
+
+def _together(function: Callable[[], Any], calls: int) -> float:
+  begin = time.perf_counter()
+  for _ in range(calls):
+    result = function()
+  jax.block_until_ready(result)
+  return (time.perf_counter() - begin) / calls
 
 
 def matmul_peak(dtype: str) -> float:
@@ -41,22 +58,26 @@ def matmul_peak(dtype: str) -> float:
   return best
 
 
-def flops(compiled: Any) -> float:
-  """Operations of a mapped program on all devices, by the compiler's count."""
-  found = compiled.cost_analysis()
-  return jax.local_device_count() * float(found['flops'])
+def flops(lowered: Any, compiled: Any) -> float:
+  """Operations of a mapped program on all devices.
+
+  Of the compiler's counts before and after its work, the larger: afterwards, it
+  knows how often loops run, but not what a GPU's library calls do.
+  """
+  most = max(
+      float(program.cost_analysis()['flops']) for program in (lowered, compiled)
+  )
+  return jax.local_device_count() * most
 
 
 def mapped(
-    function: Callable[..., Any],
-    in_axes: Any,
-    *arguments: Any,
+    function: Callable[..., Any], in_axes: Any, *arguments: Any
 ) -> Any:
-  """Compiles a function over the axis that training maps over."""
+  """Lowers a function over the axis that training maps over."""
   return jax.pmap(
       function, axis_name=parallel.AXIS, in_axes=in_axes,
       devices=jax.local_devices(),
-  ).lower(*arguments).compile()  # fmt: skip
+  ).lower(*arguments)  # fmt: skip
 
 
 def growth(sizes: Any, times: Any) -> float:

@@ -19,12 +19,12 @@ class Steps:
     config: as for training.
     images: uint8 `[B, S, S, 3]`, in the host's memory.
     channels_last: the memory format; contiguous else.
-    compile_it: whether the losses go through `torch.compile`.
+    compile_mode: of `torch.compile`, for the losses; None for none.
   """
 
   def __init__(
       self, config: Any, images: np.ndarray, *, channels_last: bool,
-      compile_it: bool,
+      compile_mode: str | None,
   ):  # fmt: skip
     gpu = torch.cuda.is_available()
     self.device = torch.device('cuda' if gpu else 'cpu')
@@ -44,8 +44,11 @@ class Steps:
         'stage1': self._pretrain, 'stage2': self._discover,
         'features_gradient': lambda x: self.features(x).float().square().mean(),
     }  # fmt: skip
-    if compile_it:
-      self._losses = {n: torch.compile(f) for n, f in self._losses.items()}
+    if compile_mode:
+      self._losses = {
+          name: torch.compile(loss, mode=compile_mode)
+          for name, loss in self._losses.items()
+      }
     self._views = self._to_device().repeat(2, 1, 1, 1).to(
         memory_format=self._format
     )
