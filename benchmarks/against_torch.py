@@ -89,7 +89,8 @@ def _features_gradient(config: Any, batch: Any) -> Any:
 
   to_float = jax.pmap(lambda x: jnp.concatenate([x, x]) / 255.0)
   views = to_float(batch)
-  compiled = timing.mapped(gradient, (None, 0), variables, views).compile()
+  mapped = timing.mapped(gradient, (None, 0))
+  compiled = mapped.lower(variables, views).compile()
   return lambda: compiled(variables, views)
 
 
@@ -103,7 +104,8 @@ def _theirs(config: Any) -> tuple[Any, str]:
   mode = _COMPILE.value or ('default' if gpu else 'off')
   steps = torch_steps.Steps(
       config, workload.images(config),
-      channels_last=_FORMAT.value == 'channels_last', compile_mode=None if mode == 'off' else mode,
+      channels_last=_FORMAT.value == 'channels_last',
+      compile_mode=None if mode == 'off' else mode,
   )  # fmt: skip
   name = torch.cuda.get_device_name() if gpu else 'cpu'
   return steps.run, f'{name}, torch {torch.__version__}, compile {mode}'

@@ -54,7 +54,7 @@ def _gradient(config: Any) -> Any:
     return jax.grad(loss)(variables)
 
   arguments = jax.device_put(variables), jnp.asarray(views, jnp.float32)
-  compiled = timing.mapped(gradient, (None, 0), *arguments).compile()
+  compiled = timing.mapped(gradient, (None, 0)).lower(*arguments).compile()
   return lambda: compiled(*arguments)
 
 

@@ -60,8 +60,8 @@ def logsumexp_similarities(
 def _choose(rows: int, columns: int) -> int:
   if rows * columns <= _WHOLE:
     return 0
-  fitting = max(1, _BLOCK // columns)
-  return min(_BLOCK_ROWS, fitting) if jax.default_backend() == 'cpu' else fitting
+  most = _BLOCK_ROWS if jax.default_backend() == 'cpu' else rows
+  return max(1, min(most, _BLOCK // columns))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))

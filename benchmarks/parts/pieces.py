@@ -68,9 +68,9 @@ def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Piece]:
 def _piece(
     function: Callable[..., Any], in_axes: Any, *arguments: Any
 ) -> Piece:
-  lowered = timing.mapped(function, in_axes, *arguments)
-  compiled = lowered.compile()
-  flops = timing.flops(lowered, compiled)
+  mapped = timing.mapped(function, in_axes)
+  compiled = mapped.lower(*arguments).compile()
+  flops = timing.flops(mapped, arguments, compiled)
   return Piece(lambda: compiled(*arguments), flops, compiled)
 
 
@@ -79,14 +79,15 @@ def _stepping(
 ) -> Piece:
   """A step that goes on from its own state, which it uses up."""
   key, held = workload.key(), [stage.fresh_state()]
-  lowered = mapped.lower(held[0], batch, key)
-  compiled = lowered.compile()
+  arguments = held[0], batch, key
+  compiled = mapped.lower(*arguments).compile()
+  flops = timing.flops(mapped, arguments, compiled)
 
   def call() -> Any:
     held[0], metrics = compiled(held[0], batch, key)
     return held[0], metrics
 
-  return Piece(call, timing.flops(lowered, compiled), compiled)
+  return Piece(call, flops, compiled)
 
 
 def _augment(stage: workload.Stage) -> Callable[..., Any]:

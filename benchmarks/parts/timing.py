@@ -12,7 +12,6 @@ import numpy as np
 
 from eqlandmarks.training import parallel
 
-
 # Calls that follow each other without a wait take so long together, at least:
 # an accelerator works on one while the host prepares the next.
 _SPAN = 0.05
@@ -58,26 +57,51 @@ def matmul_peak(dtype: str) -> float:
   return best
 
 
-def flops(lowered: Any, compiled: Any) -> float:
-  """Operations of a mapped program on all devices.
+def flops(function: Any, arguments: Any, compiled: Any) -> float:
+  """Operations of a mapped function on all devices.
 
-  Of the compiler's counts before and after its work, the larger: afterwards, it
-  knows how often loops run, but not what a GPU's library calls do.
+  The compiler's count on a CPU. It does not know what a GPU's library calls do:
+  there, all convolutions and matmuls that the function asks for.
   """
-  most = max(
-      float(program.cost_analysis()['flops']) for program in (lowered, compiled)
-  )
-  return jax.local_device_count() * most
+  if jax.default_backend() == 'cpu':
+    each = float(compiled.cost_analysis()['flops'])
+  else:
+    each = multiplications(jax.make_jaxpr(function)(*arguments))
+  return jax.local_device_count() * each
 
 
-def mapped(
-    function: Callable[..., Any], in_axes: Any, *arguments: Any
-) -> Any:
-  """Lowers a function over the axis that training maps over."""
+def multiplications(jaxpr: Any) -> float:
+  """Operations of one device's convolutions and matmuls, loops included."""
+  jaxpr = getattr(jaxpr, 'jaxpr', jaxpr)
+  total = 0.0
+  for equation in jaxpr.eqns:
+    name, inputs = equation.primitive.name, equation.invars
+    size = math.prod(getattr(equation.outvars[0].aval, 'shape', ()))
+    if name == 'conv_general_dilated':
+      numbers = equation.params['dimension_numbers']
+      kernel = list(inputs[1].aval.shape)
+      del kernel[numbers.rhs_spec[0]]  # output channels
+      total += 2 * size * math.prod(kernel)
+    elif name == 'dot_general':
+      (summed, _), _ = equation.params['dimension_numbers']
+      total += 2 * size * math.prod(inputs[0].aval.shape[i] for i in summed)
+    else:
+      times = equation.params.get('length', 1) if name == 'scan' else 1
+      held = jax.tree.leaves(equation.params, is_leaf=_is_jaxpr)
+      total += times * sum(multiplications(x) for x in held if _is_jaxpr(x))
+  return total
+
+
+def _is_jaxpr(x: Any) -> bool:
+  return hasattr(x, 'eqns')
+
+
+def mapped(function: Callable[..., Any], in_axes: Any) -> Any:
+  """Maps a function over the axis that training maps over."""
   return jax.pmap(
       function, axis_name=parallel.AXIS, in_axes=in_axes,
       devices=jax.local_devices(),
-  ).lower(*arguments)  # fmt: skip
+  )  # fmt: skip
 
 
 def growth(sizes: Any, times: Any) -> float:
