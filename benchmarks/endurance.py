@@ -43,7 +43,7 @@ _STEPS = flags.DEFINE_integer(
 _STAGE = flags.DEFINE_enum(
     'stage', 'pretrain', ['pretrain', 'discover'], 'What is trained.'
 )
-_EVERY = flags.DEFINE_float('every_seconds', 2.0, 'Between checkpoints.')
+_EVERY = flags.DEFINE_float('every_seconds', 10.0, 'Between checkpoints.')
 _MOST = flags.DEFINE_float(
     'most_kib', 1024.0, 'By so much memory may grow in 1,000 steps.'
 )
