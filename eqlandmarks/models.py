@@ -129,7 +129,10 @@ class LandmarkNet(nn.Module):
     _check_input('features', features)
     norm = _norm(self, train)
     x = features.astype(self.dtype)
-    x = nn.Conv(self.width, (1, 1), dtype=self.dtype, name='enter')(x)
+    x = nn.Conv(
+        self.width, (1, 1), dtype=self.dtype, name='enter',
+        **_bias(norm, self.width),
+    )(x)  # fmt: skip
     x = nn.relu(norm(name='enter_norm')(x))
     layers = {'layer1': features, 'layer2': x}
     block = nn.remat(_ResidualBlock) if self.remat else _ResidualBlock
@@ -160,8 +163,9 @@ class _ConvBlock(nn.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     for index in (1, 2):
       x = nn.Conv(
-          self.width, (3, 3), dtype=self.dtype, name=f'conv{index}'
-      )(x)
+          self.width, (3, 3), dtype=self.dtype, name=f'conv{index}',
+          **_bias(self.norm, self.width),
+      )(x)  # fmt: skip
       x = nn.relu(self.norm(name=f'norm{index}')(x))
     return x
 
@@ -181,6 +185,7 @@ class _ResidualBlock(nn.Module):
         (3, 3),
         kernel_dilation=self.dilation,
         dtype=self.dtype,
+        **_bias(self.norm, x.shape[-1]),
     )
     y = nn.relu(self.norm(name='norm1')(conv(name='conv1')(x)))
     y = self.norm(name='norm2')(conv(name='conv2')(y))
@@ -202,8 +207,7 @@ class _GroupNorm(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
-    groups = max(g for g in range(1, 9) if x.shape[-1] % g == 0)
-    return GroupNorm(groups, dtype=self.dtype)(x)
+    return GroupNorm(_num_groups(x.shape[-1]), dtype=self.dtype)(x)
 
 
 class GroupNorm(nn.Module):
@@ -242,6 +246,31 @@ class GroupNorm(nn.Module):
     grouped = x.reshape(*x.shape[:-1], self.num_groups, -1)
     mean = jnp.mean(grouped, -1, keepdims=True)
     return jnp.broadcast_to(mean, grouped.shape).reshape(x.shape)
+
+
+def _num_groups(channels: int) -> int:
+  return max(groups for groups in range(1, 9) if channels % groups == 0)
+
+
+def _bias(norm: Callable[..., nn.Module], channels: int) -> dict[str, Any]:
+  """Fields of a convolution before a normalisation, as to its bias.
+
+  One that takes each channel's mean away takes the bias away as well. What is
+  left of its gradient is rounding, which Adam divides by its size: whole steps
+  at random, that differ from one number of devices to the next.
+  """
+  kind = getattr(norm, 'func', norm)
+  lost = kind is nn.BatchNorm or (
+      kind is _GroupNorm and _num_groups(channels) == channels
+  )
+  return {'promote_dtype': _promote_and_fix_bias} if lost else {}
+
+
+def _promote_and_fix_bias(
+    inputs: jax.Array, kernel: jax.Array, bias: jax.Array, *, dtype: Any
+) -> tuple[jax.Array, ...]:
+  bias = jax.lax.stop_gradient(bias)
+  return nn.dtypes.promote_dtype(inputs, kernel, bias, dtype=dtype)
 
 
 def _check_input(name: str, x: jax.Array) -> None:
