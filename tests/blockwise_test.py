@@ -139,3 +139,19 @@ def test_few_pairs_have_a_second_derivative():
 def test_a_negative_block_size_is_named():
   with pytest.raises(ValueError, match='block_size must be 0 or more'):
     _loss(-1, *_pairs(4))
+
+
+@pytest.mark.parametrize(
+    ('backend', 'rows', 'columns', 'size'),
+    [
+        ('cpu', 1024, 1024, 0),  # all similarities are held
+        ('gpu', 1024, 1024, 0),
+        ('cpu', 4096, 4096, 512),
+        ('gpu', 4096, 4096, 4096),  # 2^24 similarities: one block
+        ('cpu', 65_536, 65_536, 256),
+        ('gpu', 65_536, 65_536, 256),
+    ],
+)
+def test_the_blocks_size_by_hand(monkeypatch, backend, rows, columns, size):
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  assert blockwise._choose(rows, columns) == size

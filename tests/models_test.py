@@ -1,3 +1,4 @@
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,3 +132,61 @@ def test_unknown_norm_is_named():
   net = models.Hourglass(norm='layer')
   with pytest.raises(ValueError, match="norm is 'layer'"):
     net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+
+
+def test_group_norm_is_flaxs():
+  x = 3.0 + jax.random.normal(jax.random.key(0), (2, 5, 7, 12))
+  upper = jax.random.normal(jax.random.key(1), x.shape)
+  params = {
+      name: jax.random.normal(jax.random.key(number), (12,))
+      for number, name in enumerate(('scale', 'bias'))
+  }
+
+  def value_and_gradient(layer):
+    def total(params, x):
+      y = layer.apply({'params': params}, x)
+      return jnp.sum(upper * y), y
+
+    return jax.value_and_grad(total, argnums=(0, 1), has_aux=True)(params, x)
+
+  found = value_and_gradient(models.GroupNorm(4))
+  expected = value_and_gradient(nn.GroupNorm(num_groups=4))
+  jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+      found,
+      expected,
+  )
+
+
+def test_group_norm_of_equal_pixels_is_its_bias_and_differentiable():
+  x = jnp.full((1, 4, 4, 8), 1000.1)
+  layer = models.GroupNorm(8)
+  variables = {'params': {'scale': jnp.ones(8), 'bias': jnp.arange(8.0)}}
+  found = layer.apply(variables, x)
+  np.testing.assert_allclose(found[0, 0, 0], np.arange(8.0), atol=0.2)
+  gradient = jax.grad(lambda x: jnp.sum(layer.apply(variables, x) ** 2))(x)
+  assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize(
+    ('norm', 'width', 'learns'),
+    [('group', 8, False), ('group', 16, True), ('batch', 16, False),
+     ('none', 8, True)],
+)  # fmt: skip
+def test_a_bias_that_is_taken_away_again_does_not_learn(norm, width, learns):
+  net = models.Hourglass(features=4, widths=(width,), norm=norm)
+  images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+  variables = net.init(jax.random.key(1), images)
+
+  def loss(params):
+    outputs, _ = net.apply(
+        {**variables, 'params': params},
+        images,
+        train=True,
+        mutable=['batch_stats'],
+    )
+    return jnp.mean(outputs**2)
+
+  found = jax.grad(loss)(variables['params'])['encoder1']['conv2']
+  assert np.any(found['kernel'] != 0)
+  assert np.any(found['bias'] != 0) == learns
