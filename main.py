@@ -3,7 +3,7 @@
 The same as the command `eqlandmarks`; all of it stands in eqlandmarks/cli.py.
 """
 
-from eqlandmarks import cli
+from eqlandmarks import starting
 
 if __name__ == '__main__':
-  cli.run()
+  starting.run()

@@ -44,7 +44,9 @@ setuptools.setup(
         'eqlandmarks': ['py.typed'],
         'eqlandmarks.report': ['template/*'],
     },
-    entry_points={'console_scripts': ['eqlandmarks = eqlandmarks.cli:run']},
+    entry_points={
+        'console_scripts': ['eqlandmarks = eqlandmarks.starting:run']
+    },
     python_requires='>=3.11,<3.14',
     install_requires=[
         'absl-py>=2.1',

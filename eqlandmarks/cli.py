@@ -1,8 +1,10 @@
 """The command line: main.py and the command `eqlandmarks`."""
 
+import contextlib
 import os
 import pathlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 from absl import app
@@ -11,6 +13,7 @@ from absl import logging
 from ml_collections import config_flags
 
 from eqlandmarks import configs
+from eqlandmarks import console
 from eqlandmarks import errors
 from eqlandmarks import interrupts
 from eqlandmarks import pipeline
@@ -21,8 +24,8 @@ _USAGE = """Discovers landmarks: {program} --config=signer --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
 (one line on standard error says what), 1 another process of the run is gone,
-130 interrupted (SIGINT) and 143 terminated (SIGTERM): the state is saved, and
-the same command goes on from it.
+129 hung up (SIGHUP), 130 interrupted (SIGINT) and 143 terminated (SIGTERM): the
+state is saved, and the same command goes on from it.
 
 Configs: {names}.
 """
@@ -64,10 +67,19 @@ def _parse(argv: Sequence[str]) -> list[str]:
           f'{left[1]!r} is not a flag, expected --FLAG=VALUE.'
       )
   except Exception as error:  # configs are code: they may raise anything
-    if '--verbose' in argv:
-      raise
-    _fail(_explain(error, argv))
+    _fail(_explain(error, argv), verbose=_wants_traceback(argv))
   return left
+
+
+def _wants_traceback(argv: Sequence[str]) -> bool:
+  """Whether --verbose is among flags that cannot be parsed."""
+  parser = flags.BooleanParser()
+  for argument in reversed(argv):
+    name, equals, value = argument.lstrip('-').partition('=')
+    if name in ('verbose', 'noverbose') and argument.startswith('-'):
+      with contextlib.suppress(ValueError):
+        return name == 'verbose' and (not equals or parser.parse(value))
+  return False
 
 
 def _with_files(argv: Sequence[str]) -> list[str]:
@@ -150,29 +162,30 @@ def main(_: Sequence[str]) -> None:
     pipeline.run(config, _WORKDIR.value, _MODE.value)
     hosts.finish()
   except (errors.UserError, OSError) as error:
-    if _VERBOSE.value:
-      raise
-    _fail(str(error))
+    _fail(str(error), verbose=_VERBOSE.value)
 
 
-def _fail(said: str) -> None:
+def _fail(said: str, *, verbose: bool) -> None:
   """Says what is wrong in one line, and exits with 2."""
+  if verbose:
+    traceback.print_exc()
   line = ' '.join(said.split())
   print(f'error: {line}', file=sys.stderr, flush=True)
   hosts.leave(2)
 
 
 def run() -> None:
-  """What main.py and the command `eqlandmarks` call."""
+  """What `eqlandmarks.starting` calls."""
   # Messages of the runtime about absent accelerators tell a user nothing.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   _describe_usage(sys.argv[0])
-  try:
-    with interrupts.handled():
-      app.run(main, flags_parser=_parse)
-  except KeyboardInterrupt as error:
-    print('interrupted: the same command goes on from here', file=sys.stderr)
-    hosts.leave(getattr(error, 'code', 130))
+  with console.lasting():
+    try:
+      with interrupts.handled():
+        app.run(main, flags_parser=_parse)
+    except KeyboardInterrupt as error:
+      print('interrupted: the same command goes on from here', file=sys.stderr)
+      hosts.leave(getattr(error, 'code', 130))
 
 
 def _describe_usage(started: str) -> None:

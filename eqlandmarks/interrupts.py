@@ -1,9 +1,10 @@
-"""What SIGTERM and SIGINT do: the first stops with care, the second at once.
+"""What signals do: the first one stops with care, the second one at once.
 
 Schedulers send SIGTERM some seconds before they take a machine away; Ctrl-C
-sends SIGINT. Where work would be lost, a first signal waits for the end of a
-`deferred` block, whose body asks for it and saves; elsewhere it raises. A
-second one ends the process wherever it is, also within a long compilation.
+sends SIGINT, and a terminal that is closed SIGHUP. Where work would be lost, a
+first signal waits for the end of a `deferred` block, whose body asks for it and
+saves; elsewhere it raises. A second one ends the process wherever it is, also
+within a long compilation.
 """
 
 import _thread
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # `timeout` and some schedulers send one and the same signal twice, to a process
 # and to its group: so soon, in seconds, it is not a second one.
 _SAME = 0.1
@@ -55,7 +56,11 @@ def handled() -> Iterator[None]:
   ours, theirs = socket.socketpair()
   theirs.setblocking(False)
   pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-  before = {number: signal.signal(number, _take) for number in _SIGNALS}
+  before = {
+      number: signal.signal(number, _take)
+      for number in _SIGNALS
+      if signal.getsignal(number) != signal.SIG_IGN  # as under `nohup`
+  }
   threading.Thread(target=_count, args=(ours,), daemon=True).start()
   hook, sys.unraisablehook = sys.unraisablehook, _again
   try:

@@ -47,7 +47,9 @@ def _end(process):
   return process.returncode, out.split('\n')[:-1], err
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    'number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+)
 def test_the_first_signal_raises(number):
   process = _start("say('on')\nwait()")
   process.stdout.readline()

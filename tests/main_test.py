@@ -64,11 +64,19 @@ def test_wrong_command_lines(arguments, said, tmp_path):
   assert not (tmp_path / 'w').exists()
 
 
-def test_verbose_shows_the_traceback(tmp_path):
-  done = _main(
-      TINY, f'--workdir={tmp_path}/w', '--config.image_size=8', '--verbose'
-  )
-  assert 'Traceback' in done.stderr
+@pytest.mark.parametrize(
+    ('flags', 'shown'),
+    [
+        (['--config.image_size=8', '--verbose'], True),
+        (['--config.image_size=x', '--verbose=true'], True),
+        (['--config.image_size=x', '--verbose', '--noverbose'], False),
+    ],
+)
+def test_verbose_adds_the_traceback_alone(tmp_path, flags, shown):
+  done = _main(TINY, f'--workdir={tmp_path}/w', *flags)
+  assert ('Traceback' in done.stderr) == shown
+  assert done.stderr.splitlines()[-1].startswith('error: ')
+  assert done.returncode == 2
 
 
 def test_configs_are_found_by_name_and_by_path(tmp_path, monkeypatch):

@@ -343,4 +343,4 @@ def test_verbose_adds_the_traceback(server, tmp_path, number):
   assert said[0].removeprefix('--config.sed: found no such field') in (
       done['err']
   )
-  assert done['code'] != 0
+  assert done['code'] == 2

@@ -19,6 +19,8 @@ from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
+# What is said where neither layers nor gradients are to blame.
+NOWHERE = 'in no layer when the step was taken again'
 # Names of images in the error's line; the log has all of them.
 _NAMED = 4
 
@@ -70,7 +72,7 @@ class Probe:
     ]
     if bad:  # the first that the backward pass comes to
       return f'first in the gradient of {max(bad, key=self._place)}'
-    return 'in no layer when the step was taken again'
+    return NOWHERE
 
   def _place(self, parameter: str) -> int:
     """Where the layer of a parameter stands in the forward pass."""

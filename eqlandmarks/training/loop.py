@@ -256,14 +256,18 @@ def _explain(
     ])  # fmt: skip
   where = ''
   if stage.probe is not None:
-    where = ', ' + stage.probe.find(state, next(batches), key)
+    found = stage.probe.find(state, next(batches), key)
+    if found == guard.NOWHERE and error.name == 'update_norm':
+      found = "in the optimiser's update of finite gradients"
+    where = ', ' + found
   if stage.names is not None:
     names = stage.names(last)
     journal.note(f'images of step {error.done}: {", ".join(names)}')
     where += f', with the images {guard.named(names)}'
+  before = f'before, {last}, is kept' if last else 'before is the initial one'
   raise errors.UserError(
       f'{stage.title}: {error}{where}; expected a finite number. The state '
-      f'before, {last}, is kept. Try a lower learning_rate, or clip_norm.'
+      f'{before}. Try a lower learning_rate, or clip_norm.'
   )
 
 

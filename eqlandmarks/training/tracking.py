@@ -38,7 +38,7 @@ class NotFiniteError(Exception):
 
   def __init__(self, done: int, name: str, value: float):
     super().__init__(f'{name} is {value} at step {done}')
-    self.done = done
+    self.done, self.name = done, name
 
 
 class Tracker:

@@ -90,8 +90,7 @@ def test_the_gradient_alone():
 
 def test_nothing():
   state = _state(_config(), None, None, None, None)
-  said = 'in no layer when the step was taken again'
-  assert _find(_config(), state) == said
+  assert _find(_config(), state) == guard.NOWHERE
 
 
 def test_names_of_images():
@@ -129,3 +128,21 @@ def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
   assert said[0] == said[1]
   kept = [path.name for path in (folder.path / 'checkpoints').iterdir()]
   assert kept == ['1']
+
+
+def test_an_update_that_is_too_large_is_told_from_a_gradient(
+    tmp_path, monkeypatch
+):
+  devices = jax.devices()[:DEVICES]
+  monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
+  monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
+  config = _config()
+  config.pretrain.learning_rate = 1e30  # its square is beyond float32
+  images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+  folder = checkpoints.StageFolder(tmp_path / 'pretrain')
+  with pytest.raises(errors.UserError) as caught:
+    stages.pretrain(config, images, folder, num_epochs=8)
+  said = str(caught.value)
+  assert 'update_norm is inf at step 1' in said
+  assert "in the optimiser's update of finite gradients" in said
+  assert 'The state before is the initial one.' in said

@@ -1,0 +1,22 @@
+"""What main.py and the command `eqlandmarks` start with."""
+
+import os
+import signal
+from typing import Any
+
+
+def run() -> None:
+  """Imports the program, which takes seconds, and runs it.
+
+  Nothing is there to be saved until then: a signal ends the process at once.
+  """
+  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    if signal.getsignal(number) != signal.SIG_IGN:  # as under `nohup`
+      signal.signal(number, _exit)
+  from eqlandmarks import cli
+
+  cli.run()
+
+
+def _exit(number: int, _: Any) -> None:
+  os._exit(128 + number)
