@@ -19,9 +19,9 @@ from absl import flags
 from absl import logging
 from PIL import Image
 
+from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import videos
-from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.datasets import images as images_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
@@ -213,7 +213,7 @@ def change(config: Any, changes: Mapping[str, Any]) -> None:
   Raises:
     UserError: there is no such field, or it holds another type.
   """
-  fields = workdir_lib.flatten(config.to_dict())
+  fields = config_fields.flatten(config.to_dict())
   for field, value in changes.items():
     try:
       if field not in fields:

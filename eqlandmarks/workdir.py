@@ -27,6 +27,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from eqlandmarks import config_fields
 from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import evaluation
@@ -36,20 +37,6 @@ from eqlandmarks import records as records_lib
 from eqlandmarks.configs import common
 from eqlandmarks.training import checkpoints
 
-# Fields that may differ from run to run in one workdir: they change what is
-# measured or drawn, or which of the workdir's methods is trained, but not what
-# is there already.
-_FREE = (
-    'regression.',
-    'evaluation.',
-    'checkpoint.',
-    'ablation.num_seeds',
-    'dataset.cache',
-    'dataset.memory_gib',
-    'discover.train_features',
-    'predict.',
-    'export.',
-)
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
 _RECORDS = 'records.json'
@@ -98,14 +85,9 @@ class Workdir:
     self.check_format()
     known = self.config()
     if known is None:
+      self._check_unclaimed()
       return
-    found, wanted = flatten(known), flatten(_plain(config))
-    differing = [
-        f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
-        for name in sorted(found.keys() | wanted.keys())
-        if found.get(name) != wanted.get(name)
-        and not name.startswith(_FREE)
-    ]
+    differing = config_fields.differing(known, config_fields.plain(config))
     if differing:
       raise errors.UserError(
           f'workdir {self.path} belongs to another config; fields that '
@@ -153,9 +135,27 @@ class Workdir:
     made: defaults of new fields keep what has been done before.
     """
     stored = self._read_dict('config.json')
+    if stored is None:  # removed, perhaps: it stands in the other file, too
+      stored = (self._read_dict('run.json') or {}).get('config')
     if stored is None:
       return None
-    return _filled(stored, _plain(common.get_config()))
+    return config_fields.filled(
+        stored, config_fields.plain(common.get_config())
+    )
+
+  def _check_unclaimed(self) -> None:
+    """Sees that no stage is here of which nobody knows the config.
+
+    Raises:
+      UserError: there is one.
+    """
+    for folder in sorted(self.path.glob('*/')):
+      if self.stage(folder.name).is_begun:
+        raise errors.UserError(
+            f'workdir {self.path} holds the stage {folder.name}, but found '
+            'neither config.json nor run.json, which tell by what config; '
+            'expected one of them, or another --workdir.'
+        )
 
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
@@ -164,12 +164,13 @@ class Workdir:
           'run.json',
           {
               'format': FORMAT,
-              'config': _plain(config),
+              'config': config_fields.plain(config),
               **_provenance(config),
               'methods': {},
           },
       )
-      self.write('config.json', _plain(config))  # last, to stand for both
+      # Last, to stand for both.
+      self.write('config.json', config_fields.plain(config))
 
   def record_stage(self, name: str, config: Any) -> bool:
     """Puts a finished stage into run.json; returns whether it was not there.
@@ -214,7 +215,9 @@ class Workdir:
     known = self._read_dict(f'{stage}/{_RECORDS}') or {}
     there, asked = known.get('with'), _evaluated_with(config)
     if isinstance(there, dict):  # newer fields have their defaults
-      there = _filled(there, _evaluated_with(common.get_config()))
+      there = config_fields.filled(
+          there, _evaluated_with(common.get_config())
+      )
     return there == asked and self._outcome(stage).exists()
 
   def add_outcome(
@@ -359,23 +362,9 @@ def _git_commit() -> str | None:
   return commit if pathlib.Path(root).resolve() == checkout else None
 
 
-def _filled(known: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-  """Nested fields, with the defaults of those that are not there."""
-  filled = {**defaults, **known}
-  for name, value in defaults.items():
-    if isinstance(value, dict) and isinstance(filled[name], dict):
-      filled[name] = _filled(filled[name], value)
-  return filled
-
-
 def _evaluated_with(config: Any) -> dict[str, Any]:
-  plain = _plain(config)
+  plain = config_fields.plain(config)
   return {name: plain[name] for name in ('regression', 'evaluation')}
-
-
-def _plain(config: Any) -> dict[str, Any]:
-  """The config as JSON gives it back."""
-  return json.loads(json.dumps(config.to_dict()))
 
 
 def _to_json(content: Any) -> str:
@@ -383,14 +372,3 @@ def _to_json(content: Any) -> str:
   if isinstance(content, list):
     return '[\n' + ',\n'.join(json.dumps(item) for item in content) + '\n]'
   return json.dumps(content, indent=2)
-
-
-def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  """The fields of nested dicts, by their dotted names."""
-  flat = {}
-  for name, value in tree.items():
-    if isinstance(value, dict):
-      flat |= flatten(value, f'{prefix}{name}.')
-    else:
-      flat[prefix + name] = value
-  return flat

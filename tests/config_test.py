@@ -10,7 +10,7 @@ from configs import folder
 from configs import signer
 from configs import video
 from eqlandmarks import config_checks
-from eqlandmarks import workdir
+from eqlandmarks import config_fields
 
 ALL = [
     signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
@@ -27,9 +27,9 @@ def test_configs_pass_their_own_checks(config):
 
 
 def test_variants_have_the_same_fields():
-  fields = set(workdir.flatten(common.get_config().to_dict()))
+  fields = set(config_fields.flatten(common.get_config().to_dict()))
   for config in ALL:
-    assert set(workdir.flatten(config.to_dict())) == fields
+    assert set(config_fields.flatten(config.to_dict())) == fields
 
 
 def test_unknown_variants_are_named():

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from configs import common
+from eqlandmarks import config_fields
 from eqlandmarks import videos
-from eqlandmarks import workdir
 from eqlandmarks.datasets import signer
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -42,7 +42,7 @@ def hooks():
   return module
 
 
-FIELDS = sorted(workdir.flatten(common.get_config().to_dict()))
+FIELDS = sorted(config_fields.flatten(common.get_config().to_dict()))
 
 
 @pytest.mark.parametrize('field', FIELDS)
@@ -60,7 +60,7 @@ def test_the_page_lists_every_field_with_its_default(hooks):
       names, values = (cell.split('<br>') for cell in row)
       for name, value in zip(names, values, strict=True):
         found[prefix + name.strip('`')] = value.strip('`')
-  defaults = workdir.flatten(common.get_config().to_dict())
+  defaults = config_fields.flatten(common.get_config().to_dict())
   assert found == {name: repr(value) for name, value in defaults.items()}
 
 

@@ -14,9 +14,9 @@ from configs import folder
 from configs import signer
 from eqlandmarks import collapse
 from eqlandmarks import config_checks
+from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks import pipeline
-from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.datasets import registry
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import logs
@@ -229,6 +229,15 @@ def test_stage_one_of_another_workdir(finished, tmp_path):
   assert not (tmp_path / 'c').exists()
 
 
+def test_a_config_that_was_removed_is_known_all_the_same(finished, tmp_path):
+  workdir = shutil.copytree(finished, tmp_path / 'w')
+  (workdir / 'config.json').unlink()
+  config = _config()
+  config.seed = 7
+  with pytest.raises(errors.UserError, match='0 there, 7 asked'):
+    pipeline.run(config, str(workdir), 'train')
+
+
 def test_another_config_is_refused_and_the_fields_are_named(finished):
   config = _config()
   config.model.features = 8
@@ -414,7 +423,7 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   configs[0].predict.input = str(tmp_path / 'photos')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
   pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'export')
-  assert set(workdir_lib.flatten(configs[0].to_dict())) == read
+  assert set(config_fields.flatten(configs[0].to_dict())) == read
 
 
 def test_what_a_comparison_needs_is_checked_before_it_trains(tmp_path):
@@ -442,6 +451,9 @@ def test_checkpoints_of_another_size_or_k_are_named(finished, tmp_path):
   config.num_landmarks = 7
   workdir = tmp_path / 'b'
   shutil.copytree(finished / 'two_stage', workdir / 'two_stage')
+  with pytest.raises(errors.UserError, match='neither config'):
+    pipeline.run(config, str(workdir), 'evaluate')
+  (workdir / 'config.json').write_text(json.dumps(config.to_dict()))
   with pytest.raises(errors.UserError, match=r'config\.num_landmarks'):
     pipeline.run(config, str(workdir), 'evaluate')
 

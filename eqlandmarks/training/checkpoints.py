@@ -45,6 +45,11 @@ class StageFolder:
     """Whether the stage has been finished here."""
     return (self.path / _DONE).exists()
 
+  @property
+  def is_begun(self) -> bool:
+    """Whether there is something of the stage that could be gone on from."""
+    return self.is_done or bool(saving.numbers(saving.folder_of(self.path)))
+
   def summary(self) -> dict[str, Any]:
     """What `finish` wrote.
 
@@ -106,9 +111,11 @@ class StageFolder:
         copy(source, partial / name)
       partial.rename(self.path)
 
-  def checkpointer(self, *, keep: int, best: str = '') -> saving.Checkpointer:
+  def checkpointer(
+      self, *, keep: int, best: str = '', config: dict[str, Any] | None = None
+  ) -> saving.Checkpointer:
     """Opens the stage's checkpoints for writing; a context manager."""
-    return saving.Checkpointer(self.path, keep=keep, best=best)
+    return saving.Checkpointer(self.path, keep=keep, best=best, config=config)
 
   def load_variables(self, which: str = 'last') -> dict[str, Any]:
     """The variables of both nets, or of F, at the end of the stage.

@@ -57,6 +57,7 @@ class Stage:
     probe: finds in which layer a step is not finite; None does not look.
     names: from a step's number to the names of its batch's images.
     sign: what a logged row is a bad sign of, in a sentence, or None.
+    config: that of the run, saved with its state.
   """
 
   title: str
@@ -70,6 +71,7 @@ class Stage:
   probe: guard.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None
+  config: dict[str, Any] | None = None
 
 
 def train(
@@ -91,7 +93,7 @@ def train(
   """
   with (
       _enough_memory(stage.title, stage.memory_fields),
-      _opened(folder, checkpoint) as saved,
+      _opened(folder, checkpoint, stage.config) as saved,
       interrupts.deferred() as asked,
   ):
     try:
@@ -273,13 +275,17 @@ def _explain(
 
 @contextlib.contextmanager
 def _opened(
-    folder: checkpoints.StageFolder, checkpoint: Any
+    folder: checkpoints.StageFolder,
+    checkpoint: Any,
+    config: dict[str, Any] | None,
 ) -> Iterator[saving.Checkpointer | None]:
   """The checkpoints in the first process; None in the others."""
   if not hosts.is_first():
     yield None
     return
-  with folder.checkpointer(keep=checkpoint.keep, best=checkpoint.best) as saved:
+  with folder.checkpointer(
+      keep=checkpoint.keep, best=checkpoint.best, config=config
+  ) as saved:
     yield saved
 
 

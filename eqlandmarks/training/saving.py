@@ -21,9 +21,11 @@ import jax
 import orbax.checkpoint as orbax
 from orbax.checkpoint import v1 as ocp
 
+from eqlandmarks import config_fields
 from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
+from eqlandmarks.configs import common
 from eqlandmarks.training import seals
 
 _policies = ocp.training.preservation_policies
@@ -41,9 +43,18 @@ class Checkpointer:
     folder: the stage's folder.
     keep: how many of the newest checkpoints stay.
     best: a metric; the checkpoint where it was lowest stays too. '' for none.
+    config: that of the run, saved with each; a checkpoint of another one is not
+      gone on from.
   """
 
-  def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
+  def __init__(
+      self,
+      folder: pathlib.Path,
+      *,
+      keep: int,
+      best: str = '',
+      config: dict[str, Any] | None = None,
+  ):
     self._stage = folder
     self._folder = folder_of(folder)
     self._best = best
@@ -57,6 +68,7 @@ class Checkpointer:
               keep_checkpoints_without_metrics=False,
           )
       )
+    self._config = config
     self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
@@ -131,7 +143,9 @@ class Checkpointer:
           number,
           _own(state),
           metrics=dict(metrics) if self._best and metrics else None,
-          custom_metadata={'rows': rows, 'metrics': metrics},
+          custom_metadata={
+              'rows': rows, 'metrics': metrics, 'config': self._config
+          },
       )
     self._saving = self._pool.submit(self._seal, response, number)
 
@@ -179,12 +193,14 @@ class Checkpointer:
       The state, and the number of updates that it has seen.
 
     Raises:
-      UserError: there are checkpoints, but none of them is sound.
+      UserError: there are checkpoints, but none of them is sound; or the newest
+        sound one is of another config.
     """
     damaged: dict[int, str] = {}
     for number in reversed(numbers(self._folder)):
       loaded, fault = self._load(number, state)
       if fault is None:
+        self._check_config(number)
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
         journal.say(f'{self._stage.name} goes on from step {number}')
@@ -194,6 +210,22 @@ class Checkpointer:
     if damaged:
       raise none_sound(self._stage, damaged)
     return state, 0
+
+  def _check_config(self, number: int) -> None:
+    """Sees that a checkpoint is of this run, if it says what it is of."""
+    found = (_about(self._folder, number) or {}).get('config')
+    if not found or not self._config:
+      return
+    defaults = config_fields.plain(common.get_config())
+    differing = config_fields.differing(
+        config_fields.filled(found, defaults), self._config
+    )
+    if differing:
+      raise errors.UserError(
+          f'{self._folder / str(number)} belongs to another config; fields '
+          f'that differ: {", ".join(differing)}. Expected the same fields, or '
+          'another --workdir.'
+      )
 
   def rows(self, number: int) -> list[Any]:
     """The rows that a checkpoint was saved with."""

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from eqlandmarks import collapse
+from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
@@ -185,6 +186,7 @@ def _run_stage(
               _names_of_batch, len(images), config, name, names
           ),
           sign=_sign(config, name, len(images)),
+          config=config_fields.plain(config),
       ),
       folder=folder,
       checkpoint=config.checkpoint,
