@@ -172,7 +172,10 @@ class Tracker:
       return
     row = {'step': done, **self._mean}
     self._writer.write(row)
-    self._bar.set_postfix_str(f"loss {self._mean['loss']:.4g}")
+    # A refresh here would show each row, also in a log file.
+    self._bar.set_postfix_str(
+        f"loss {self._mean['loss']:.4g}", refresh=False
+    )
     said = self._sign(row) if self._sign else None
     if said:
       journal.say(f'\nwarning: {self._title}, step {done}: {said}')
