@@ -13,6 +13,7 @@ data/          the prepared dataset, unless dataset.cache says otherwise
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -247,9 +248,9 @@ class Workdir:
         partial.open('wb') as file,
     ):
       np.savez_compressed(file, **outcome.arrays)
+    content = {'with': _evaluated_with(config), 'records': outcome.records}
     self.write(
-        f'{stage}/{_RECORDS}',
-        {'with': _evaluated_with(config), 'records': outcome.records},
+        f'{stage}/{_RECORDS}', {**content, 'sha256': _digest(content)}
     )
 
   def evaluated_with(self, stage: str) -> dict[str, Any]:
@@ -315,7 +316,13 @@ class Workdir:
 
   def _read_records(self, stage: str) -> dict[str, Any]:
     """What the file of a stage's figures holds; {} where it is not there."""
-    return self.read(f'{stage}/{_RECORDS}', _EVALUATED) or {}
+    content = self.read(f'{stage}/{_RECORDS}', _EVALUATED) or {}
+    digest = content.pop('sha256', None)  # an earlier version wrote none
+    if digest not in (None, _digest(content)):
+      raise stored.damaged(
+          self.path / stage / _RECORDS, 'its SHA-256 differs', _EVALUATE
+      )
+    return content
 
 
 def _provenance(config: Any) -> dict[str, Any]:
@@ -386,6 +393,11 @@ def _evaluated_with(config: Any) -> dict[str, Any]:
 def _plain(config: Any) -> dict[str, Any]:
   """The config as JSON gives it back."""
   return json.loads(json.dumps(config.to_dict()))
+
+
+def _digest(content: Any) -> str:
+  """The SHA-256 of what JSON can hold."""
+  return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _to_json(content: Any) -> str:
