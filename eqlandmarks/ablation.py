@@ -30,6 +30,10 @@ BUDGETS = ('paper', 'steps', 'time')
 
 # What was compared, and what was measured of it, in the workdir.
 _PLAN, _RECORDS = 'ablation/plan.json', 'ablation/records.json'
+# The former's form: epochs of each method at each budget.
+_PLANNED = {
+    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in runs.METHODS}
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,12 +128,12 @@ def check_labels(base: runs.Run) -> None:
 
 def results(workdir: Workdir) -> list[dict[str, Any]]:
   """The records of a finished comparison; [] where there is none."""
-  return workdir.read(_RECORDS) or []
+  return workdir.read(_RECORDS, [records_lib.FORM]) or []
 
 
 def rows(workdir: Workdir) -> list[Row]:
   """What was compared; [] where nothing was."""
-  plan = workdir.read(_PLAN)
+  plan = workdir.read(_PLAN, _PLANNED)
   return _rows(plan) if plan else []
 
 

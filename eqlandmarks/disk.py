@@ -14,6 +14,13 @@ _REFUSALS = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
     errno.EPERM, errno.EIO, errno.ESTALE,
 )  # fmt: skip
+# What it says of a file or a part of it that is not there.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
+# What others than the system quote, who may be short of something for a while.
+_QUOTED = (
+    *map(os.strerror, (*_REFUSALS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)),
+    'RESOURCE_EXHAUSTED', "can't start new thread",
+)  # fmt: skip
 _ROOM = 'expected a place with room that can be written to'
 
 
@@ -29,6 +36,25 @@ def refusal(error: BaseException | None) -> str | None:
     for code in _REFUSALS:
       if os.strerror(code) in str(error):
         return os.strerror(code)
+    error = error.__cause__ or error.__context__
+  return None
+
+
+def passing(error: BaseException | None) -> str | None:
+  """Why something cannot be read now, which says nothing of its content.
+
+  None where the error may come of the content: a file that is missing, or that
+  cannot be decoded.
+  """
+  while error is not None:
+    if isinstance(error, MemoryError):
+      return os.strerror(errno.ENOMEM)
+    # Libraries raise it without a number for what they cannot decode.
+    if isinstance(error, OSError) and error.errno not in (None, *_ABSENT):
+      return os.strerror(error.errno)
+    for said in _QUOTED:
+      if said in str(error):
+        return said
     error = error.__cause__ or error.__context__
   return None
 

@@ -21,32 +21,40 @@ from eqlandmarks import journal
 from eqlandmarks.errors import UserError
 
 NAME = 'lock'
+# How often a folder that is removed meanwhile is made again.
+_TRIES = 10
 # Some network file systems know no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def held(folder: pathlib.Path, doing: str, name: str = NAME) -> Iterator[None]:
+def held(
+    folder: pathlib.Path, doing: str, name: str = NAME, *, wait: bool = False
+) -> Iterator[bool]:
   """Holds a folder's lock; makes the folder, and removes it if left empty.
 
   Args:
     folder: what is written to within.
     doing: what others are told that this process does.
     name: of the file in the folder.
+    wait: for another process that holds the lock, which is said in one line.
+
+  Yields:
+    Whether others are kept out: not on a file system without locks.
 
   Raises:
-    UserError: another process holds the lock, or the folder cannot be written.
+    UserError: another process holds the lock, and is not to be waited for; or
+      the folder cannot be written.
   """
   made = [p for p in (folder, *folder.parents) if not p.exists()]
   path = folder / name
   try:
     with disk.written(folder):
-      folder.mkdir(parents=True, exist_ok=True)
-      file = _acquire(path, folder)
+      file, locked = _acquire(path, folder, wait)
     try:
       with disk.written(folder):
         _sign(file, doing)
-      yield
+      yield locked
     finally:
       # Before the lock is given up: afterwards, it may be another's file.
       with contextlib.suppress(OSError):
@@ -58,31 +66,60 @@ def held(folder: pathlib.Path, doing: str, name: str = NAME) -> Iterator[None]:
         empty.rmdir()
 
 
-def _acquire(path: pathlib.Path, folder: pathlib.Path) -> int:
-  """An open file that holds the lock."""
+def _acquire(
+    path: pathlib.Path, folder: pathlib.Path, wait: bool
+) -> tuple[int, bool]:
+  """An open file that holds the lock, and whether there are locks at all."""
+  told = False
   while True:
-    # Not inherited by programs that are started, which could outlive this one.
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    file = _open(path)
     try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      if told:
+        # A signal that ends the run interrupts it.
+        fcntl.flock(file, fcntl.LOCK_EX)
+      else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       holder = _holder(file)
       os.close(file)
-      raise UserError(
-          f'{folder} is in use by {holder}, expected a folder that nobody '
-          'writes to: wait for it, or take another one'
-      ) from error
+      if not wait:
+        raise UserError(
+            f'{folder} is in use by {holder}, expected a folder that nobody '
+            'writes to: wait for it, or take another one'
+        ) from error
+      journal.say(f'waiting for {holder}, which writes to {folder}')
+      told = True
+      continue
     except OSError as error:
       if error.errno not in _NO_LOCKS:
         os.close(file)
         raise
       journal.say(f'warning: {folder} cannot be locked ({error.strerror})')
-      return file
+      return file, False
+    except BaseException:  # told to stop while it waited
+      os.close(file)
+      raise
     # Whoever held it may have removed the file since it was opened.
     with contextlib.suppress(FileNotFoundError):
       if os.path.samestat(os.fstat(file), os.stat(path)):
-        return file
+        return file, True
     os.close(file)
+
+
+def _open(path: pathlib.Path) -> int:
+  """Opens the lock's file; makes it and its folder if they are not there."""
+  tries = 0
+  while True:
+    try:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      # Not inherited by programs that are started, which could outlive this
+      # one.
+      return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+      # Whoever held the lock has just removed a folder that was left empty.
+      tries += 1
+      if tries == _TRIES:
+        raise
 
 
 def _sign(file: int, doing: str) -> None:

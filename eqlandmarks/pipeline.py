@@ -11,13 +11,13 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
-from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import scoring
+from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets import unpacked
@@ -122,7 +122,7 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   builder = _make_builder(config, workdir, mode)
   this = runs.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)
-  _prepare(this)
+  _prepare(this, mode)
   # One looks at the data in order to change the config yet.
   if mode != 'prepare':
     workdir.claim(config)
@@ -192,19 +192,14 @@ def _make_builder(
     raise
 
 
-def _prepare(this: runs.Run) -> None:
+def _prepare(this: runs.Run, mode: str) -> None:
   """Prepares the dataset, unless it is prepared already."""
   builder = this.builder
   # The builders show bars of their own, one per split.
   tfds.disable_progress_bar()
   # tfds speaks of downloads; nothing is downloaded here.
-  with (
-      disk.nothing_left(pathlib.Path(builder.data_dir_root)),
-      contextlib.redirect_stdout(io.StringIO()),
-  ):
-    builder.download_and_prepare()
-  # From here on, what took long is whole, and stays whatever happens.
-  unpacked.unpack(builder)
+  with contextlib.redirect_stdout(io.StringIO()):
+    caching.prepare(builder, f'--mode={mode}')
   _check_sizes(this)
   counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
   runs.say(f'dataset {this.config.dataset.name}: {counts} images')

@@ -19,6 +19,7 @@ A record is a dict that JSON can hold:
 
 import pathlib
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,21 @@ FLOORS = ('mean_shape', 'random')
 
 # Metrics that are given for each landmark.
 PER_LANDMARK = ('equivariance_px', 'backward_px', 'spread_px')
+
+# The same, as `stored.read_json` has it.
+FORM = {
+    'dataset': str,
+    'split': str,
+    'method': str,
+    'metric': str,
+    'at': (int, float, list, NoneType),
+    'point': str,
+    'layer': (int, NoneType),
+    'value': (int, float, list, NoneType),
+    'std': (int, float, list, NoneType),
+    'stderr': (int, float, list, NoneType),
+    'protocol': {'seed?': int, 'seeds?': [int]},
+}
 
 _SAME = ('method', 'metric', 'at', 'point', 'layer')
 

@@ -13,14 +13,13 @@ data/          the prepared dataset, unless dataset.cache says otherwise
 """
 
 import contextlib
+import hashlib
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import subprocess
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -34,12 +33,33 @@ from eqlandmarks import evaluation
 from eqlandmarks import journal
 from eqlandmarks import locking
 from eqlandmarks import records as records_lib
+from eqlandmarks import stored
 from eqlandmarks.configs import common
 from eqlandmarks.training import checkpoints
 
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
 _RECORDS = 'records.json'
+# What the files must hold to be read at all, as `stored.read_json` has it.
+_RUN = {'versions?': dict, 'methods?': {'*': dict}}
+_EVALUATED = {
+    'with': {
+        'regression?': dict,
+        'evaluation?': {'warp?': dict, 'checkpoint?': str},
+    },
+    'records': [records_lib.FORM],
+}
+# What to do about damaged ones.
+_EVALUATE = 'without it, --mode=evaluate writes it anew'
+_REMEDIES = {
+    'run.json': 'without it, the next mode that trains or measures writes it '
+    'anew',
+    'config.json': 'without it, the next run writes it anew: give it the same '
+    'config',
+    'results.json': 'without it, --mode=report writes it anew',
+    'plan.json': 'without it, --mode=ablation writes it anew',
+    _RECORDS: _EVALUATE,
+}
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
              'orbax-checkpoint', 'tensorstore', 'grain', 'tensorflow-datasets',
              'numpy', 'scipy', 'scikit-learn', 'pillow', 'ml-collections')
@@ -116,11 +136,11 @@ class Workdir:
     Raises:
       UserError: it was written by a version with another one.
     """
-    run = self._read_dict('run.json') or {}
+    run = self._read_run()
     found = run.get('format', FORMAT)  # older than the field
     if found == FORMAT:
       return
-    version = (run.get('versions') or {}).get('eqlandmarks')
+    version = run.get('versions', {}).get('eqlandmarks')
     newer = isinstance(found, int) and found > FORMAT
     raise errors.UserError(
         f'{self.path / "run.json"}: format is {found!r}, written by '
@@ -134,14 +154,12 @@ class Workdir:
     A field that is newer than the run has its default, by which the run was
     made: defaults of new fields keep what has been done before.
     """
-    stored = self._read_dict('config.json')
-    if stored is None:  # removed, perhaps: it stands in the other file, too
-      stored = (self._read_dict('run.json') or {}).get('config')
-    if stored is None:
+    known = self.read('config.json', dict)
+    if known is None:  # removed, perhaps: it stands in the other file, too
+      known = self._read_run().get('config')
+    if known is None:
       return None
-    return config_fields.filled(
-        stored, config_fields.plain(common.get_config())
-    )
+    return config_fields.filled(known, config_fields.plain(common.get_config()))
 
   def _check_unclaimed(self) -> None:
     """Sees that no stage is here of which nobody knows the config.
@@ -159,7 +177,7 @@ class Workdir:
 
   def claim(self, config: Any) -> None:
     """Writes config.json and run.json, where they are not there yet."""
-    if self.read('config.json') is None:
+    if self.read('run.json') is None:
       self.write(
           'run.json',
           {
@@ -169,7 +187,7 @@ class Workdir:
               'methods': {},
           },
       )
-      # Last, to stand for both.
+    if self.read('config.json') is None:
       self.write('config.json', config_fields.plain(config))
 
   def record_stage(self, name: str, config: Any) -> bool:
@@ -177,7 +195,7 @@ class Workdir:
 
     It is not where the run was killed just before it would have been put there.
     """
-    run = self._read_dict('run.json') or {}
+    run = self._read_run()
     summary = self.stage(name).summary()
     methods = run.get('methods', {})
     if methods.get(name, {}).get('sha256') == summary['sha256']:
@@ -204,7 +222,7 @@ class Workdir:
 
   def image_size(self) -> int | None:
     """Side of the images that the run in this folder works on, if any."""
-    return (self._read_dict('config.json') or {}).get('image_size')
+    return (self.read('config.json', dict) or {}).get('image_size')
 
   def seed(self, seed: int) -> 'Workdir':
     """The folder of one seed's runs in a comparison."""
@@ -212,7 +230,7 @@ class Workdir:
 
   def is_evaluated(self, stage: str, config: Any) -> bool:
     """Whether a stage has figures, and these are what the config asks for."""
-    known = self._read_dict(f'{stage}/{_RECORDS}') or {}
+    known = self._read_records(stage)
     there, asked = known.get('with'), _evaluated_with(config)
     if isinstance(there, dict):  # newer fields have their defaults
       there = config_fields.filled(
@@ -229,40 +247,29 @@ class Workdir:
         partial.open('wb') as file,
     ):
       np.savez_compressed(file, **outcome.arrays)
+    content = {'with': _evaluated_with(config), 'records': outcome.records}
     self.write(
-        f'{stage}/{_RECORDS}',
-        {'with': _evaluated_with(config), 'records': outcome.records},
+        f'{stage}/{_RECORDS}', {**content, 'sha256': _digest(content)}
     )
 
   def evaluated_with(self, stage: str) -> dict[str, Any]:
     """The fields by which a stage was evaluated; {} where it was not."""
-    return (self._read_dict(f'{stage}/{_RECORDS}') or {}).get('with', {})
+    return self._read_records(stage).get('with', {})
 
   def records(self, stage: str) -> list[dict[str, Any]]:
     """The records of a stage, as `add_outcome` kept them."""
-    return (self._read_dict(f'{stage}/{_RECORDS}') or {}).get('records', [])
+    return self._read_records(stage).get('records', [])
 
   def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
     """The arrays of a stage's `Outcome`; None where it has none."""
     path = self._outcome(stage)
     if not path.exists():
       return None
-    try:
-      with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
-    # MemoryError: a header that was altered can promise any size.
-    except (
-        OSError, ValueError, EOFError, KeyError, MemoryError,
-        zipfile.BadZipFile, zlib.error,
-    ) as error:  # fmt: skip
-      raise errors.UserError(
-          f'{path} is damaged ({error}); expected what --mode=evaluate writes '
-          'there, which writes it anew.'
-      ) from error
+    return stored.read_arrays(path, _EVALUATE)
 
   def results(self) -> list[dict[str, Any]]:
     """The records of results.json."""
-    return self.read('results.json') or []
+    return self.read('results.json', [records_lib.FORM]) or []
 
   def write_results(self, *sources: list[dict[str, Any]]) -> None:
     """Makes results.json anew.
@@ -286,29 +293,35 @@ class Workdir:
   def _outcome(self, method: str) -> pathlib.Path:
     return self.path / method / 'outcome.npz'
 
-  def read(self, name: str) -> Any:
-    """What a JSON file of the folder holds; None where it is not there."""
+  def read(self, name: str, form: Any = object) -> Any:
+    """What a JSON file of the folder holds; None where it is not there.
+
+    Args:
+      name: of the file.
+      form: what it must hold, as in `stored.read_json`.
+
+    Raises:
+      UserError: it is damaged.
+    """
     path = self.path / name
     if not path.exists():
       return None
-    try:
-      return json.loads(path.read_text())
-    # The latter of too many brackets in brackets.
-    except (OSError, ValueError, RecursionError) as error:
-      raise errors.UserError(
-          f'{path} cannot be read as JSON ({error}); expected what a run wrote '
-          'there.'
-      ) from error
+    remedy = _REMEDIES.get(path.name, 'without it, it is written anew')
+    return stored.read_json(path, remedy, form)
 
-  def _read_dict(self, name: str) -> dict[str, Any] | None:
-    """Like `read`, of a file that holds an object."""
-    content = self.read(name)
-    if content is None or isinstance(content, dict):
-      return content
-    raise errors.UserError(
-        f'{self.path / name} holds {type(content).__name__}, expected an '
-        'object, as a run wrote it there.'
-    )
+  def _read_run(self) -> dict[str, Any]:
+    """What run.json holds; {} where it is not there."""
+    return self.read('run.json', _RUN) or {}
+
+  def _read_records(self, stage: str) -> dict[str, Any]:
+    """What the file of a stage's figures holds; {} where it is not there."""
+    content = self.read(f'{stage}/{_RECORDS}', _EVALUATED) or {}
+    digest = content.pop('sha256', None)  # an earlier version wrote none
+    if digest not in (None, _digest(content)):
+      raise stored.damaged(
+          self.path / stage / _RECORDS, 'its SHA-256 differs', _EVALUATE
+      )
+    return content
 
 
 def _provenance(config: Any) -> dict[str, Any]:
@@ -365,6 +378,11 @@ def _git_commit() -> str | None:
 def _evaluated_with(config: Any) -> dict[str, Any]:
   plain = config_fields.plain(config)
   return {name: plain[name] for name in ('regression', 'evaluation')}
+
+
+def _digest(content: Any) -> str:
+  """The SHA-256 of what JSON can hold."""
+  return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _to_json(content: Any) -> str:

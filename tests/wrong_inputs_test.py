@@ -111,6 +111,15 @@ def edit(name, **fields):
   return change
 
 
+def change_text(name, old, new):
+  def change(folder):
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+
+  return change
+
+
 def bomb(root):
   """A PNG whose head promises 30,000 x 30,000 pixels."""
   path = root / '0.png'
@@ -247,11 +256,11 @@ CASES = [
     ('format of no kind', old('evaluate', change=edit('run.json', format='x')),
      ["format is 'x'"]),
     ('run.json', old('evaluate', change=write('run.json', '[]')),
-     ['run.json holds list']),
+     ['run.json is damaged (it holds list)']),
     ('config.json', old('evaluate', change=cut('config.json')),
-     ['config.json cannot be read as JSON']),
+     ['config.json is damaged (JSONDecodeError']),
     ('config.json of a list', old('train', change=write('config.json', '[]')),
-     ['config.json holds list']),
+     ['config.json is damaged (it holds list)']),
     ('nothing to evaluate', plain('--mode=evaluate'), ['no finished method']),
     ('nothing to discover with', plain('--mode=discover'),
      ['no finished stage 1']),
@@ -275,10 +284,31 @@ CASES = [
         'pretrain/checkpoints/2/state/d')), ['no readable checkpoint']),
     ('no end', old('predict', INPUT, change=write('two_stage/done.json', '{')),
      ['done.json is damaged']),
+    ('run.json of other parts', old('report', change=edit(
+        'run.json', methods=[])), ['run.json is damaged (methods holds list)']),
+    ('plan', old('report', change=write(
+        'ablation/plan.json', '{"epochs": {"two_stage": 1}}')),
+     ['plan.json is damaged (two_stage holds int)']),
     ('other parameters', old('predict', INPUT, change=edit(
         'two_stage/done.json', sha256='0' * 64)), ['not those of done.json']),
     ('outcome', old('predict', INPUT, change=cut('two_stage/outcome.npz')),
      ['outcome.npz is damaged']),
+]  # fmt: skip
+
+# Found when the dataset has been prepared into the workdir.
+LATER = [
+    ('no digest', old('train', change=write(
+        'pretrain/done.json', '{"steps": 2}')),
+     ['pretrain/done.json is damaged (it lacks sha256)', 'without it']),
+    ('records', old('report', change=edit(
+        'two_stage/records.json', records=[{'methud': 'x'}])),
+     ['records.json is damaged (0 lacks', '--mode=evaluate writes it anew']),
+    ('metrics', old('report', change=change_text(
+        'pretrain/metrics.csv', '0.', '0,')),
+     ['pretrain/metrics.csv is damaged (ValueError', 'without it']),
+    ('deep JSON in a workdir', old('report', change=write(
+        'two_stage/records.json', '[' * 200_000)),
+     ['records.json is damaged (RecursionError']),
 ]  # fmt: skip
 
 
@@ -333,6 +363,15 @@ def test_one_line_and_nothing_left(server, tmp_path, arrange, said):
   _assert_one_line(server(arguments), said)
   assert _contents(tmp_path) == before
   assert not (ROOT / 'lock').exists()
+
+
+@pytest.mark.parametrize(
+    ('arrange', 'said'),
+    [case[1:] for case in LATER],
+    ids=[name for name, _, _ in LATER],
+)
+def test_one_line_for_a_damaged_workdir(server, tmp_path, arrange, said):
+  _assert_one_line(server(arrange(tmp_path)), said)
 
 
 @pytest.mark.parametrize('number', [4, 43, 70, -2])

@@ -5,15 +5,12 @@ resized, and written as array_record without TensorFlow.
 """
 
 import abc
-import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
 import re
-import shutil
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,13 +19,11 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from eqlandmarks.datasets import buckets
+from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
-
-# Seconds after which nobody is taken to write into a folder any more.
-_ABANDONED = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +87,8 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
     self._image_size = image_size
     kwargs.setdefault('file_format', 'array_record')
     config = tfds.core.BuilderConfig(name=f'{image_size}px-{fingerprint}')
-    super().__init__(config=config, **kwargs)
+    with caching.readable(self):
+      super().__init__(config=config, **kwargs)
     self._original_state = dict(kwargs, image_size=image_size, **arguments)
 
   @abc.abstractmethod
@@ -146,7 +142,6 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   def download_and_prepare(self, **kwargs: Any) -> None:
     """Prepares the images; on failure nothing stays behind in `data_dir`."""
-    self._sweep()
     try:
       with buckets.plain_files():
         super().download_and_prepare(**kwargs)
@@ -159,28 +154,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
           f'({reason}), expected a folder that can be written to, with room'
       ) from error
     finally:
-      self._tidy()
-
-  def _sweep(self) -> None:
-    """Removes what a killed process has left behind."""
-    folder = pathlib.Path(self.data_dir)
-    if folder.parent.is_dir():
-      for half in folder.parent.glob(f'incomplete.*_{folder.name}'):
-        # A younger one may be another process's, which is at work.
-        if time.time() - half.stat().st_mtime > _ABANDONED:
-          shutil.rmtree(half, ignore_errors=True)
-
-  def _tidy(self) -> None:
-    """Removes what tfds leaves behind when it fails.
-
-    It removes its half-written files itself, but not the folders that it made,
-    nor its place for downloads, of which there are none.
-    """
-    downloads = pathlib.Path(self.data_dir_root) / 'downloads'
-    parents = pathlib.Path(self.data_dir).parents[:2]
-    for folder in (downloads / 'extracted', downloads, *parents):
-      with contextlib.suppress(OSError):  # it is absent, or not empty
-        folder.rmdir()
+      caching.tidy(self)
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
     del dl_manager  # nothing is downloaded

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
+from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import unpacked
 
@@ -59,7 +60,8 @@ class Split:
 
 def describe(builder: tfds.core.DatasetBuilder) -> examples.Description:
   """What the builder says of its dataset."""
-  return examples.Description.from_metadata(builder.info.metadata)
+  with caching.readable(builder):  # tfds reads it now
+    return examples.Description.from_metadata(builder.info.metadata)
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:

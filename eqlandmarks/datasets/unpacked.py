@@ -10,8 +10,6 @@ import contextlib
 import dataclasses
 import pathlib
 import shutil
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 
@@ -20,8 +18,8 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 from array_record.python import array_record_module
 
-from eqlandmarks import disk
 from eqlandmarks import errors
+from eqlandmarks import stored
 from eqlandmarks.datasets import examples
 
 _FOLDER = 'unpacked'
@@ -70,6 +68,7 @@ class Pixels:
         [str(path) for path in paths]
     )
     self._order = order
+    self._folder = paths[0].parent
     self.shape = (len(order), *shape)
 
   def __len__(self) -> int:
@@ -78,9 +77,10 @@ class Pixels:
   def __getitem__(self, rows: np.ndarray) -> np.ndarray:
     """The images `[B, S, S, 3]` of some rows."""
     batch = np.empty((len(rows), *self.shape[1:]), np.uint8)
-    for place, row in enumerate(rows):
-      record = self._source[int(self._order[row])]
-      batch[place] = np.frombuffer(record, np.uint8).reshape(self.shape[1:])
+    with _prepared(self._folder, self._folder.parent):
+      for place, row in enumerate(rows):
+        record = self._source[int(self._order[row])]
+        batch[place] = np.frombuffer(record, np.uint8).reshape(self.shape[1:])
     return batch
 
 
@@ -133,7 +133,7 @@ def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
   ids = np.concatenate([table.ids for table in _tables(builder, split)])
   folder = pathlib.Path(builder.data_dir) / _FOLDER
   paths = [folder / f'{name}.array_record' for name in split.split('+')]
-  with _prepared(paths[0].parent, builder):
+  with _prepared(folder, folder.parent):
     for path in paths:
       path.stat()  # array_record takes seconds to find out
     return Pixels(
@@ -157,31 +157,18 @@ def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
   for name in split.split('+'):
     path = folder / f'{name}.npz'
     with (
-        _prepared(path, builder),
+        _prepared(path, folder.parent),
         np.load(path, allow_pickle=False) as stored,
     ):
       tables.append(Table(**stored))
   return tables
 
 
-@contextlib.contextmanager
 def _prepared(
-    path: pathlib.Path, builder: tfds.core.DatasetBuilder
-) -> Iterator[None]:
+    path: pathlib.Path, data_dir: pathlib.Path
+) -> contextlib.AbstractContextManager[None]:
   """Says in one line that a prepared file is not there or is damaged."""
-  try:
-    yield
-  # The kinds of errors of NumPy, zipfile, zlib and array_record.
-  except (
-      OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError,
-      MemoryError, zipfile.BadZipFile, zlib.error,
-  ) as error:  # fmt: skip
-    reason = disk.refusal(error) or ' '.join(str(error).split())
-    raise errors.UserError(
-        f'{path}: the prepared dataset cannot be read ({reason[:160]}), '
-        f'expected what was prepared there; without {builder.data_dir}, it is '
-        'prepared anew'
-    ) from error
+  return stored.intact(path, f'without {data_dir}, it is prepared anew')
 
 
 def _unpack_split(

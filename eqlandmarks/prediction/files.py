@@ -14,6 +14,8 @@ from PIL import Image
 
 from eqlandmarks import disk
 from eqlandmarks import formats
+from eqlandmarks import stored
+from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
@@ -133,8 +135,10 @@ class Files:
 
   def _is_done(self, asked: dict[str, Any]) -> bool:
     try:
-      content = json.loads((self.output / _DONE).read_text())
-    except (OSError, ValueError):
+      content = stored.read_json(
+          self.output / _DONE, 'it is written anew', {'written': [str]}
+      )
+    except UserError:  # one that is not there among them
       return False
     return content.get('asked') == asked and all(
         (self.output / name).exists() for name in content['written']

@@ -12,12 +12,12 @@ import contextlib
 import dataclasses
 import json
 import pathlib
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.prediction.result import join
@@ -26,6 +26,8 @@ from eqlandmarks.prediction.result import join
 _PER_PART = 256
 
 _ABOUT = 'about.json'
+# What to do about a damaged file.
+_REMEDY = 'remove the folder, and all is predicted anew'
 _TEXTS = ('ids', 'annotation_names', 'skipped')
 
 
@@ -76,7 +78,7 @@ class Parts:
       try:
         part = _read(self._path(number))
       # None there yet, or one that a failing disk has spoilt: it is replaced.
-      except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      except UserError:
         return
       yield part
       number += part.num_seen
@@ -136,8 +138,9 @@ class Parts:
       for stray in self.folder.glob('*.npz'):
         stray.unlink()
       return
-    with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-      known = json.loads((self.folder / _ABOUT).read_text())
+    path = self.folder / _ABOUT
+    if path.exists():
+      known = stored.read_json(path, _REMEDY, dict)
       self._count = known.pop('count', None)
       for name in {**self.about, **known}:
         found, asked = known.get(name), self.about.get(name)
@@ -165,8 +168,8 @@ def _to_arrays(part: Prediction) -> dict[str, np.ndarray]:
 
 
 def _read(path: pathlib.Path) -> Prediction:
-  with np.load(path, allow_pickle=False) as stored:
-    arrays: dict[str, Any] = dict(stored)
-  for name in _TEXTS:
-    arrays[name] = tuple(map(str, arrays[name]))
-  return Prediction(**arrays)
+  arrays: dict[str, Any] = stored.read_arrays(path, _REMEDY)
+  with stored.intact(path, _REMEDY):
+    for name in _TEXTS:
+      arrays[name] = tuple(map(str, arrays[name]))
+    return Prediction(**arrays)

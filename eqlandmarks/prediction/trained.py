@@ -82,11 +82,13 @@ def _read_config(folder: Workdir) -> ConfigDict:
         f'workdir {folder.path} holds no config.json, expected the workdir of '
         'a run with --mode=train or --mode=end_to_end.'
     )
-  config = ConfigDict(stored)
   try:
+    config = ConfigDict(stored)
     nets_lib.make_nets(config)
     _ = config.discover.train_features
-  except (AttributeError, KeyError, TypeError) as error:
+  except UserError:
+    raise
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     raise UserError(
         f'{folder.path / "config.json"}: {error}; expected the config of a run '
         'by this version of eqlandmarks.'

@@ -11,6 +11,7 @@ import hashlib
 import json
 import pathlib
 import shutil
+from types import NoneType
 from typing import Any
 
 import jax
@@ -20,11 +21,19 @@ from orbax.checkpoint import v1 as ocp
 from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
+from eqlandmarks import stored
 from eqlandmarks.training import saving
 from eqlandmarks.training import seals
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
+# What it must hold, as `stored.read_json` has it.
+_SUMMARY = {
+    'steps': int,
+    'sha256': str,
+    'seconds_per_step?': (int, float, NoneType),
+    'best?': (dict, NoneType),
+}
 
 # What a stage that goes on from another one takes over.
 _TAKEN_OVER = ('checkpoints', 'metrics.csv')
@@ -60,15 +69,11 @@ class StageFolder:
       raise errors.UserError(
           f'{self.path} holds no finished stage: found no {_DONE}.'
       )
-    try:
-      summary = json.loads((self.path / _DONE).read_text())
-      return {**summary, 'steps': int(summary['steps'])}
-    except (ValueError, KeyError, TypeError) as error:
-      raise errors.UserError(
-          f'{self.path / _DONE} is damaged ({type(error).__name__}), expected '
-          'what a finished stage writes; without the file, the stage is '
-          'finished anew from its last checkpoint'
-      ) from error
+    return stored.read_json(
+        self.path / _DONE,
+        'without it, the stage is finished anew from its last checkpoint',
+        _SUMMARY,
+    )
 
   def finish(self, summary: dict[str, Any]) -> None:
     """Marks the stage as finished, atomically."""
@@ -180,24 +185,24 @@ def parameter_digest(params: Any) -> str:
 
 def _read_variables(
     folder: pathlib.Path, number: int
-) -> tuple[dict[str, Any], str | None]:
+) -> tuple[Any, str | None]:
   """The variables in a checkpoint, or what is wrong with it."""
-  try:
-    path = folder / str(number)
+  path = folder / str(number)
+
+  def load() -> dict[str, Any]:
     # As numpy: where the arrays lay when they were saved is no matter.
-    with saving.alone():
-      abstract = jax.tree.map(
-          lambda leaf: np.empty(leaf.shape, leaf.dtype),
-          ocp.metadata(path).metadata,
-      )
-      state = ocp.load(path, abstract)
+    abstract = jax.tree.map(
+        lambda leaf: np.empty(leaf.shape, leaf.dtype),
+        ocp.metadata(path).metadata,
+    )
+    state = ocp.load(path, abstract)
     trained = {
         net: step.join(params, (state['batch_stats'] or {}).get(net))
         for net, params in state['params'].items()
     }
-    return {**(state['frozen'] or {}), **trained}, None
-  except Exception as error:  # as in `saving.Checkpointer`
-    return {}, saving.short(error)
+    return {**(state['frozen'] or {}), **trained}
+
+  return saving.loaded(path, load)
 
 
 def _other_parameters(

@@ -9,11 +9,17 @@ import tqdm
 from absl import logging
 
 from eqlandmarks import disk
+from eqlandmarks import stored
 
 try:
   import tensorboardX
 except ImportError:  # the extra `tensorboard` is not installed
   tensorboardX = None
+
+# What to do about a file that is damaged.
+_REMEDY = (
+    'without it, the same command goes on, and only the curve before is lost'
+)
 
 
 class MetricWriter:
@@ -49,6 +55,10 @@ class MetricWriter:
 
   def write(self, row: dict[str, float]) -> None:
     """Writes a row; `step` is one of its columns, the others are metrics."""
+    if self._columns and not {*self._columns} <= {*row}:
+      raise stored.damaged(
+          self._path, f'columns {", ".join(self._columns)}', _REMEDY
+      )
     with disk.written(self._path):
       if self._columns is None:
         self._columns = list(row)
@@ -83,17 +93,31 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
   """The rows of a stage's metrics.csv; [] where there is none.
 
   A last line that a kill cut short is left out.
+
+  Raises:
+    UserError: the file is damaged, or cannot be read.
   """
   path = folder / 'metrics.csv'
   if not path.exists():
     return []
-  rows = []
-  with path.open(newline='') as file:
-    for row in csv.DictReader(file):
-      if None in row.values() or None in row or not all(row.values()):
-        continue
-      rows.append({name: float(value) for name, value in row.items()})
-  return rows
+  with stored.intact(path, _REMEDY):
+    text = path.read_bytes().decode('utf-8')
+    lines = text[: text.rfind('\n') + 1].splitlines()
+    return [_numbers(row) for row in csv.DictReader(lines, strict=True)]
+
+
+def _numbers(row: dict[str, str]) -> dict[str, float]:
+  """A row as it was written.
+
+  Raises:
+    ValueError: it cannot have been written so.
+  """
+  if None in row or None in row.values() or 'step' not in row:
+    raise ValueError(f'a row with other columns: {[*row.values()]}')
+  numbers = {name: float(value) for name, value in row.items()}
+  if numbers['step'] != int(row['step']):
+    raise ValueError(f"step is {row['step']}")
+  return numbers
 
 
 def progress_bar(

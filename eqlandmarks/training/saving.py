@@ -13,7 +13,7 @@ import math
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -193,18 +193,19 @@ class Checkpointer:
       The state, and the number of updates that it has seen.
 
     Raises:
-      UserError: there are checkpoints, but none of them is sound; or the newest
-        sound one is of another config.
+      UserError: there are checkpoints, but none of them is sound; one cannot be
+        read now; or the newest sound one is of another config. Nothing is
+        removed then.
     """
     damaged: dict[int, str] = {}
     for number in reversed(numbers(self._folder)):
-      loaded, fault = self._load(number, state)
+      found, fault = self._load(number, state)
       if fault is None:
         self._check_config(number)
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
         journal.say(f'{self._stage.name} goes on from step {number}')
-        return loaded, number
+        return found, number
       damaged[number] = fault
       journal.say(f'{self._folder / str(number)} is damaged: {fault}')
     if damaged:
@@ -261,13 +262,8 @@ class Checkpointer:
     fault = seals.fault(self._folder / str(number))
     if fault is not None:
       return None, fault
-    try:
-      with alone():
-        return ocp.load(self._folder / str(number), _own(state)), None
-    # A checkpoint without a seal, or of another structure, can make Orbax
-    # raise nearly anything.
-    except Exception as error:
-      return None, short(error)
+    place = self._folder / str(number)
+    return loaded(place, lambda: ocp.load(place, _own(state)))
 
   def _seal(self, response: Any, number: int) -> None:
     response.result()
@@ -351,6 +347,25 @@ def alone() -> contextlib.AbstractContextManager[Any]:
           **_only_this_process()
       )
   )
+
+
+def loaded(
+    place: pathlib.Path, load: Callable[[], Any]
+) -> tuple[Any, str | None]:
+  """What is loaded of a checkpoint, or what is wrong with it.
+
+  Raises:
+    UserError: it cannot be read now, which says nothing of its content.
+  """
+  try:
+    with seals.spared(place), alone():
+      return load(), None
+  except errors.UserError:
+    raise
+  # A checkpoint without a seal, or of another structure, can make Orbax raise
+  # nearly anything.
+  except Exception as error:
+    return None, short(error)
 
 
 def _only_this_process() -> dict[str, Any]:

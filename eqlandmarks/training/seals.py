@@ -6,13 +6,17 @@ each checkpoint gets `seal.json`, with the size and the SHA-256 of every file,
 and a checkpoint that differs from it is not even opened.
 """
 
+import contextlib
 import hashlib
 import json
+import os
 import pathlib
+from collections.abc import Iterator
 
 import tensorstore
 
 from eqlandmarks import disk
+from eqlandmarks.errors import UserError
 
 _SEAL = 'seal.json'
 
@@ -35,27 +39,61 @@ def fault(folder: pathlib.Path) -> str | None:
   One without a seal was written by an earlier version, or the process was
   killed between the checkpoint and its seal. All of it is read then, as far as
   TensorStore has checksums.
+
+  Raises:
+    UserError: it cannot be read now, which says nothing of its content.
   """
-  if not folder.is_dir():
-    return 'it is not there'
-  try:
+  with spared(folder):
+    if not folder.is_dir():
+      return 'it is not there'
     if not (folder / _SEAL).exists():
       return _unreadable(folder)
-    seal = json.loads((folder / _SEAL).read_text())
-    known, found = seal['files'], _files(folder)
-    if seal['sha256'] != _digest(known):
-      return f'{_SEAL} was altered'
-    for name in sorted(known.keys() | found.keys()):
-      if name not in found:
-        return f'{name} is missing'
-      if name not in known:
-        return f'{name} does not belong there'
-      said = _difference(known[name], found[name])
-      if said:
-        return f'{name} {said}'
-  # A seal that is damaged itself can hold anything.
-  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-    return f'{_SEAL} cannot be read ({type(error).__name__})'
+    try:
+      return _broken(folder)
+    # A seal that is damaged itself can hold anything.
+    except Exception as error:
+      if disk.passing(error):
+        raise
+      return f'{_SEAL} cannot be read ({type(error).__name__})'
+
+
+@contextlib.contextmanager
+def spared(folder: pathlib.Path) -> Iterator[None]:
+  """Ends the run for an error that does not show that a checkpoint is damaged.
+
+  It would be removed, else, while it is sound: too many files may be open, or
+  a network file system may be away.
+
+  Raises:
+    UserError: such an error. Any other one is left as it is.
+  """
+  try:
+    yield
+  except Exception as error:
+    reason = disk.passing(error)
+    if reason is None:
+      raise
+    raise UserError(
+        f'{folder}: the checkpoint cannot be read now ({reason}), expected a '
+        'system that lets it be read; it is left as it is, and the same '
+        'command goes on from it'
+    ) from error
+
+
+def _broken(folder: pathlib.Path) -> str | None:
+  """Where a checkpoint differs from its seal; None where it does not."""
+  seal = json.loads((folder / _SEAL).read_bytes())
+  known, found = seal['files'], _files(folder)
+  if seal['sha256'] != _digest(known):
+    return f'{_SEAL} was altered'
+  for name in sorted(known.keys() | found.keys()):
+    if name not in found:
+      return f'{name} is missing'
+    if name not in known:
+      return f'{name} does not belong there'
+    said = _difference(known[name], found[name])
+    if said:
+      return f'{name} {said}'
   return None
 
 
@@ -69,7 +107,9 @@ def _unreadable(folder: pathlib.Path) -> str | None:
     store = tensorstore.KvStore.open(place).result()
     for key in store.list().result():
       store.read(key).result()
-  except ValueError as error:
+  except Exception as error:  # of whatever kind: it tells by its words
+    if disk.passing(error):
+      raise
     return ' '.join(str(error).split())[:120]
   return None
 
@@ -87,11 +127,19 @@ def _difference(known: list, path: pathlib.Path) -> str | None:
 
 def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   """All files of a checkpoint but the seal, by their paths below it."""
+  found = []
+  # `rglob` passes over folders that cannot be read: they would be missing.
+  for place, _, names in os.walk(folder, onerror=_raise):
+    found += [pathlib.Path(place, name) for name in names]
   return {
       path.relative_to(folder).as_posix(): path
-      for path in sorted(folder.rglob('*'))
+      for path in sorted(found)
       if path.is_file() and path.name not in (_SEAL, f'{_SEAL}.partial')
   }
+
+
+def _raise(error: OSError) -> None:
+  raise error
 
 
 def _print(path: pathlib.Path) -> list:

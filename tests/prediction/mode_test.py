@@ -19,6 +19,7 @@ from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.workdir import Workdir
 
 
 @pytest.fixture(scope='module')
@@ -258,6 +259,10 @@ def test_another_input_or_model_is_refused(
   kept = about.read_text()
   about.write_text(json.dumps({**json.loads(kept), 'parameters': 'another'}))
   assert 'other parameters: ' in _one_line(run, photos)
+  for damaged in ('[]', '{', '[' * 200_000):
+    about.write_text(damaged)
+    said = _one_line(run, photos)
+    assert 'about.json is damaged' in said and 'remove the folder' in said
   about.write_text(kept)
   changed = {k: v for k, v in before.items() if k != 'predictions.json'}
   assert changed.items() <= _contents(output).items()
@@ -395,6 +400,24 @@ def test_a_full_disk_is_named(run, photos, tmp_path, monkeypatch):
   monkeypatch.setattr(np, 'savez', full)
   said = _one_line(run, photos)
   assert 'No space left on device' in said and 'config.predict.output' in said
+
+
+def test_one_other_digit_of_the_records_is_named(workdir, tmp_path):
+  copy = Workdir(shutil.copytree(workdir, tmp_path / 'copy'))
+  path = copy.path / 'two_stage/records.json'
+  assert copy.records('two_stage')
+  content = path.read_text()
+  path.write_text(content.replace('"seed": 0', '"seed": 1', 1))
+  assert path.read_text() != content
+  said = _one_line(copy.records, 'two_stage')
+  assert 'records.json is damaged (its SHA-256 differs)' in said
+
+
+def test_other_names_in_the_config_are_named(workdir, tmp_path):
+  copy = shutil.copytree(workdir, tmp_path / 'copy')
+  path = copy / 'config.json'
+  path.write_text(path.read_text().replace('"contrast"', '"co.trast"', 1))
+  assert 'config.json: ' in _one_line(Predictor.from_checkpoint, copy)
 
 
 def test_a_damaged_outcome_is_named(workdir, tmp_path):

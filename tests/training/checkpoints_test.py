@@ -1,6 +1,9 @@
 """Checkpoints that are cut or altered are named, and never used."""
 
+import errno
+import hashlib
 import json
+import os
 import pathlib
 import shutil
 
@@ -196,7 +199,134 @@ def test_variables_are_those_of_the_finished_stage(stage):
     stage.load_variables()
 
 
-@pytest.mark.parametrize('text', ['', '{"steps": 2', '{}', '[]', 'null'])
+_DEEP = '[' * 200_000
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '{"files": 1}', _DEEP])
+def test_a_damaged_seal_is_damage(stage, text, capsys):
+  (stage.path / 'checkpoints/20/seal.json').write_text(text)
+  assert _restore(stage)[1] == 10
+  said = capsys.readouterr().err
+  assert 'checkpoints/20 is damaged: seal.json cannot be read' in said
+
+
+def _refusing(error, name):
+  """Path.open, which raises an error for one file."""
+  opens = pathlib.Path.open
+
+  def refuse(self, *args, **kwargs):
+    if self.name == name:
+      raise error
+    return opens(self, *args, **kwargs)
+
+  return refuse
+
+
+PASSING = [
+    OSError(code, os.strerror(code))
+    for code in (errno.EMFILE, errno.EACCES, errno.EIO, errno.ESTALE)
+] + [MemoryError()]
+
+
+def _assert_spared(stage):
+  before = {path: path.read_bytes() for path in _files(stage)}
+  for use in (
+      _restore,
+      lambda stage: stage.load_variables(),
+      lambda stage: stage.reopen_if_damaged(),
+  ):
+    with pytest.raises(errors.UserError) as caught:
+      use(stage)
+    said = str(caught.value)
+    assert f'{stage.path}/checkpoints/20: the checkpoint cannot be re' in said
+    assert 'it is left as it is' in said and '\n' not in said
+  assert {path: path.read_bytes() for path in _files(stage)} == before
+  assert stage.is_done
+
+
+@pytest.mark.parametrize('error', PASSING, ids=repr)
+@pytest.mark.parametrize('name', ['seal.json', '_METADATA'])
+def test_a_passing_error_spares_a_checkpoint(stage, monkeypatch, error, name):
+  with monkeypatch.context() as patch:
+    patch.setattr(pathlib.Path, 'open', _refusing(error, name))
+    patch.setattr(
+        pathlib.Path, 'read_bytes', lambda self: self.open('rb').read()
+    )
+    with pytest.raises(errors.UserError, match='it is left as it is'):
+      _restore(stage)
+  _assert_is(_restore(stage)[0], 20)
+  assert (stage.path / 'checkpoints/20').is_dir()
+
+
+@pytest.mark.parametrize('error', PASSING, ids=repr)
+def test_a_passing_error_of_the_digest_spares_all(stage, monkeypatch, error):
+  def refuse(*_):
+    raise error
+
+  with monkeypatch.context() as patch:
+    patch.setattr(hashlib, 'file_digest', refuse)
+    _assert_spared(stage)
+  assert _restore(stage)[1] == 20
+
+
+def test_a_folder_that_cannot_be_listed_is_not_missing(stage, monkeypatch):
+  scan = os.scandir
+
+  def refuse(path):
+    if str(path).endswith('20/state'):
+      raise PermissionError(errno.EACCES, 'Permission denied')
+    return scan(path)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(os, 'scandir', refuse)
+    _assert_spared(stage)
+  assert _restore(stage)[1] == 20
+
+
+@pytest.mark.parametrize('sealed', [True, False])
+@pytest.mark.parametrize(
+    'error',
+    [
+        *PASSING, ValueError('INTERNAL: reading "x": Too many open files'),
+        RuntimeError("can't start new thread"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_passing_error_of_orbax_spares_a_checkpoint(
+    stage, monkeypatch, error, sealed
+):
+  if not sealed:
+    (stage.path / 'checkpoints/20/seal.json').unlink()
+
+  def refuse(*_):
+    raise error
+
+  with monkeypatch.context() as patch:
+    patch.setattr(ocp, 'load', refuse)
+    with pytest.raises(errors.UserError, match='it is left as it is'):
+      _restore(stage)
+    with pytest.raises(errors.UserError, match='it is left as it is'):
+      stage.load_variables()
+  assert _restore(stage)[1] == 20
+
+
+def test_content_that_orbax_cannot_decode_is_damage(stage, monkeypatch):
+  load = ocp.load
+
+  def fail(path, *args):
+    if path.name == '20':
+      raise ValueError('INVALID_ARGUMENT: zstd')
+    return load(path, *args)
+
+  monkeypatch.setattr(ocp, 'load', fail)
+  assert _restore(stage)[1] == 10
+  assert not (stage.path / 'checkpoints/20').exists()
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', '{"steps": 2', '{}', '[]', 'null', '{"steps": 20}', _DEEP],
+)
 def test_a_damaged_mark_of_a_finished_stage(stage, text):
   (stage.path / 'done.json').write_text(text)
   with pytest.raises(errors.UserError, match=r'done\.json is damaged'):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from eqlandmarks import errors
 from eqlandmarks.training import logs
 
 
@@ -40,3 +41,40 @@ def test_tensorboard_reads_the_events(tmp_path):
   _write(tmp_path, [10])
   (events,) = (tmp_path / 'events').iterdir()
   assert b'loss' in events.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ('old', 'new'),
+    [
+        (b'0.5', b'0,5'), (b'0.5', b'0x5'), (b'0.5', b'0.\xff'), (b'1,', b'1.'),
+        (b'step', b'stop'), (b'\r\n1', b'\r"1'), (b'1,', b'1e5,'),
+    ],
+)  # fmt: skip
+def test_one_other_character_is_named(tmp_path, old, new):
+  writer = logs.MetricWriter(tmp_path, start_step=0)
+  writer.write({'step': 1, 'loss': 0.5})
+  writer.write({'step': 2, 'loss': 0.25})
+  writer.close()
+  path = tmp_path / 'metrics.csv'
+  content = path.read_bytes()
+  assert old in content
+  path.write_bytes(content.replace(old, new, 1))
+  before = path.read_bytes()
+  for read in (
+      lambda: logs.read_metrics(tmp_path),
+      lambda: logs.MetricWriter(tmp_path, start_step=2),
+  ):
+    with pytest.raises(errors.UserError) as caught:
+      read()
+    said = str(caught.value)
+    assert f'{path} is damaged (' in said and 'without it' in said
+    assert '\n' not in said
+  assert path.read_bytes() == before
+
+
+def test_another_column_is_named_at_the_next_row(tmp_path):
+  _write(tmp_path, [10])
+  path = tmp_path / 'metrics.csv'
+  path.write_text(path.read_text().replace('loss', 'lpss'))
+  with pytest.raises(errors.UserError, match='columns step, lpss'):
+    _write(tmp_path, [20], start_step=10)

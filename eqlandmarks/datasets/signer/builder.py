@@ -10,6 +10,7 @@ from PIL import Image
 
 from eqlandmarks import disk
 from eqlandmarks.datasets import buckets
+from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets.signer.person import JOINTS
@@ -60,7 +61,8 @@ class Signer(tfds.core.GeneratorBasedBuilder):
     self.counts = dict(zip(SPLITS, counts, strict=True))
     # The name becomes part of the prepared folder's path.
     name = f'{image_size}px-{"-".join(map(str, counts))}-seed{seed}'
-    super().__init__(config=tfds.core.BuilderConfig(name=name), **kwargs)
+    with caching.readable(self):
+      super().__init__(config=tfds.core.BuilderConfig(name=name), **kwargs)
     # tfds pickles a builder as the arguments of its constructor.
     self._original_state = dict(
         kwargs,
@@ -92,11 +94,14 @@ class Signer(tfds.core.GeneratorBasedBuilder):
     return dict(self.counts)
 
   def download_and_prepare(self, **kwargs: Any) -> None:
-    """Draws all images."""
+    """Draws all images; on failure nothing stays behind in `data_dir`."""
     place = pathlib.Path(self.data_dir_root)
-    # array_record raises errors of its own, which quote the system.
-    with disk.written(place), buckets.plain_files():
-      super().download_and_prepare(**kwargs)
+    try:
+      # array_record raises errors of its own, which quote the system.
+      with disk.written(place), buckets.plain_files():
+        super().download_and_prepare(**kwargs)
+    finally:
+      caching.tidy(self)
 
   def _split_generators(self, dl_manager):
     del dl_manager  # nothing to download

@@ -1,0 +1,104 @@
+"""Reading back what a run wrote: one line for a file that is not as it was.
+
+Whatever a file holds can raise nearly anything in what reads it, so that the
+errors of reading are caught here, and nowhere else.
+"""
+
+import contextlib
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks import disk
+from eqlandmarks.errors import UserError
+
+
+@contextlib.contextmanager
+def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
+  """Makes one line of what cannot be read; to be held around reading alone.
+
+  Args:
+    path: what is read.
+    remedy: what to do about it when it is damaged.
+
+  Raises:
+    UserError: the file is damaged, or the system does not let it be read.
+  """
+  try:
+    yield
+  except UserError:
+    raise
+  except Exception as error:
+    reason = disk.passing(error)
+    # A size that was altered can ask for more memory than there is.
+    if reason is not None and not isinstance(error, MemoryError):
+      raise UserError(
+          f'{path} cannot be read ({reason}), expected a file that can be'
+      ) from error
+    raise damaged(path, f'{type(error).__name__}: {error}', remedy) from error
+
+
+def damaged(path: pathlib.Path, found: str, remedy: str) -> UserError:
+  """The error of a file that does not hold what was written to it."""
+  found = ' '.join(found.split())[:160]
+  return UserError(
+      f'{path} is damaged ({found}), expected what a run wrote there; {remedy}'
+  )
+
+
+def read_json(path: pathlib.Path, remedy: str, form: Any = object) -> Any:
+  """What a JSON file holds.
+
+  Args:
+    path: the file, which is there.
+    remedy: what to do about it when it is damaged.
+    form: what it must hold: a type or several; a list of one form, of which it
+      holds any number; a dict of forms, where a name that ends with '?' may be
+      missing, and '*' stands for all names.
+
+  Raises:
+    UserError: it is damaged, or cannot be read.
+  """
+  with intact(path, remedy):
+    content = json.loads(path.read_text(encoding='utf-8'))
+  found = _misfit(content, form)
+  if found is not None:
+    raise damaged(path, found, remedy)
+  return content
+
+
+def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
+  """What an .npz file holds.
+
+  Raises:
+    UserError: it is damaged, or cannot be read.
+  """
+  with intact(path, remedy), np.load(path, allow_pickle=False) as arrays:
+    return dict(arrays)
+
+
+def _misfit(content: Any, form: Any, name: str = 'it') -> str | None:
+  """Where content differs from a form; None where it does not."""
+  kind = type(form) if isinstance(form, (dict, list)) else form
+  if not isinstance(content, kind):
+    return f'{name} holds {type(content).__name__}'
+  parts: list[tuple[str, Any]] = []
+  if isinstance(form, list):
+    parts = [(str(i), form[0]) for i in range(len(content))]
+    content = {str(i): part for i, part in enumerate(content)}
+  elif isinstance(form, dict):
+    names = [*content] if '*' in form else []
+    parts = [(each, form['*']) for each in names]
+    parts += [pair for pair in form.items() if pair[0] != '*']
+  for each, part in parts:
+    inner = each.removesuffix('?')
+    if inner in content:
+      found = _misfit(content[inner], part, inner)
+    else:
+      found = None if each.endswith('?') else f'{name} lacks {inner}'
+    if found is not None:
+      return found
+  return None
