@@ -5,9 +5,10 @@
     python benchmarks/step.py --sweep --plot=growth.png
 
 Each part is compiled apart and mapped over the same devices as in training.
-Operations are the compiler's count; the share is of the fastest matmul of the
-same run. `backward` is the nets' gradient less their forward pass. The parts
-need not add up to the whole, which overlaps and fuses them.
+Operations are the compiler's count on a CPU, and those of all convolutions and
+matmuls elsewhere; the share is of the fastest matmul of the same run.
+`backward` is the nets' gradient less their forward pass. The parts need not add
+up to the whole, which overlaps and fuses them.
 """
 
 import json
@@ -115,7 +116,7 @@ def main(_: list[str]) -> None:
   except errors.UserError as error:
     timing.fail(str(error))
   if _SWEEP.value:
-    found = sweep.measure(config, _REPEATS.value)
+    found = sweep.measure(config, _STAGES.value, _REPEATS.value)
     sweep.show(found, _PLOT.value)
     if _JSON.value:
       print(json.dumps({**workload.about(config), 'sweep': found}))

@@ -19,9 +19,9 @@ _NEVER = -1e9
 # As many similarities are held whole: 4 MiB of them.
 _WHOLE = 2**20
 
-# Where there are more, a block has so many similarities at most: 64 MiB. On a
-# CPU it also has so few rows; those of 256 to 1024 rows are equally fast.
-_BLOCK, _BLOCK_ROWS = 2**24, 512
+# Where there are more, a block has so many similarities at most, 64 MiB of them
+# on an accelerator. On a CPU smaller ones are faster, and have so few rows.
+_BLOCK, _BLOCK_ON_CPU, _ROWS_ON_CPU = 2**24, 2**23, 512
 
 
 def logsumexp_similarities(
@@ -60,8 +60,9 @@ def logsumexp_similarities(
 def _choose(rows: int, columns: int) -> int:
   if rows * columns <= _WHOLE:
     return 0
-  most = _BLOCK_ROWS if jax.default_backend() == 'cpu' else rows
-  return max(1, min(most, _BLOCK // columns))
+  if jax.default_backend() == 'cpu':
+    return max(1, min(_ROWS_ON_CPU, _BLOCK_ON_CPU // columns))
+  return max(1, min(rows, _BLOCK // columns))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -101,6 +102,8 @@ def _backward(
     of_rows, of_skip, of_result, of_cotangent = part
     logits = _logits(of_rows, of_skip, columns, usable)
     weights = jnp.exp(logits - of_result[:, None]) * of_cotangent[:, None]
+    # Where no column is left, all of them are as large as their sum.
+    weights = jnp.where(_kept(of_skip, usable), weights, 0.0)
     return total + _matmul(weights.T, of_rows), _matmul(weights, columns)
 
   # The sum makes it vary over the same mapped axes as what is added to it.
@@ -125,8 +128,12 @@ def _left_out(
     logits: jax.Array, skip: jax.Array, usable: jax.Array
 ) -> jax.Array:
   """`[rows, columns]` logits, with `_NEVER` where they do not count."""
-  left_out = jnp.arange(logits.shape[1])[None] == skip[:, None]
-  return jnp.where(left_out | ~usable[None], _NEVER, logits)
+  return jnp.where(_kept(skip, usable), logits, _NEVER)
+
+
+def _kept(skip: jax.Array, usable: jax.Array) -> jax.Array:
+  """`[rows, columns]`: whether a column counts for a row."""
+  return usable[None] & (jnp.arange(len(usable))[None] != skip[:, None])
 
 
 def _matmul(a: jax.Array, b: jax.Array) -> jax.Array:

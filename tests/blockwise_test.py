@@ -148,10 +148,26 @@ def test_a_negative_block_size_is_named():
         ('gpu', 1024, 1024, 0),
         ('cpu', 4096, 4096, 512),
         ('gpu', 4096, 4096, 4096),  # 2^24 similarities: one block
-        ('cpu', 65_536, 65_536, 256),
+        ('cpu', 65_536, 65_536, 128),
         ('gpu', 65_536, 65_536, 256),
     ],
 )
 def test_the_blocks_size_by_hand(monkeypatch, backend, rows, columns, size):
   monkeypatch.setattr(jax, 'default_backend', lambda: backend)
   assert blockwise._choose(rows, columns) == size
+
+
+def test_without_a_column_there_is_no_gradient():
+  rows, columns = jax.random.normal(jax.random.key(0), (2, 4, 3))
+
+  def total(rows, columns, block_size):
+    return jnp.sum(
+        blockwise.logsumexp_similarities(
+            rows, columns, temperature=0.1, usable=jnp.zeros(4, bool),
+            skip=jnp.arange(4), block_size=block_size,
+        )
+    )  # fmt: skip
+
+  for block_size in (0, 2):
+    gradients = jax.grad(total, argnums=(0, 1))(rows, columns, block_size)
+    np.testing.assert_array_equal(gradients, np.zeros((2, 4, 3)))

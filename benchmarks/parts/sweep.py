@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import jax
 import matplotlib
 import tabulate
 from matplotlib import pyplot
@@ -30,19 +31,29 @@ _DEVICES = (1, 2, 4, 8)
 Sweep = dict[str, dict[str, list[tuple[int, float]]]]
 
 
-def measure(config: ConfigDict, repeats: int) -> Sweep:
+def measure(config: ConfigDict, stages: Sequence[str], repeats: int) -> Sweep:
   """Times whole steps; all but one thing stay as the config has it."""
   found: Sweep = {}
   for what, (names, values) in _GROWN.items():
     found[what] = {
         name: [
-            (value, _milliseconds(_changed(config, what, value), name, repeats))
-            for value in values
+            (changed[0], _milliseconds(changed[1], name, repeats))
+            for changed in _all_changed(config, what, values)
         ]
         for name in names
+        if name in stages
     }
-  found['devices'] = _devices(config, repeats)
-  return found
+  found['devices'] = _devices(config, stages, repeats)
+  return {what: by_stage for what, by_stage in found.items() if by_stage}
+
+
+def _all_changed(
+    config: ConfigDict, what: str, values: Iterable[int]
+) -> list[tuple[int, ConfigDict]]:
+  """The values, and the config with each, that the devices can take."""
+  changed = [(value, _changed(config, what, value)) for value in values]
+  count = jax.local_device_count()
+  return [pair for pair in changed if pair[1].batch_size % count == 0]
 
 
 def _changed(config: ConfigDict, what: str, value: int) -> ConfigDict:
@@ -66,14 +77,16 @@ def _milliseconds(config: ConfigDict, name: str, repeats: int) -> float:
 
 
 def _devices(
-    config: ConfigDict, repeats: int
+    config: ConfigDict, stages: Sequence[str], repeats: int
 ) -> dict[str, list[tuple[int, float]]]:
   """CPU devices only; their number cannot change within a process."""
   own = [
       argument for argument in sys.argv[1:]
       if not argument.lstrip('-').startswith(('sweep', 'plot', 'json'))
   ]  # fmt: skip
-  found: dict[str, list[tuple[int, float]]] = {name: [] for name in _BOTH}
+  found: dict[str, list[tuple[int, float]]] = {
+      name: [] for name in _BOTH if name in stages
+  }
   for count in _DEVICES:
     if config.batch_size % count:
       continue
@@ -86,7 +99,7 @@ def _devices(
         env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
     )  # fmt: skip
     figures = json.loads(done.stdout.splitlines()[-1])
-    for name in _BOTH:
+    for name in found:
       parts = figures[name]['parts']
       found[name].append((count, parts['whole']['ms']))
   return found

@@ -213,7 +213,7 @@ def _start_watch(coordinator: str | None) -> None:
     letter[:len(text)] = text
   letter = multihost_utils.broadcast_one_to_all(letter)
   address = bytes(np.asarray(letter)).rstrip(b'\0').decode()
-  host = coordinator.rpartition(':')[0] if coordinator else None
+  host = coordinator.rpartition(':')[0].strip('[]') if coordinator else None
   _watch = server or watch_lib.connect(address, me, count, host=host)
   sys.excepthook = _on_error
 

@@ -176,9 +176,14 @@ class _Saver:
     late = time.monotonic() - self._last > self._seconds
     by_time = late and self._tracker.at_log_step
     by_steps = self._steps and done % self._steps == 0
-    if self._saved is not None and (by_time or by_steps):
-      self._saved.save_async(done, state, **self._about())
-      self._last = time.monotonic()
+    if self._saved is None or not (by_time or by_steps):
+      return
+    try:
+      about = self._about()
+    except tracking.NotFiniteError:
+      return  # raised at the next log step, by all processes together
+    self._saved.save_async(done, state, **about)
+    self._last = time.monotonic()
 
   def save(self, done: int, state: step_lib.TrainState) -> None:
     """Saves, and returns when it is on the disk."""
@@ -309,5 +314,5 @@ def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
     raise errors.UserError(
         f'{title}: out of memory{much}; expected less work at once: lower '
         + ', '.join(f'config.{field}' for field in fields)
-        + ', or set config.accumulate=2.'
+        + ', or raise config.accumulate.'
     ) from error

@@ -121,11 +121,7 @@ class Server(Watch):
     self._secret = secrets.token_hex(16)
     self._socket = socket.create_server(('', 0))
     port = self._socket.getsockname()[1]
-    try:
-      host = socket.gethostbyname(socket.gethostname())
-    except OSError:  # a machine that does not know its own name
-      host = socket.gethostname()
-    self.address = f'{host} {port} {self._secret}'
+    self.address = f'{_own_host()} {port} {self._secret}'
     threading.Thread(target=self._accept, daemon=True).start()
 
   def _accept(self) -> None:
@@ -143,6 +139,18 @@ class Server(Watch):
         continue
       self._add(peer, name)
     self._socket.close()
+
+
+def _own_host() -> str:
+  """Where the others find this machine."""
+  try:
+    # Nothing is sent: it tells the interface that would be used. The machine's
+    # own name often stands for one that only itself can reach.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outwards:
+      outwards.connect(('192.0.2.1', 9))
+      return outwards.getsockname()[0]
+  except OSError:  # no network
+    return socket.gethostname()
 
 
 def connect(
