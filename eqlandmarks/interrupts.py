@@ -46,6 +46,11 @@ class Interrupted(KeyboardInterrupt):
     self.code = 128 + number
 
 
+def _hung_up_on() -> bool:
+  """Whether this process is to outlive its terminal, as under `nohup`."""
+  return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
   """Takes the signals of this process; to be called by its main thread."""
@@ -59,7 +64,7 @@ def handled() -> Iterator[None]:
   before = {
       number: signal.signal(number, _take)
       for number in _SIGNALS
-      if signal.getsignal(number) != signal.SIG_IGN  # as under `nohup`
+      if number != signal.SIGHUP or not _hung_up_on()
   }
   threading.Thread(target=_count, args=(ours,), daemon=True).start()
   hook, sys.unraisablehook = sys.unraisablehook, _again

@@ -10,9 +10,8 @@ def run() -> None:
 
   Nothing is there to be saved until then: a signal ends the process at once.
   """
-  for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    if signal.getsignal(number) != signal.SIG_IGN:  # as under `nohup`
-      signal.signal(number, _exit)
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, _exit)
   from eqlandmarks import cli
 
   cli.run()

@@ -12,8 +12,10 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 # Says what happens in lines, after which the test sends signals.
 _START = """
-import sys, time
+import signal, sys, time
 from eqlandmarks import interrupts
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may be under `nohup`
 
 def say(word):
   print(word, flush=True)

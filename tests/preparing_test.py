@@ -91,7 +91,7 @@ def test_the_estimate_is_steps_times_seconds(tmp_path, monkeypatch):
       'eqlandmarks.training.checkpoints.StageFolder.finish',
       lambda self, summary: (self.path.mkdir(), (
           self.path / 'done.json').write_text(json.dumps({
-              'steps': 1,
+              'steps': 1, 'sha256': '',
               'seconds_per_step': summary['seconds_per_step']}))),
   )  # fmt: skip
   config = _config(tmp_path / 'photos')

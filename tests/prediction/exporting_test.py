@@ -47,8 +47,10 @@ def test_a_round_trip_gives_the_same_points(exported, workdir, count):
   for name in (
       'landmarks', 'confidence', 'annotations', 'annotation_confidence'
   ):
+    # Two programs, compiled apart, round apart: by up to 1.7e-4 px of 32, since
+    # the untrained heatmaps are all but flat and their logits times 10.
     np.testing.assert_allclose(
-        found[name], getattr(own, name), rtol=1e-5, atol=1e-5, err_msg=name
+        found[name], getattr(own, name), rtol=1e-5, atol=5e-4, err_msg=name
     )
 
 

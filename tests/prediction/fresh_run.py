@@ -62,6 +62,8 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
       rates={nets_lib.LANDMARKS: 1.0},
   )  # fmt: skip
   state = step_lib.create_state(variables, (nets_lib.LANDMARKS,), optimizer)
+  this.path.mkdir(parents=True, exist_ok=True)
+  this.claim(config)
   stage = this.stage('two_stage')
   with stage.checkpointer(keep=1) as checkpointer:
     checkpointer.save(1, state)
