@@ -147,11 +147,16 @@ def _count(signals: socket.socket) -> None:
         now = time.monotonic()
         if first is None:
           first = now
-          print(
+          _tell(
               f'\n{signal.Signals(number).name}: stopping; once more to stop '
-              'at once',
-              file=sys.stderr,
-              flush=True,
+              'at once\n'
           )
         elif now - first > _SAME:
           os._exit(128 + number)
+
+
+def _tell(text: str) -> None:
+  """Writes at once: the process may be about to end."""
+  with contextlib.suppress(OSError):  # nobody is there to be told
+    sys.stderr.write(text)
+    sys.stderr.flush()
