@@ -7,10 +7,10 @@ a few steps of each stage in float32: how far the losses of all steps lie apart,
 relative to the loss; how far the first gradient does, relative to its norm; how
 far the parameters do, relative to the largest change of any; and how much
 longer a step takes. Adam makes full steps of gradients that are nothing but
-rounding, as of a bias that a normalisation takes away again: the parameters
-without those (`live`) are compared apart. The points that leave the image are
-masked; `used` is the share of those that count. More devices than cores only
-share the cores: what they cost is overhead.
+rounding: a parameter without any other (`dead_parameters`) would be compared
+apart from the `live` ones. The points that leave the image are masked; `used`
+is the share of those that count. More devices than cores only share the cores:
+what they cost is overhead.
 """
 
 import json

@@ -20,7 +20,8 @@ _NEVER = -1e9
 _WHOLE = 2**20
 
 # Where there are more, a block has so many similarities at most, 64 MiB of them
-# on an accelerator. On a CPU smaller ones are faster, and have so few rows.
+# on an accelerator. On a CPU smaller ones are faster, and of so many rows at
+# most.
 _BLOCK, _BLOCK_ON_CPU, _ROWS_ON_CPU = 2**24, 2**23, 512
 
 

@@ -46,7 +46,7 @@ class Interrupted(KeyboardInterrupt):
     self.code = 128 + number
 
 
-def _hung_up_on() -> bool:
+def _outlives_terminal() -> bool:
   """Whether this process is to outlive its terminal, as under `nohup`."""
   return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
@@ -64,7 +64,7 @@ def handled() -> Iterator[None]:
   before = {
       number: signal.signal(number, _take)
       for number in _SIGNALS
-      if number != signal.SIGHUP or not _hung_up_on()
+      if number != signal.SIGHUP or not _outlives_terminal()
   }
   threading.Thread(target=_count, args=(ours,), daemon=True).start()
   hook, sys.unraisablehook = sys.unraisablehook, _again

@@ -1,5 +1,6 @@
 """The benchmarks at a tiny size, as a user runs them."""
 
+import importlib
 import importlib.util
 import json
 import os
@@ -7,6 +8,8 @@ import pathlib
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -142,3 +145,20 @@ def test_names_a_wrong_number_of_devices():
   assert done.stderr.splitlines() == [
       'error: --devices is 3, expected a divisor of the batch size, 8.'
   ]
+
+
+def test_operations_by_hand(monkeypatch):
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  timing = importlib.import_module('parts.timing')
+
+  def both(x, kernel):
+    y = jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+    each = lambda total, row: (total + jnp.sum(row @ row.T), None)
+    return jax.lax.scan(each, 0.0, y.reshape(2, -1, 5))[0]
+
+  x, kernel = jnp.ones((2, 8, 8, 4)), jnp.ones((3, 3, 4, 5))
+  counted = timing.multiplications(jax.make_jaxpr(jax.jit(both))(x, kernel))
+  # 9 taps of 4 channels for each output; two products of [64, 5] and [5, 64].
+  assert counted == 2 * (2 * 8 * 8 * 5) * 9 * 4 + 2 * (2 * 64 * 64 * 5)

@@ -98,12 +98,16 @@ def test_names_of_images():
   assert guard.named(list('abcdef')) == 'a, b, c, d and 2 more'
 
 
-def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
-    tmp_path, monkeypatch
-):
+@pytest.fixture
+def few_devices(monkeypatch):
   devices = jax.devices()[:DEVICES]
   monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
   monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
+
+
+def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
+    tmp_path, few_devices
+):
   config = _config()
   config.remat = True
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
@@ -131,11 +135,8 @@ def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
 
 
 def test_an_update_that_is_too_large_is_told_from_a_gradient(
-    tmp_path, monkeypatch
+    tmp_path, few_devices
 ):
-  devices = jax.devices()[:DEVICES]
-  monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
-  monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
   config = _config()
   config.pretrain.learning_rate = 1e30  # its square is beyond float32
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
