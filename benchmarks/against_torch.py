@@ -21,14 +21,11 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import tabulate
 from absl import app
 from absl import flags
 
 from eqlandmarks import errors
-from eqlandmarks import nets as nets_lib
-from eqlandmarks.training import parallel
 from parts import pieces
 from parts import timing
 from parts import workload
@@ -60,7 +57,7 @@ def _ours(config: Any) -> tuple[Any, str]:
   def make(name: str) -> Any:
     if name in ('stage1', 'stage2'):
       return pieces.whole(workload.make_stage(config, name), batch).call
-    return _features_gradient(config, batch)
+    return pieces.features_gradient(config, batch)
 
   def run(name: str, steps: int) -> None:
     if name not in held:
@@ -70,28 +67,6 @@ def _ours(config: Any) -> tuple[Any, str]:
     jax.block_until_ready(result)
 
   return run, jax.local_devices()[0].device_kind
-
-
-def _features_gradient(config: Any, batch: Any) -> Any:
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
-  variables = parallel.replicate(
-      nets.init(jax.random.key(0))[nets_lib.FEATURES], jax.local_devices()
-  )
-
-  def gradient(variables: Any, views: jax.Array) -> Any:
-    def loss(params: Any) -> jax.Array:
-      f, _ = nets_lib.apply_trained(
-          nets.features, {**variables, 'params': params}, views
-      )
-      return jnp.mean(f.astype(jnp.float32) ** 2)
-
-    return jax.lax.psum(jax.grad(loss)(variables['params']), parallel.AXIS)
-
-  to_float = jax.pmap(lambda x: jnp.concatenate([x, x]) / 255.0)
-  views = to_float(batch)
-  mapped = timing.mapped(gradient, (None, 0))
-  compiled = mapped.lower(variables, views).compile()
-  return lambda: compiled(variables, views)
 
 
 def _theirs(config: Any) -> tuple[Any, str]:

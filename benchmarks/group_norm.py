@@ -13,14 +13,13 @@ from unittest import mock
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import tabulate
 from absl import app
 from absl import flags
 
 from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks import nets as nets_lib
+from parts import pieces
 from parts import timing
 from parts import workload
 
@@ -40,24 +39,6 @@ class _FlaxNorm(nn.Module):
     return nn.GroupNorm(self.num_groups, dtype=self.dtype)(x)
 
 
-def _gradient(config: Any) -> Any:
-  """A call that differentiates a function of F's output on all devices."""
-  features = nets_lib.make_nets(config).features
-  views = workload.spread(workload.images(config)) / 255.0
-  variables = features.init(jax.random.key(0), views[0, :1])
-
-  def gradient(variables: Any, views: jax.Array) -> Any:
-    def loss(variables: Any) -> jax.Array:
-      f = features.apply(variables, views)
-      return jnp.mean(f.astype(jnp.float32) ** 2)
-
-    return jax.grad(loss)(variables)
-
-  arguments = jax.device_put(variables), jnp.asarray(views, jnp.float32)
-  compiled = timing.mapped(gradient, (None, 0)).lower(*arguments).compile()
-  return lambda: compiled(*arguments)
-
-
 def main(_: list[str]) -> None:
   """Prints the table."""
   try:
@@ -65,9 +46,10 @@ def main(_: list[str]) -> None:
     workload.use_devices(config, None)
   except errors.UserError as error:
     timing.fail(str(error))
-  ours = _gradient(config)
+  batch = workload.spread(workload.images(config))
+  ours = pieces.features_gradient(config, batch)
   with mock.patch.object(models, 'GroupNorm', _FlaxNorm):
-    theirs = _gradient(config)
+    theirs = pieces.features_gradient(config, batch)
   pairs = [
       tuple(timing.seconds(form, 1) for form in (ours, theirs))
       for _ in range(_PAIRS.value)

@@ -65,6 +65,29 @@ def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Piece]:
   }
 
 
+def features_gradient(config: Any, batch: np.ndarray) -> Callable[[], Any]:
+  """A call that differentiates a function of F's output at both views."""
+  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  variables = parallel.replicate(
+      nets.init(jax.random.key(0))[FEATURES], jax.local_devices()
+  )
+
+  def gradient(variables: Any, views: jax.Array) -> Any:
+    def loss(params: Any) -> jax.Array:
+      f, _ = nets_lib.apply_trained(
+          nets.features, {**variables, 'params': params}, views
+      )
+      return jnp.mean(f.astype(jnp.float32) ** 2)
+
+    return jax.lax.psum(jax.grad(loss)(variables['params']), parallel.AXIS)
+
+  to_float = jax.pmap(lambda x: jnp.concatenate([x, x]) / 255.0)
+  views = to_float(batch)
+  mapped = timing.mapped(gradient, (None, 0))
+  compiled = mapped.lower(variables, views).compile()
+  return lambda: compiled(variables, views)
+
+
 def _piece(
     function: Callable[..., Any], in_axes: Any, *arguments: Any
 ) -> Piece:
