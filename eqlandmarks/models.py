@@ -13,6 +13,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from eqlandmarks import convolutions
+
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
 # The intermediate outputs whose equivariance the paper compares: layer 1 is F's
@@ -62,14 +64,14 @@ class Hourglass(nn.Module):
         norm=_norm(self, train),
         dtype=self.dtype,
     )
-    conv = functools.partial(nn.Conv, kernel_size=(1, 1), dtype=self.dtype)
+    conv = functools.partial(_conv, kernel_size=(1, 1), dtype=self.dtype)
     _check_input('images', images)
     x = images.astype(self.dtype)
     skips = []
     for level, width in enumerate(self.widths):
       x = block(width, name=f'encoder{level + 1}')(x)
       skips.append(x)
-      x = _max_pool(x)
+      x = convolutions.max_pool(x)
     for level in reversed(range(len(self.widths))):
       width, skip = self.widths[level], skips[level]
       if x.shape[-1] != width:
@@ -129,7 +131,7 @@ class LandmarkNet(nn.Module):
     _check_input('features', features)
     norm = _norm(self, train)
     x = features.astype(self.dtype)
-    x = nn.Conv(
+    x = _conv(
         self.width, (1, 1), dtype=self.dtype, name='enter',
         **_bias(norm, self.width),
     )(x)  # fmt: skip
@@ -145,11 +147,26 @@ class LandmarkNet(nn.Module):
             name=f'{stage}_{index}',
         )(x)
       layers[stage] = x
-    logits = nn.Conv(
+    logits = _conv(
         self.num_landmarks, (1, 1), dtype=self.dtype, name='heatmaps'
     )(x)
     heatmaps = self.heatmap_scale * logits.astype(jnp.float32)
     return {**layers, 'heatmaps': heatmaps}
+
+
+def _convolution(
+    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any,
+    *, rhs_dilation: Sequence[int], **numbers: Any,
+) -> jax.Array:  # fmt: skip
+  """What the nets' layers compute, of stride 1 and padded to the same size."""
+  if any(spacing != 1 for spacing in rhs_dilation):
+    return jax.lax.conv_general_dilated(
+        x, kernel, strides, padding, rhs_dilation=rhs_dilation, **numbers
+    )
+  return convolutions.convolve(x, kernel)
+
+
+_conv = functools.partial(nn.Conv, conv_general_dilated=_convolution)
 
 
 class _ConvBlock(nn.Module):
@@ -162,7 +179,7 @@ class _ConvBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     for index in (1, 2):
-      x = nn.Conv(
+      x = _conv(
           self.width, (3, 3), dtype=self.dtype, name=f'conv{index}',
           **_bias(self.norm, self.width),
       )(x)  # fmt: skip
@@ -180,7 +197,7 @@ class _ResidualBlock(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     conv = functools.partial(
-        nn.Conv,
+        _conv,
         x.shape[-1],
         (3, 3),
         kernel_dilation=self.dilation,
@@ -297,19 +314,6 @@ def _norm(module: Any, train: bool) -> Callable[..., nn.Module]:
   if module.norm == 'none':
     return _NoNorm
   raise ValueError(f'norm is {module.norm!r}, expected one of {NORMS}.')
-
-
-def _max_pool(x: jax.Array) -> jax.Array:
-  """2 x 2 max-pool, as the maximum of four strided slices.
-
-  XLA's window reduction and its gradient are several times slower on a CPU.
-  """
-  height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
-  x = x[..., :height, :width, :]
-  return jnp.maximum(
-      jnp.maximum(x[..., ::2, ::2, :], x[..., 1::2, ::2, :]),
-      jnp.maximum(x[..., ::2, 1::2, :], x[..., 1::2, 1::2, :]),
-  )
 
 
 def _upsample(x: jax.Array, shape: tuple[int, int]) -> jax.Array:

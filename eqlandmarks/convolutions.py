@@ -1,0 +1,201 @@
+"""Convolutions of stride 1, in the form that is fastest on a CPU.
+
+An accelerator gets XLA's own. XLA's convolution on a CPU comes near the peak of
+a matmul, but for three cases that a landmark net is full of: few channels, the
+kernel's gradient of large images, and that of 1 x 1 kernels. Each has a form
+here that is the same sum in another order. docs/performance.md tells what they
+save.
+"""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ['convolve', 'max_pool']
+
+_FORWARD = ('NHWC', 'HWIO', 'NHWC')
+# The kernel's gradient is a convolution whose images are the input's channels,
+# whose channels are the images, and whose kernel is the output's gradient.
+_BACKWARD = ('CHWN', 'IHWO', 'HWNC')
+
+# Up to that many numbers of the input are taken at once for the kernel's
+# gradient, which brings the images last: more do not stay in the caches.
+_STRIP = 2**21
+# Strips are written out, and each is compiled by itself.
+_MOST_STRIPS = 16
+
+
+@jax.custom_vjp
+def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  """Convolves with stride 1, zeros around the images ('SAME').
+
+  To be differentiated in reverse mode only.
+
+  Args:
+    x: `[N, H, W, C]`.
+    kernel: `[height, width, C, D]`, both sides odd.
+
+  Returns:
+    `[N, H, W, D]`.
+  """
+  return _by_platform(_convolve_on_cpu, _convolve, x, kernel)
+
+
+def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
+  return convolve(x, kernel), (x, kernel)
+
+
+def _backward(held: Any, upper: jax.Array) -> tuple[jax.Array, jax.Array]:
+  x, kernel = held
+  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+  of_kernel = functools.partial(_kernel_gradient, sides=kernel.shape[:2])
+  on_cpu = functools.partial(_kernel_gradient_on_cpu, sides=kernel.shape[:2])
+  return (
+      convolve(upper, turned),
+      _by_platform(on_cpu, of_kernel, x, upper),
+  )
+
+
+convolve.defvjp(_forward, _backward)
+
+
+def _by_platform(on_cpu: Any, elsewhere: Any, x: Any, y: Any) -> jax.Array:
+  # The other forms were measured in float32.
+  if x.dtype != jnp.float32:
+    return elsewhere(x, y)
+  return lax.platform_dependent(x, y, cpu=on_cpu, default=elsewhere)
+
+
+def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  return lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=_FORWARD
+  )
+
+
+def _kernel_gradient(
+    x: jax.Array, upper: jax.Array, sides: tuple[int, int]
+) -> jax.Array:
+  """`[height, width, C, D]` from `[N, H, W, C]` and `[N, H, W, D]`."""
+  return lax.conv_general_dilated(
+      x, upper, (1, 1), [(side // 2, side // 2) for side in sides],
+      dimension_numbers=_BACKWARD,
+  )  # fmt: skip
+
+
+def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
+  height, width, channels, outputs = kernel.shape
+  if height == width == 1:
+    return jnp.tensordot(x, kernel[0, 0], 1)
+  together = _columns(channels, outputs, 64 if channels < 8 else 32, x.shape[2])
+  if together == 1:
+    return _convolve(x, kernel)
+  # As many columns as `together` are outputs of one position, by a kernel that
+  # holds the given one once for each, at its place between zeros.
+  wide = jnp.concatenate(
+      [
+          jnp.pad(kernel, ((0, 0), (i, together - 1 - i), (0, 0), (0, 0)))
+          for i in range(together)
+      ],
+      -1,
+  )
+  y = lax.conv_general_dilated(
+      x, wide, (1, together), [(side // 2, side // 2) for side in (height, width)],
+      dimension_numbers=_FORWARD,
+  )  # fmt: skip
+  return y.reshape(*x.shape[:3], outputs)
+
+
+def _columns(inputs: int, outputs: int, wanted: int, width: int) -> int:
+  """How many neighbouring columns are worth being computed as one.
+
+  XLA leaves convolutions of few channels to code of half the speed.
+  """
+  if inputs >= 32 or inputs * outputs > 256:
+    return 1
+  together = 1
+  while together < 4 and together * outputs < wanted:
+    together *= 2
+  return math.gcd(together, width)
+
+
+def _kernel_gradient_on_cpu(
+    x: jax.Array, upper: jax.Array, sides: tuple[int, int]
+) -> jax.Array:
+  height, width = sides
+  if height == width == 1:
+    return jnp.tensordot(x, upper, ((0, 1, 2), (0, 1, 2)))[None, None]
+  rows = x.shape[1]
+  strips = min(-(-x.size // _STRIP), _MOST_STRIPS, rows)
+  edges = [rows * i // strips for i in range(strips + 1)]
+  margin = height // 2
+  total = 0.0
+  for first, end in zip(edges[:-1], edges[1:], strict=True):
+    low, high = max(first - margin, 0), min(end + margin, rows)
+    outside = (low - (first - margin), end + margin - high)
+    total += _gradient_of_strip(
+        x[:, low:high], upper[:, first:end], outside, width
+    )
+  return total
+
+
+def _gradient_of_strip(
+    x: jax.Array, upper: jax.Array, outside: tuple[int, int], width: int
+) -> jax.Array:
+  """As `_kernel_gradient`, with so many rows of zeros above and below `x`."""
+  images, rows, columns, outputs = upper.shape
+  together = _columns(images, outputs, 32, columns)
+  taps = lax.conv_general_dilated(
+      x, upper.reshape(images, rows, columns // together, together * outputs),
+      (1, 1), [outside, (width // 2, width // 2)],
+      rhs_dilation=(1, together), dimension_numbers=_BACKWARD,
+  )  # fmt: skip
+  # [height, width + together - 1, C, together * D]: of each column, the taps
+  # that lie around it.
+  taps = jnp.split(taps, together, -1)
+  return sum(tap[:, i : i + width] for i, tap in enumerate(taps))
+
+
+@jax.custom_vjp
+def max_pool(x: jax.Array) -> jax.Array:
+  """2 x 2 max-pool of `[..., H, W, C]`; an odd last row or column is left out.
+
+  As the maximum of four strided slices: XLA's window reduction and its gradient
+  are several times slower on a CPU. Where several pixels are the largest, they
+  share the gradient.
+  """
+  return _pool(x)[0]
+
+
+def _pool(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+  height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
+  x = x[..., :height, :width, :]
+  pixels = tuple(x[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1))
+  return functools.reduce(jnp.maximum, pixels), pixels
+
+
+def _pool_forward(x: jax.Array) -> tuple[jax.Array, Any]:
+  pooled = max_pool(x)
+  return pooled, (x, pooled)
+
+
+def _pool_backward(held: Any, upper: jax.Array) -> tuple[jax.Array]:
+  """Whole rows are compared and written, not each second pixel of them."""
+  x, pooled = held
+  *batch, height, width, channels = pooled.shape
+  _, pixels = _pool(x)
+  share = upper / sum((pixel == pooled).astype(upper.dtype) for pixel in pixels)
+  blocks = x[..., : 2 * height, : 2 * width, :].reshape(
+      *batch, height, 2, width, 2, channels
+  )
+  largest = blocks == pooled[..., :, None, :, None, :]
+  gradient = jnp.where(largest, share[..., :, None, :, None, :], 0)
+  gradient = gradient.reshape(*batch, 2 * height, 2 * width, channels)
+  odd = [(0, 0)] * len(batch) + [(0, x.shape[-3] % 2), (0, x.shape[-2] % 2)]
+  return (jnp.pad(gradient, [*odd, (0, 0)]),)
+
+
+max_pool.defvjp(_pool_forward, _pool_backward)
