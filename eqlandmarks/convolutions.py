@@ -25,6 +25,8 @@ _BACKWARD = ('CHWN', 'IHWO', 'HWNC')
 # Up to that many numbers of the input are taken at once for the kernel's
 # gradient, which brings the images last: more do not stay in the caches.
 _STRIP = 2**21
+# So many pixels are taken at once for the gradient of a 1 x 1 kernel.
+_PIXELS = 1024
 # Strips are written out, and each is compiled by itself.
 _MOST_STRIPS = 16
 
@@ -126,9 +128,14 @@ def _kernel_gradient_on_cpu(
     x: jax.Array, upper: jax.Array, sides: tuple[int, int]
 ) -> jax.Array:
   height, width = sides
-  if height == width == 1:
-    return jnp.tensordot(x, upper, ((0, 1, 2), (0, 1, 2)))[None, None]
   rows = x.shape[1]
+  if height == width == 1:
+    # Some rows at a time: XLA transposes the matrix on the left, and goes
+    # through all of it once for each channel.
+    some = math.gcd(rows, max(1, _PIXELS // x.shape[2])) * x.shape[2]
+    x = x.reshape(-1, some, x.shape[3])
+    upper = upper.reshape(-1, some, upper.shape[3])
+    return jnp.einsum('bpc,bpd->bcd', x, upper).sum(0)[None, None]
   strips = min(-(-x.size // _STRIP), _MOST_STRIPS, rows)
   edges = [rows * i // strips for i in range(strips + 1)]
   margin = height // 2
