@@ -153,17 +153,10 @@ def _gradient_of_strip(
     x: jax.Array, upper: jax.Array, outside: tuple[int, int], width: int
 ) -> jax.Array:
   """As `_kernel_gradient`, with so many rows of zeros above and below `x`."""
-  images, rows, columns, outputs = upper.shape
-  together = _columns(images, outputs, 32, columns)
-  taps = lax.conv_general_dilated(
-      x, upper.reshape(images, rows, columns // together, together * outputs),
-      (1, 1), [outside, (width // 2, width // 2)],
-      rhs_dilation=(1, together), dimension_numbers=_BACKWARD,
+  return lax.conv_general_dilated(
+      x, upper, (1, 1), [outside, (width // 2, width // 2)],
+      dimension_numbers=_BACKWARD,
   )  # fmt: skip
-  # [height, width + together - 1, C, together * D]: of each column, the taps
-  # that lie around it.
-  taps = jnp.split(taps, together, -1)
-  return sum(tap[:, i : i + width] for i, tap in enumerate(taps))
 
 
 @jax.custom_vjp

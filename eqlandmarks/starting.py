@@ -4,12 +4,15 @@ import os
 import signal
 from typing import Any
 
+from eqlandmarks import huge_pages
+
 
 def run() -> None:
   """Imports the program, which takes seconds, and runs it.
 
   Nothing is there to be saved until then: a signal ends the process at once.
   """
+  huge_pages.restart()
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, _exit)
   from eqlandmarks import cli
