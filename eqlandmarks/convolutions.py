@@ -8,14 +8,13 @@ save.
 """
 
 import functools
+import itertools
 import math
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-
-__all__ = ['convolve', 'max_pool']
 
 _FORWARD = ('NHWC', 'HWIO', 'NHWC')
 # The kernel's gradient is a convolution whose images are the input's channels,
@@ -29,6 +28,9 @@ _STRIP = 2**21
 _PIXELS = 1024
 # Strips are written out, and each is compiled by itself.
 _MOST_STRIPS = 16
+
+# (above, below), (left, right).
+Margins = tuple[tuple[int, int], tuple[int, int]]
 
 
 @jax.custom_vjp
@@ -54,12 +56,13 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
 def _backward(held: Any, upper: jax.Array) -> tuple[jax.Array, jax.Array]:
   x, kernel = held
   turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
-  of_kernel = functools.partial(_kernel_gradient, sides=kernel.shape[:2])
-  on_cpu = functools.partial(_kernel_gradient_on_cpu, sides=kernel.shape[:2])
-  return (
-      convolve(upper, turned),
-      _by_platform(on_cpu, of_kernel, x, upper),
-  )
+  around = _around(kernel)
+  of_kernel = _by_platform(
+      functools.partial(_kernel_gradient_on_cpu, around=around),
+      functools.partial(_kernel_gradient, around=around),
+      x, upper,
+  )  # fmt: skip
+  return convolve(upper, turned), of_kernel
 
 
 convolve.defvjp(_forward, _backward)
@@ -72,6 +75,12 @@ def _by_platform(on_cpu: Any, elsewhere: Any, x: Any, y: Any) -> jax.Array:
   return lax.platform_dependent(x, y, cpu=on_cpu, default=elsewhere)
 
 
+def _around(kernel: jax.Array) -> Margins:
+  """Zeros around an image for an output of its size."""
+  rows, columns = (side // 2 for side in kernel.shape[:2])
+  return (rows, rows), (columns, columns)
+
+
 def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   return lax.conv_general_dilated(
       x, kernel, (1, 1), 'SAME', dimension_numbers=_FORWARD
@@ -79,18 +88,17 @@ def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _kernel_gradient(
-    x: jax.Array, upper: jax.Array, sides: tuple[int, int]
+    x: jax.Array, upper: jax.Array, around: Margins
 ) -> jax.Array:
   """`[height, width, C, D]` from `[N, H, W, C]` and `[N, H, W, D]`."""
   return lax.conv_general_dilated(
-      x, upper, (1, 1), [(side // 2, side // 2) for side in sides],
-      dimension_numbers=_BACKWARD,
-  )  # fmt: skip
+      x, upper, (1, 1), around, dimension_numbers=_BACKWARD
+  )
 
 
 def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  height, width, channels, outputs = kernel.shape
-  if height == width == 1:
+  *sides, channels, outputs = kernel.shape
+  if sides == [1, 1]:
     return jnp.tensordot(x, kernel[0, 0], 1)
   together = _columns(channels, outputs, 64 if channels < 8 else 32, x.shape[2])
   if together == 1:
@@ -105,9 +113,8 @@ def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
       -1,
   )
   y = lax.conv_general_dilated(
-      x, wide, (1, together), [(side // 2, side // 2) for side in (height, width)],
-      dimension_numbers=_FORWARD,
-  )  # fmt: skip
+      x, wide, (1, together), _around(kernel), dimension_numbers=_FORWARD
+  )
   return y.reshape(*x.shape[:3], outputs)
 
 
@@ -125,38 +132,27 @@ def _columns(inputs: int, outputs: int, wanted: int, width: int) -> int:
 
 
 def _kernel_gradient_on_cpu(
-    x: jax.Array, upper: jax.Array, sides: tuple[int, int]
+    x: jax.Array, upper: jax.Array, around: Margins
 ) -> jax.Array:
-  height, width = sides
   rows = x.shape[1]
-  if height == width == 1:
+  if around == ((0, 0), (0, 0)):
     # Some rows at a time: XLA transposes the matrix on the left, and goes
     # through all of it once for each channel.
     some = math.gcd(rows, max(1, _PIXELS // x.shape[2])) * x.shape[2]
     x = x.reshape(-1, some, x.shape[3])
     upper = upper.reshape(-1, some, upper.shape[3])
     return jnp.einsum('bpc,bpd->bcd', x, upper).sum(0)[None, None]
+  (margin, _), columns = around
   strips = min(-(-x.size // _STRIP), _MOST_STRIPS, rows)
   edges = [rows * i // strips for i in range(strips + 1)]
-  margin = height // 2
   total = 0.0
-  for first, end in zip(edges[:-1], edges[1:], strict=True):
+  for first, end in itertools.pairwise(edges):
     low, high = max(first - margin, 0), min(end + margin, rows)
-    outside = (low - (first - margin), end + margin - high)
-    total += _gradient_of_strip(
-        x[:, low:high], upper[:, first:end], outside, width
+    beyond = (low - (first - margin), end + margin - high)
+    total += _kernel_gradient(
+        x[:, low:high], upper[:, first:end], (beyond, columns)
     )
   return total
-
-
-def _gradient_of_strip(
-    x: jax.Array, upper: jax.Array, outside: tuple[int, int], width: int
-) -> jax.Array:
-  """As `_kernel_gradient`, with so many rows of zeros above and below `x`."""
-  return lax.conv_general_dilated(
-      x, upper, (1, 1), [outside, (width // 2, width // 2)],
-      dimension_numbers=_BACKWARD,
-  )  # fmt: skip
 
 
 @jax.custom_vjp

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from eqlandmarks import convolutions
+
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = '--config=configs/signer.py:tiny'
 
@@ -162,3 +164,16 @@ def test_operations_by_hand(monkeypatch):
   counted = timing.multiplications(jax.make_jaxpr(jax.jit(both))(x, kernel))
   # 9 taps of 4 channels for each output; two products of [64, 5] and [5, 64].
   assert counted == 2 * (2 * 8 * 8 * 5) * 9 * 4 + 2 * (2 * 64 * 64 * 5)
+
+
+def test_operations_of_a_widened_kernel_are_those_of_the_given_one(monkeypatch):
+  monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
+  timing = importlib.import_module('parts.timing')
+  x, kernel = jnp.ones((8, 1, 32, 32, 16)), jnp.ones((8, 3, 3, 16, 16))
+  mapped = jax.pmap(convolutions.convolve)
+  compiled = mapped.lower(x, kernel).compile()
+  counted = timing.flops(mapped, (x, kernel), compiled)
+  # 9 taps of 16 channels on 8 devices, some of them beyond the edge, which the
+  # compiler does not count. A kernel for two columns has 12 taps.
+  expected = 8 * 2 * (32 * 32 * 16) * 9 * 16
+  assert 0.9 * expected < counted < 1.02 * expected

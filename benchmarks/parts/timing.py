@@ -60,17 +60,23 @@ def matmul_peak(dtype: str) -> float:
 def flops(function: Any, arguments: Any, compiled: Any) -> float:
   """Operations of a mapped function on all devices.
 
-  The compiler's count on a CPU. It does not know what a GPU's library calls do:
-  there, all convolutions and matmuls that the function asks for.
+  The compiler's count on a CPU, but for products with the zeros of widened
+  kernels. It does not know what a GPU's library calls do: there, all
+  convolutions and matmuls that the function asks for.
   """
+  jaxpr = jax.make_jaxpr(function)(*arguments)
+  each = multiplications(jaxpr)
   if jax.default_backend() == 'cpu':
-    each = float(compiled.cost_analysis()['flops'])
-  else:
-    each = multiplications(jax.make_jaxpr(function)(*arguments))
+    widened = multiplications(jaxpr, _ON_CPU) - each
+    each = float(compiled.cost_analysis()['flops']) - widened
   return jax.local_device_count() * each
 
 
-def multiplications(jaxpr: Any) -> float:
+# Where something has a form for each platform: its place among them.
+_ON_CPU, _ELSEWHERE = 0, -1
+
+
+def multiplications(jaxpr: Any, platform: int = _ELSEWHERE) -> float:
   """Operations of one device's convolutions and matmuls, loops included."""
   jaxpr = getattr(jaxpr, 'jaxpr', jaxpr)
   total = 0.0
@@ -88,7 +94,10 @@ def multiplications(jaxpr: Any) -> float:
     else:
       times = equation.params.get('length', 1) if name == 'scan' else 1
       held = jax.tree.leaves(equation.params, is_leaf=_is_jaxpr)
-      total += times * sum(multiplications(x) for x in held if _is_jaxpr(x))
+      held = [x for x in held if _is_jaxpr(x)]
+      if name == 'cond':
+        held = [held[platform]]
+      total += times * sum(multiplications(x, platform) for x in held)
   return total
 
 

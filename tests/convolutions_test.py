@@ -1,0 +1,146 @@
+"""Each form of a convolution against sums written out in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from eqlandmarks import convolutions
+
+# N, H, W, C, D and the kernel's side. On a CPU: 2 and 4 columns at once, as
+# many as divide the width, plain ones, and matrix products.
+SHAPES = {
+    'two columns': (2, 6, 8, 16, 16, 3),
+    'four columns': (2, 6, 8, 3, 16, 3),
+    'eight to eight': (2, 4, 12, 8, 8, 3),
+    'a width of two': (2, 5, 6, 8, 8, 3),
+    'an odd width': (3, 7, 5, 3, 8, 3),
+    'wide kernel': (2, 8, 8, 4, 6, 5),
+    'many channels': (2, 4, 6, 33, 9, 3),
+    'each pixel alone': (2, 6, 4, 7, 5, 1),
+}
+
+
+def _arrays(shape):
+  images, height, width, channels, outputs, side = shape
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=(images, height, width, channels))
+  kernel = rng.normal(size=(side, side, channels, outputs))
+  upper = rng.normal(size=(images, height, width, outputs))
+  return x, kernel, upper
+
+
+def _by_hand(x, kernel, upper):
+  """Output, and gradients of (output * upper).sum(), tap by tap."""
+  side = len(kernel)
+  edge = side // 2
+  height, width = x.shape[1:3]
+  around = ((0, 0), (edge, edge), (edge, edge), (0, 0))
+  padded = np.pad(x, around)
+  y, of_x = np.zeros(upper.shape), np.zeros(padded.shape)
+  of_kernel = np.zeros(kernel.shape)
+  for i in range(side):
+    for j in range(side):
+      seen = np.s_[:, i : i + height, j : j + width]
+      y += np.einsum('nhwc,cd->nhwd', padded[seen], kernel[i, j])
+      of_x[seen] += np.einsum('nhwd,cd->nhwc', upper, kernel[i, j])
+      of_kernel[i, j] = np.einsum('nhwc,nhwd->cd', padded[seen], upper)
+  inside = np.s_[:, edge : edge + height, edge : edge + width]
+  return y, of_x[inside], of_kernel
+
+
+def _ours(x, kernel, upper):
+  y, backward = jax.vjp(convolutions.convolve, x, kernel)
+  return y, *backward(upper)
+
+
+@pytest.mark.parametrize('name', SHAPES)
+@pytest.mark.parametrize('jit', [False, True])
+def test_output_and_gradients_are_the_sums(name, jit):
+  arrays = _arrays(SHAPES[name])
+  ours = jax.jit(_ours) if jit else _ours
+  found = ours(*(jnp.asarray(array, jnp.float32) for array in arrays))
+  for array, expected in zip(found, _by_hand(*arrays), strict=True):
+    np.testing.assert_allclose(array, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize('side', [3, 5])
+@pytest.mark.parametrize('strip', [1, 100, 700])
+def test_the_kernels_gradient_is_the_sum_of_strips(monkeypatch, side, strip):
+  """Of one row each, of uneven ones, and of few."""
+  monkeypatch.setattr(convolutions, '_STRIP', strip)
+  arrays = _arrays((2, 11, 8, 5, 4, side))
+  found = jax.jit(_ours)(*(jnp.asarray(a, jnp.float32) for a in arrays))
+  np.testing.assert_allclose(
+      found[2], _by_hand(*arrays)[2], rtol=1e-4, atol=2e-5
+  )
+
+
+def test_rows_of_more_pixels_than_are_taken_at_once(monkeypatch):
+  monkeypatch.setattr(convolutions, '_PIXELS', 3)
+  arrays = _arrays((2, 6, 4, 7, 5, 1))
+  found = _ours(*(jnp.asarray(a, jnp.float32) for a in arrays))
+  np.testing.assert_allclose(
+      found[2], _by_hand(*arrays)[2], rtol=1e-4, atol=2e-5
+  )
+
+
+def test_vmap_is_a_loop():
+  x, kernel, upper = (
+      jnp.asarray(a, jnp.float32) for a in _arrays((6, 4, 8, 3, 16, 3))
+  )
+  x, upper = x.reshape(3, 2, 4, 8, 3), upper.reshape(3, 2, 4, 8, 16)
+  together = jax.vmap(_ours, (0, None, 0))(x, kernel, upper)
+  for i in range(3):
+    alone = _ours(x[i], kernel, upper[i])
+    for one, of_all in zip(alone, together, strict=True):
+      np.testing.assert_allclose(of_all[i], one, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize('shape', [(2, 4, 8, 16, 16, 3), (2, 4, 8, 7, 5, 1)])
+def test_half_the_digits_stay_so(shape):
+  arrays = [jnp.asarray(a, jnp.bfloat16) for a in _arrays(shape)]
+  found = _ours(*arrays)
+  assert {array.dtype for array in found} == {jnp.bfloat16.dtype}
+  exact = _by_hand(*(np.asarray(array, np.float64) for array in arrays))
+  for ours, expected in zip(found, exact, strict=True):
+    error = np.abs(np.asarray(ours, np.float64) - expected).max()
+    assert error < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize('platform', ['cuda', 'tpu'])
+@pytest.mark.parametrize('name', ['two columns', 'each pixel alone'])
+def test_accelerators_get_three_plain_convolutions(platform, name):
+  arrays = (jnp.asarray(a, jnp.float32) for a in _arrays(SHAPES[name]))
+  lowered = jax.jit(_ours).trace(*arrays).lower(lowering_platforms=(platform,))
+  text = lowered.as_text()
+  assert text.count('stablehlo.convolution') == 3
+  assert 'stablehlo.pad' not in text
+  assert 'stablehlo.dot_general' not in text
+
+
+def test_pixels_that_share_the_maximum_share_its_gradient():
+  x = jnp.asarray([
+      [1.0, 1.0, 5.0, 4.0, 9.0],
+      [0.0, 1.0, 2.0, 3.0, 9.0],
+      [9.0, 9.0, 9.0, 9.0, 9.0],
+  ])[None, :, :, None]
+  pooled, backward = jax.vjp(convolutions.max_pool, x)
+  np.testing.assert_array_equal(pooled[0, :, :, 0], [[1, 5]])
+  # The odd row and the odd column are left out.
+  (gradient,) = backward(jnp.asarray([3.0, 2.0]).reshape(1, 1, 2, 1))
+  np.testing.assert_array_equal(
+      gradient[0, :, :, 0],
+      [[1, 1, 2, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
+  )
+
+
+def test_max_pool_of_any_leading_axes():
+  x = jax.random.normal(jax.random.key(0), (2, 3, 4, 6, 5))
+  expected = x.reshape(2, 3, 2, 2, 3, 2, 5).max((3, 5))
+  np.testing.assert_array_equal(convolutions.max_pool(x), expected)
+  gradient = jax.grad(lambda x: convolutions.max_pool(x).sum())(x)
+  assert float(gradient.sum()) == expected.size
+  np.testing.assert_array_equal(
+      gradient != 0, np.isin(np.asarray(x), np.asarray(expected))
+  )
