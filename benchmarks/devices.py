@@ -29,6 +29,7 @@ from absl import app
 from absl import flags
 
 from eqlandmarks import errors
+from eqlandmarks import huge_pages
 from parts import timing
 from parts import workload
 
@@ -205,4 +206,5 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == '__main__':
+  huge_pages.restart()
   app.run(main)

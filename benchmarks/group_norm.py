@@ -18,6 +18,7 @@ from absl import app
 from absl import flags
 
 from eqlandmarks import errors
+from eqlandmarks import huge_pages
 from eqlandmarks import models
 from parts import pieces
 from parts import timing
@@ -68,4 +69,5 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == '__main__':
+  huge_pages.restart()
   app.run(main)

@@ -26,6 +26,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
+from eqlandmarks import huge_pages
 from eqlandmarks import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
@@ -157,5 +158,6 @@ def main(_: list[str]) -> None:
 
 
 if __name__ == '__main__':
+  huge_pages.restart()
   flags.mark_flag_as_required('workdir')
   app.run(main)

@@ -149,6 +149,20 @@ def test_names_a_wrong_number_of_devices():
   ]
 
 
+def test_convolutions():
+  text, found = _run('convolutions', '--size=4', '--images=2', '--pairs=1')
+  # Three passes of eight layers, and the max-pool.
+  assert len(found['ratios']) == 25
+  assert min(found['ratios'].values()) > 0
+  assert '16 to 16 channels, 3 x 3: gradient of the kernel' in text
+
+
+def test_convolutions_of_an_odd_size_are_refused():
+  done = _start('convolutions', '--size=5')
+  assert done.returncode == 2
+  assert done.stderr == 'error: --size is 5, expected an even number.\n'
+
+
 def test_operations_by_hand(monkeypatch):
   monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
   timing = importlib.import_module('parts.timing')
