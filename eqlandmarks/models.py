@@ -3,6 +3,7 @@
 Both are Flax Linen modules from `[..., H, W, channels]` batches. Parameters are
 float32; `dtype` is what the convolutions compute in. The paper leaves widths,
 normalisation and up-sampling open; the choices are written at each field.
+Gradients are reverse-mode, of any order (see eqlandmarks/convolutions.py).
 """
 
 import functools

@@ -191,3 +191,15 @@ def test_a_bias_that_is_taken_away_again_does_not_learn(norm, width, learns):
   found = jax.grad(loss)(variables['params'])['encoder1']['conv2']
   assert np.any(found['kernel'] != 0)
   assert np.any(found['bias'] != 0) == learns
+
+
+def test_second_derivatives_are_those_of_the_gradient():
+  net = models.Hourglass(features=2, widths=(2, 2), norm='none')
+  x = jax.random.uniform(jax.random.key(0), (1, 4, 4, 3))
+  variables = net.init(jax.random.key(1), x)
+  gradient = jax.grad(lambda x: jnp.sum(net.apply(variables, x) ** 2))
+  hessian = jax.jacrev(gradient)(x).reshape(48, 48)
+  np.testing.assert_allclose(hessian, hessian.T, atol=1e-7)
+  step = 1e-2 * jnp.zeros(48).at[5].set(1.0).reshape(x.shape)
+  difference = (gradient(x + step) - gradient(x - step)) / 2e-2
+  np.testing.assert_allclose(difference.ravel(), hessian[5], atol=1e-5)
