@@ -44,7 +44,7 @@ _COMPILE = flags.DEFINE_enum(
 )  # fmt: skip
 _HUGE_PAGES = flags.DEFINE_bool(
     'torch_huge_pages', False,
-    'Gives PyTorch the memory that training here asks for, too.',
+    'Gives PyTorch huge pages too, which training here asks for by itself.',
 )  # fmt: skip
 _MEASURED = flags.DEFINE_multi_enum(
     'what', ['stage1', 'stage2', 'features_gradient'],
@@ -140,6 +140,12 @@ class _Side:
     self._process.wait()
 
 
+def _of_pages() -> str:
+  if not huge_pages.wanted():
+    return 'memory as the system gives it'
+  return 'huge pages on ' + ('both sides' if _HUGE_PAGES.value else 'our side')
+
+
 def _compile(sides: tuple[_Side, _Side]) -> None:
   """Both sides at once: nothing is measured yet."""
   for name in _MEASURED.value:
@@ -190,7 +196,8 @@ def _report(
   return {
       'size': config.image_size, 'batch_size': config.batch_size,
       'device': device, 'dtype': config.dtype, 'pairs': _PAIRS.value,
-      'memory_format': _FORMAT.value, **figures,
+      'memory_format': _FORMAT.value, 'huge_pages': huge_pages.wanted(),
+      'torch_huge_pages': huge_pages.wanted() and _HUGE_PAGES.value, **figures,
   }  # fmt: skip
 
 
@@ -214,7 +221,8 @@ def main(_: list[str]) -> None:
   print(
       f'{config.image_size} px, batch {config.batch_size}, widths '
       f'{"-".join(map(str, config.model.widths))}, {config.dtype}, '
-      f'{_FORMAT.value}, {" against ".join(side.device for side in sides)}\n'
+      f'{_FORMAT.value}, {" against ".join(side.device for side in sides)}; '
+      f'{_of_pages()}\n'
   )
   _compile(sides)
   found = {name: _compare(*sides, name) for name in _MEASURED.value}

@@ -5,8 +5,9 @@
     python benchmarks/step.py --sweep --plot=growth.png
 
 Each part is compiled apart and mapped over the same devices as in training.
-Operations are the compiler's count on a CPU, and those of all convolutions and
-matmuls elsewhere; the share is of the fastest matmul of the same run.
+Operations are the compiler's count on a CPU, less products with zeros that a
+widened kernel brings, and those of all convolutions and matmuls elsewhere; the
+share is of the fastest matmul of the same run.
 `backward` is the nets' gradient less their forward pass. The parts need not add
 up to the whole, which overlaps and fuses them.
 """

@@ -17,9 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 
 _FORWARD = ('NHWC', 'HWIO', 'NHWC')
+_OF_INPUT = ('NHWC', 'HWOI', 'NHWC')
 # The kernel's gradient is a convolution whose images are the input's channels,
 # whose channels are the images, and whose kernel is the output's gradient.
-_BACKWARD = ('CHWN', 'IHWO', 'HWNC')
+_OF_KERNEL = ('CHWN', 'IHWO', 'HWNC')
 
 # Up to that many numbers of the input are taken at once for the kernel's
 # gradient, which brings the images last: more do not stay in the caches.
@@ -55,14 +56,17 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
 
 def _backward(held: Any, upper: jax.Array) -> tuple[jax.Array, jax.Array]:
   x, kernel = held
-  turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
   around = _around(kernel)
   of_kernel = _by_platform(
       functools.partial(_kernel_gradient_on_cpu, around=around),
       functools.partial(_kernel_gradient, around=around),
       x, upper,
   )  # fmt: skip
-  return convolve(upper, turned), of_kernel
+  of_x = _by_platform(
+      lambda upper, turned: _convolve_on_cpu(upper, turned.swapaxes(2, 3)),
+      _input_gradient, upper, kernel[::-1, ::-1],
+  )  # fmt: skip
+  return of_x, of_kernel
 
 
 convolve.defvjp(_forward, _backward)
@@ -87,12 +91,19 @@ def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
+def _input_gradient(upper: jax.Array, turned: jax.Array) -> jax.Array:
+  """As JAX differentiates: XLA knows it by the roles of the kernel's axes."""
+  return lax.conv_general_dilated(
+      upper, turned, (1, 1), 'SAME', dimension_numbers=_OF_INPUT
+  )
+
+
 def _kernel_gradient(
     x: jax.Array, upper: jax.Array, around: Margins
 ) -> jax.Array:
   """`[height, width, C, D]` from `[N, H, W, C]` and `[N, H, W, D]`."""
   return lax.conv_general_dilated(
-      x, upper, (1, 1), around, dimension_numbers=_BACKWARD
+      x, upper, (1, 1), around, dimension_numbers=_OF_KERNEL
   )
 
 
@@ -138,12 +149,14 @@ def _kernel_gradient_on_cpu(
   if around == ((0, 0), (0, 0)):
     # Some rows at a time: XLA transposes the matrix on the left, and goes
     # through all of it once for each channel.
-    some = math.gcd(rows, max(1, _PIXELS // x.shape[2])) * x.shape[2]
-    x = x.reshape(-1, some, x.shape[3])
-    upper = upper.reshape(-1, some, upper.shape[3])
+    most = max(1, _PIXELS // x.shape[2])
+    some = max(n for n in range(1, min(most, rows) + 1) if rows % n == 0)
+    blocks = (len(x) * rows // some, some * x.shape[2])
+    x = x.reshape(*blocks, x.shape[3])
+    upper = upper.reshape(*blocks, upper.shape[3])
     return jnp.einsum('bpc,bpd->bcd', x, upper).sum(0)[None, None]
   (margin, _), columns = around
-  strips = min(-(-x.size // _STRIP), _MOST_STRIPS, rows)
+  strips = max(1, min(-(-x.size // _STRIP), _MOST_STRIPS, rows))
   edges = [rows * i // strips for i in range(strips + 1)]
   total = 0.0
   for first, end in itertools.pairwise(edges):
@@ -163,35 +176,48 @@ def max_pool(x: jax.Array) -> jax.Array:
   are several times slower on a CPU. Where several pixels are the largest, they
   share the gradient.
   """
-  return _pool(x)[0]
+  return _pool(x)
 
 
-def _pool(x: jax.Array) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-  height, width = x.shape[-3] // 2 * 2, x.shape[-2] // 2 * 2
-  x = x[..., :height, :width, :]
-  pixels = tuple(x[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1))
-  return functools.reduce(jnp.maximum, pixels), pixels
+def _pool(x: jax.Array) -> jax.Array:
+  first, second, third, last = _pixels(x)
+  return jnp.maximum(jnp.maximum(first, second), jnp.maximum(third, last))
 
 
-def _pool_forward(x: jax.Array) -> tuple[jax.Array, Any]:
-  pooled = max_pool(x)
-  return pooled, (x, pooled)
+def _pixels(x: jax.Array) -> list[jax.Array]:
+  """Of each 2 x 2 block its four pixels."""
+  x = x[..., : x.shape[-3] // 2 * 2, : x.shape[-2] // 2 * 2, :]
+  return [x[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1)]
 
 
-def _pool_backward(held: Any, upper: jax.Array) -> tuple[jax.Array]:
+def _pool_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  return max_pool(x), x
+
+
+def _pool_backward(x: jax.Array, upper: jax.Array) -> tuple[jax.Array]:
+  return (_by_platform(_pool_gradient_on_cpu, _pool_gradient, x, upper),)
+
+
+def _pool_gradient(x: jax.Array, upper: jax.Array) -> jax.Array:
+  return jax.vjp(_pool, x)[1](upper)[0]
+
+
+def _pool_gradient_on_cpu(x: jax.Array, upper: jax.Array) -> jax.Array:
   """Whole rows are compared and written, not each second pixel of them."""
-  x, pooled = held
+  pooled = _pool(x)
   *batch, height, width, channels = pooled.shape
-  _, pixels = _pool(x)
-  share = upper / sum((pixel == pooled).astype(upper.dtype) for pixel in pixels)
+  largest = sum((p == pooled).astype(upper.dtype) for p in _pixels(x))
+  share = upper / largest
   blocks = x[..., : 2 * height, : 2 * width, :].reshape(
       *batch, height, 2, width, 2, channels
   )
-  largest = blocks == pooled[..., :, None, :, None, :]
-  gradient = jnp.where(largest, share[..., :, None, :, None, :], 0)
-  gradient = gradient.reshape(*batch, 2 * height, 2 * width, channels)
+  gradient = jnp.where(
+      blocks == pooled[..., :, None, :, None, :],
+      share[..., :, None, :, None, :],
+      0,
+  ).reshape(*batch, 2 * height, 2 * width, channels)
   odd = [(0, 0)] * len(batch) + [(0, x.shape[-3] % 2), (0, x.shape[-2] % 2)]
-  return (jnp.pad(gradient, [*odd, (0, 0)]),)
+  return jnp.pad(gradient, [*odd, (0, 0)])
 
 
 max_pool.defvjp(_pool_forward, _pool_backward)

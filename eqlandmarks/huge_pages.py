@@ -13,13 +13,28 @@ def restart() -> None:
   """Starts the process again with huge pages, where they have to be asked for.
 
   On a CPU, XLA asks malloc for the memory of each step anew, and the kernel
-  clears each page at its first touch: with pages of 4 KiB that is a sixth of a
-  step. glibc reads the wish for larger ones from the environment, when a
-  process starts. Whoever sets the variable, be it to nothing, is left alone.
+  clears each page at its first touch: see docs/performance.md. glibc reads the
+  wish for larger pages from the environment, when a process starts. Whoever
+  sets the variable, be it to nothing, is left alone, and so is a program that
+  runs this one as a part of itself.
   """
-  if wanted():
-    os.environ[VARIABLE] = WISH
+  if not wanted() or not _whole_process():
+    return
+  os.environ[VARIABLE] = WISH
+  try:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+  except OSError:
+    del os.environ[VARIABLE]  # slower, and nothing else
+
+
+def _whole_process() -> bool:
+  """Whether Python was started for this script, and for nothing around it."""
+  options = sys.orig_argv[: -len(sys.argv)]
+  return (
+      sys.orig_argv[-len(sys.argv) :] == sys.argv
+      and '-m' not in options  # python -m pdb main.py
+      and sys.gettrace() is None
+  )
 
 
 def wanted() -> bool:

@@ -12,9 +12,9 @@ def run() -> None:
 
   Nothing is there to be saved until then: a signal ends the process at once.
   """
-  huge_pages.restart()
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, _exit)
+  huge_pages.restart()
   from eqlandmarks import cli
 
   cli.run()
