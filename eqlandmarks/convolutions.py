@@ -203,21 +203,32 @@ def _pool_gradient(x: jax.Array, upper: jax.Array) -> jax.Array:
 
 
 def _pool_gradient_on_cpu(x: jax.Array, upper: jax.Array) -> jax.Array:
-  """Whole rows are compared and written, not each second pixel of them."""
-  pooled = _pool(x)
-  *batch, height, width, channels = pooled.shape
-  largest = sum((p == pooled).astype(upper.dtype) for p in _pixels(x))
-  share = upper / largest
-  blocks = x[..., : 2 * height, : 2 * width, :].reshape(
-      *batch, height, 2, width, 2, channels
+  """Whole rows are written, not each second pixel of them.
+
+  By shares that add up to 1 whatever is compared: programs round a pixel that
+  they make twice in two ways, and none need be equal to the maximum.
+  """
+  first, second, third, last = _pixels(x)
+  above = _share(first, second)
+  below = _share(third, last)
+  rows = _share(jnp.maximum(first, second), jnp.maximum(third, last))
+  shares = jnp.stack(
+      [
+          jnp.stack([rows * above, rows * (1 - above)], -2),
+          jnp.stack([(1 - rows) * below, (1 - rows) * (1 - below)], -2),
+      ],
+      -4,
   )
-  gradient = jnp.where(
-      blocks == pooled[..., :, None, :, None, :],
-      share[..., :, None, :, None, :],
-      0,
-  ).reshape(*batch, 2 * height, 2 * width, channels)
+  gradient = shares * upper[..., :, None, :, None, :]
+  *batch, height, width, channels = upper.shape
+  gradient = gradient.reshape(*batch, 2 * height, 2 * width, channels)
   odd = [(0, 0)] * len(batch) + [(0, x.shape[-3] % 2), (0, x.shape[-2] % 2)]
   return jnp.pad(gradient, [*odd, (0, 0)])
+
+
+def _share(one: jax.Array, other: jax.Array) -> jax.Array:
+  """What the first of two gets of the gradient of their maximum."""
+  return jnp.where(one == other, 0.5, one > other).astype(one.dtype)
 
 
 max_pool.defvjp(_pool_forward, _pool_backward)

@@ -101,7 +101,10 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
     ('allowed', 'modules'),
     [
         ('jax,jaxlib,numpy', ('blockwise', 'losses', 'heatmaps', 'geometry')),
-        ('jax,jaxlib,numpy,flax', ('geometry', 'warps', 'metrics', 'models')),
+        (
+            'jax,jaxlib,numpy,flax',
+            ('geometry', 'warps', 'metrics', 'convolutions', 'models'),
+        ),
     ],
 )
 def test_modules_need_nothing_else_of_the_package(allowed, modules, tmp_path):

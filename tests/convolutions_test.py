@@ -170,12 +170,16 @@ def test_pixels_that_share_the_maximum_share_its_gradient():
   ])[None, :, :, None]
   pooled, backward = jax.vjp(convolutions.max_pool, x)
   np.testing.assert_array_equal(pooled[0, :, :, 0], [[1, 5]])
-  # The odd row and the odd column are left out.
-  (gradient,) = backward(jnp.asarray([3.0, 2.0]).reshape(1, 1, 2, 1))
+  # Rows first, then the pixels of a row; the odd row and column are left out.
+  (gradient,) = backward(jnp.asarray([4.0, 2.0]).reshape(1, 1, 2, 1))
   np.testing.assert_array_equal(
       gradient[0, :, :, 0],
-      [[1, 1, 2, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]],
+      [[1, 1, 2, 0, 0], [0, 2, 0, 0, 0], [0, 0, 0, 0, 0]],
   )
+  by_jax = jax.vjp(convolutions._pool, x)[1](
+      jnp.asarray([4.0, 2.0]).reshape(1, 1, 2, 1)
+  )
+  np.testing.assert_array_equal(gradient, by_jax[0])
 
 
 def test_max_pool_of_any_leading_axes():
