@@ -2,20 +2,23 @@
 
     python benchmarks/convolutions.py --size=128
 
-The passes of single layers on one device, with one form and with the other, in
-turns: ours are those of `eqlandmarks.convolutions`, XLA's those of
-`jax.lax.conv_general_dilated` and of its gradients. The last row is the
-gradient of max-pooling, against that of a maximum of four strided slices.
+The passes of single layers, on each core a device as in training, with one form
+and with the other, in turns: ours are those of `eqlandmarks.convolutions`,
+XLA's those of `jax.lax.conv_general_dilated` and of its gradients. The last row
+is the gradient of max-pooling, against that of a maximum of four strided
+slices.
 """
 
 import functools
 import json
+import os
 import statistics
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tabulate
 from absl import app
 from absl import flags
@@ -25,7 +28,7 @@ from eqlandmarks import huge_pages
 from parts import timing
 
 _SIZE = flags.DEFINE_integer('size', 64, 'Side of the images.')
-_IMAGES = flags.DEFINE_integer('images', 8, 'So many at once.')
+_IMAGES = flags.DEFINE_integer('images', 8, 'So many on each device.')
 _PAIRS = flags.DEFINE_integer('pairs', 7, 'Measurements of each form.')
 _JSON = flags.DEFINE_bool('json', False, 'Ends with one JSON object.')
 
@@ -62,10 +65,12 @@ def _measure(
     ours: Any, theirs: Any, *arguments: jax.Array
 ) -> tuple[float, float, float]:
   """Milliseconds of both, and the ratio, medians over pairs."""
-  calls = [
-      functools.partial(jax.jit(form).lower(*arguments).compile(), *arguments)
-      for form in (ours, theirs)
+  copies = [
+      np.broadcast_to(x, (jax.local_device_count(), *x.shape))
+      for x in arguments
   ]
+  held = jax.pmap(lambda *arrays: arrays)(*copies)
+  calls = [functools.partial(jax.pmap(form), *held) for form in (ours, theirs)]
   pairs = [
       tuple(1e3 * timing.seconds(call, 1) for call in calls)
       for _ in range(_PAIRS.value)
@@ -109,13 +114,17 @@ def main(_: list[str]) -> None:
     timing.fail(f'--images is {_IMAGES.value}, expected at least 1.')
   if _PAIRS.value < 1:
     timing.fail(f'--pairs is {_PAIRS.value}, expected at least 1.')
+  jax.config.update('jax_num_cpu_devices', len(os.sched_getaffinity(0)))
   found = _layers()
   rows = [
       (name, *(f'{value:.2f}' for value in figures))
       for name, figures in found.items()
   ]
   device = jax.local_devices()[0].device_kind
-  print(f'{_IMAGES.value} images of {_SIZE.value} px, one device: {device}\n')
+  print(
+      f'{_IMAGES.value} images of {_SIZE.value} px on each of '
+      f'{jax.local_device_count()} devices: {device}\n'
+  )
   print(tabulate.tabulate(
       rows, ('', 'ours, ms', "XLA's, ms", 'ratio'), 'pipe',
       disable_numparse=True, colalign=('left', *3 * ['right']),

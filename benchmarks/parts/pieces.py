@@ -199,7 +199,10 @@ def _loss(stage: workload.Stage) -> Callable[..., Any]:
     keys = jax.random.split(key, len(images))
 
     def share(output: jax.Array) -> objectives.Output:
-      given = {net: {'real': variables[net]} for net in variables}
+      given = {
+          net: {'real': held, 'params': held['params']}
+          for net, held in variables.items()
+      }
       given[last]['output'] = output
       return objective(given, images, keys)
 
