@@ -72,7 +72,8 @@ def flops(function: Any, arguments: Any, compiled: Any) -> float:
   return jax.local_device_count() * each
 
 
-# Where something has a form for each platform: its place among them.
+# Of a choice between programs, the place of this platform's. No other choice in
+# a step has convolutions or matmuls in it.
 _ON_CPU, _ELSEWHERE = 0, -1
 
 
