@@ -1,0 +1,52 @@
+"""A tiny folder of images, with and without labels."""
+
+from PIL import Image
+
+from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.folder import Folder
+
+SIZE = 32
+GOOD_ROWS = [f'{i}.png,1,1,2,2' for i in range(9)]
+
+
+def picture(path, height=20, width=40, grey=0):
+  path.parent.mkdir(parents=True, exist_ok=True)
+  Image.new('L', (width, height), grey).save(path)
+
+
+def table(root, rows, header='path,a_x,a_y,b_x,b_y'):
+  (root / 'labels.csv').write_text('\n'.join([header, *rows]) + '\n')
+
+
+def build(root, data_dir=None, **fields):
+  data_dir = data_dir or root.parent / 'prepared'
+  fields = {'image_size': SIZE} | fields
+  return Folder(root=root, data_dir=data_dir, **fields)
+
+
+def description(builder):
+  return Description.from_metadata(builder.info.metadata)
+
+
+def planned(builder):
+  splits = builder._plan().splits
+  return {name: [item.id for item in splits[name]] for name in splits}
+
+
+def prepared(builder):
+  """Prepares and reads everything: split -> id -> example."""
+  builder.download_and_prepare()
+  return {
+      split: {
+          example['id'].decode(): example
+          for example in builder.as_data_source(split)
+      }
+      for split in builder.info.splits
+  }
+
+
+def images(root):
+  """Twelve images in one folder."""
+  for index in range(12):
+    picture(root / f'{index}.png', grey=index)
+  return root
