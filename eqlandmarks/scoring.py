@@ -4,7 +4,6 @@ docs/evaluation.md says what each metric is. Errors are in pixels of a 128-pixel
 image throughout, whatever the size of the images.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from eqlandmarks import collapse
 from eqlandmarks import errors as errors_lib
 from eqlandmarks import metrics
+from eqlandmarks import recording
 from eqlandmarks import records as records_lib
 from eqlandmarks import regression
 from eqlandmarks.datasets import examples
@@ -77,15 +77,19 @@ class Scorer:
     self._config = config
     self._description = description
     self._fit, self._test = fit_split, test_split
-    self._protocol = (
-        records_lib.base_protocol(config, fit_split, test_split)
-        | {'data': data_protocol(description)}
-        | protocol
-    )
     # To 128 px, from pixels of the images.
     self._scale = 128.0 / config.image_size
     step = config.evaluation.curve_step
     self._limits = np.arange(0.0, 128.0 + step / 2, step)
+    self._make = recording.Recorder(
+        dataset=records_lib.dataset_name(config.dataset),
+        split=description.test_split or 'test',
+        method=method,
+        limits=self._limits,
+        protocol=records_lib.base_protocol(config, fit_split, test_split)
+        | {'data': data_protocol(description)}
+        | protocol,
+    )
 
   def forward_records(self, predicted: np.ndarray) -> list[dict[str, Any]]:
     """Figures of predicted annotations, and of the mean shape as the floor.
@@ -136,11 +140,12 @@ class Scorer:
       for (name, at), found in values.items():
         # A draw may lack every annotation that is scored.
         found = np.array(found)[~np.isnan(found)]
-        record = self._record(
-            f'samples_{name}', _mean(found), len(self._test), at=at
-        )
+        record = self._make.single(
+            f'samples_{name}', recording.known_mean(found), len(self._test),
+            at=at,
+        )  # fmt: skip
         if len(found) > 1:
-          record['std'] = _number(np.std(found, ddof=1))
+          record['std'] = recording.number(np.std(found, ddof=1))
         record['protocol'] |= {'fit_images': number, 'repeats': repeats}
         records.append(record)
     return records
@@ -168,7 +173,7 @@ class Scorer:
     found = self._scale * np.linalg.norm(
         predicted - landmarks[whole_test], axis=-1
     )
-    records = self._landmark_means('backward_px', found)
+    records = self._make.of_landmarks('backward_px', found)
     for record in records:
       record['protocol'] |= {
           'fit_images': int(whole_fit.sum()),
@@ -199,10 +204,10 @@ class Scorer:
       found = self._scale * errors[:, :, layer - 1]
       for at in evaluation.distances:
         records.append(
-            self._mean_record('acc', _within(found, at), at=at, layer=layer)
+            self._make.mean('acc', _within(found, at), at=at, layer=layer)
         )
       curve = metrics.accuracy_curve(found, self._limits)
-      records.append(self._curve('acc_curve', curve, found, layer=layer))
+      records.append(self._make.curve('acc_curve', curve, found, layer=layer))
     records += self._random_records(targets)
     for record in records:
       record['protocol'] |= protocol
@@ -214,7 +219,7 @@ class Scorer:
     distances = self._config.evaluation.distances
     shares = metrics.uniform_curve(points, (128, 128), distances)
     records = [
-        self._record(
+        self._make.single(
             'acc', share, np.count_nonzero(~np.isnan(there)), at=at,
             method='random',
         )
@@ -222,7 +227,7 @@ class Scorer:
     ]  # fmt: skip
     curve = metrics.uniform_curve(points, (128, 128), self._limits)
     return [
-        *records, self._curve('acc_curve', curve, there, method='random')
+        *records, self._make.curve('acc_curve', curve, there, method='random')
     ]
 
   def landmark_records(
@@ -235,8 +240,8 @@ class Scorer:
       spreads: `[N, K]`, in pixels of the images.
     """
     return [
-        *self._landmark_means('equivariance_px', self._scale * moved),
-        *self._landmark_means('spread_px', self._scale * spreads),
+        *self._make.of_landmarks('equivariance_px', self._scale * moved),
+        *self._make.of_landmarks('spread_px', self._scale * spreads),
     ]
 
   def collapse_records(
@@ -251,12 +256,15 @@ class Scorer:
     extents = self._scale * collapse.extents(landmarks)
     known = np.count_nonzero(~np.isnan(extents))
     # The median: a few images that show nothing are no collapse.
-    extent = self._record(
+    extent = self._make.single(
         collapse.EXTENT, np.median(extents) if known else np.nan, known
     )
     extent['protocol']['over_images'] = 'median'
     aligned = collapse.alignment(directions)
-    return [extent, self._record(collapse.ALIGNMENT, aligned, len(directions))]
+    return [
+        extent,
+        self._make.single(collapse.ALIGNMENT, aligned, len(directions)),
+    ]
 
   def _point_records(
       self, method: str, predicted: np.ndarray
@@ -267,16 +275,16 @@ class Scorer:
     for point, columns in self._selections().items():
       chosen = errors[:, columns]
       of_point = [
-          self._mean_record(
+          self._make.mean(
               'pck', _within(chosen, evaluation.pck), at=evaluation.pck,
               point=point, method=method,
           ),
-          self._mean_record('error_px', chosen, point=point, method=method),
+          self._make.mean('error_px', chosen, point=point, method=method),
       ]  # fmt: skip
       if evaluation.original_pck:
         at = evaluation.original_pck
         found = _within(self._original_errors(predicted)[:, columns], at)
-        record = self._mean_record(
+        record = self._make.mean(
             'pck_original', found, at=at, point=point, method=method
         )
         record['protocol']['unit'] = 'px of the original image'
@@ -286,10 +294,10 @@ class Scorer:
           record['protocol']['group'] = self._description.groups[point]
       records += of_point
     curve = metrics.accuracy_curve(errors, self._limits)
-    records.append(self._curve('pck_curve', curve, errors, method=method))
+    records.append(self._make.curve('pck_curve', curve, errors, method=method))
     if self._description.eyes:
       relative, without = self._inter_ocular(errors)
-      record = self._mean_record('error_iod', relative, method=method)
+      record = self._make.mean('error_iod', relative, method=method)
       record['protocol'] |= {
           'eyes': list(self._description.eyes), 'images_without_eyes': without
       }
@@ -302,12 +310,12 @@ class Scorer:
     """(metric, at, value) over all points."""
     at = self._config.evaluation.pck
     summary = [
-        ('pck', at, _mean(_within(errors, at))),
-        ('error_px', None, _mean(errors)),
+        ('pck', at, recording.known_mean(_within(errors, at))),
+        ('error_px', None, recording.known_mean(errors)),
     ]
     if self._description.eyes:
       relative, _ = self._inter_ocular(errors)
-      summary.append(('error_iod', None, _mean(relative)))
+      summary.append(('error_iod', None, recording.known_mean(relative)))
     return summary
 
   def _errors(self, predicted: np.ndarray) -> np.ndarray:
@@ -337,70 +345,9 @@ class Scorer:
       selections[group] = [names.index(member) for member in members]
     return {**selections, 'all': list(range(len(names)))}
 
-  def _landmark_means(
-      self, metric: str, values: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """A record for each landmark, the last axis, and one for all."""
-    return [self._mean_record(metric, values)] + [
-        self._mean_record(metric, values[..., k], point=f'landmark {k}')
-        for k in range(values.shape[-1])
-    ]
-
-  def _mean_record(
-      self, metric: str, values: np.ndarray, **fields: Any
-  ) -> dict[str, Any]:
-    count = np.count_nonzero(~np.isnan(values))
-    record = self._record(metric, _mean(values), count, **fields)
-    record['stderr'] = _number(metrics.standard_error(values))
-    return record
-
-  def _curve(
-      self, metric: str, curve: np.ndarray, values: np.ndarray, **fields: Any
-  ) -> dict[str, Any]:
-    count = np.count_nonzero(~np.isnan(values))
-    record = self._record(metric, np.nan, count, **fields)
-    record['at'] = self._limits.tolist()
-    record['value'] = [round(float(v), 6) for v in curve] if count else None
-    return record
-
-  def _record(
-      self,
-      metric: str,
-      value: float,
-      count: int,
-      *,
-      method: str | None = None,
-      point: str = 'all',
-      at: float | None = None,
-      layer: int | None = None,
-  ) -> dict[str, Any]:
-    return {
-        'dataset': records_lib.dataset_name(self._config.dataset),
-        'split': self._description.test_split or 'test',
-        'method': method or self._method,
-        'metric': metric,
-        'at': at,
-        'point': point,
-        'layer': layer,
-        'value': _number(value),
-        'std': None,
-        'stderr': None,
-        'count': int(count),
-        'protocol': dict(self._protocol),
-    }
-
 
 def _within(errors: np.ndarray, limit: float) -> np.ndarray:
   """1 where an error is at most `limit`, 0 where not, NaN where missing."""
   # In the errors' precision, so that a distance of exactly d counts at d.
   hits = errors <= errors.dtype.type(limit)
   return np.where(np.isnan(errors), np.nan, hits)
-
-
-def _mean(values: Sequence[float] | np.ndarray) -> float:
-  known = np.asarray(values)[~np.isnan(values)]
-  return float(known.mean()) if known.size else float('nan')
-
-
-def _number(value: float) -> float | None:
-  return None if np.isnan(value) else float(value)

@@ -18,7 +18,6 @@ from concurrent import futures
 from typing import Any
 
 import jax
-import orbax.checkpoint as orbax
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import config_fields
@@ -27,6 +26,7 @@ from eqlandmarks import errors
 from eqlandmarks import journal
 from eqlandmarks.configs import common
 from eqlandmarks.training import seals
+from eqlandmarks.training import separately
 
 _policies = ocp.training.preservation_policies
 
@@ -141,7 +141,7 @@ class Checkpointer:
       _check_room(self._folder, state)
       response = self._orbax.save_async(
           number,
-          _own(state),
+          separately.own(state),
           metrics=dict(metrics) if self._best and metrics else None,
           custom_metadata={
               'rows': rows, 'metrics': metrics, 'config': self._config
@@ -247,10 +247,10 @@ class Checkpointer:
     return {'step': step, 'metric': self._best, 'value': value}
 
   @functools.cached_property
-  def _orbax(self) -> 'ocp.training.Checkpointer | _OneOfMany':
+  def _orbax(self) -> ocp.training.Checkpointer | separately.Checkpointer:
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
     if jax.process_count() > 1:
-      return _OneOfMany(self._folder, self._kept)
+      return separately.Checkpointer(self._folder, self._kept)
     return ocp.training.Checkpointer(
         self._folder,
         preservation_policy=self._kept,
@@ -263,7 +263,7 @@ class Checkpointer:
     if fault is not None:
       return None, fault
     place = self._folder / str(number)
-    return loaded(place, lambda: ocp.load(place, _own(state)))
+    return loaded(place, lambda: ocp.load(place, separately.own(state)))
 
   def _seal(self, response: Any, number: int) -> None:
     response.result()
@@ -275,48 +275,6 @@ class Checkpointer:
         'expected a folder with room that can be written to; the same command '
         'goes on from the last checkpoint',
     )
-
-
-class _OneOfMany:
-  """The checkpointer of one process among several: Orbax's older interface.
-
-  The v1 `Checkpointer` waits for all processes in every save. This one writes
-  the same files.
-
-  Args:
-    folder: of the checkpoints, which is there.
-    kept: which of them stay.
-  """
-
-  def __init__(self, folder: pathlib.Path, kept: Any):
-    self._manager = orbax.CheckpointManager(
-        folder,
-        options=orbax.CheckpointManagerOptions(
-            preservation_policy=kept,
-            create=False,
-            cleanup_tmp_directories=True,
-            multiprocessing_options=orbax.options.MultiprocessingOptions(
-                **_only_this_process()
-            ),
-        ),
-    )
-
-  def save_async(self, number: int, state: Any, **about: Any) -> '_OneOfMany':
-    """Like Orbax's; the result to wait for is this object's."""
-    self._manager.save(
-        number,
-        args=orbax.args.Composite(state=orbax.args.StandardSave(state)),
-        **about,
-    )
-    return self
-
-  def result(self) -> None:
-    """Waits for what is being saved."""
-    self._manager.wait_until_finished()
-
-  def close(self) -> None:
-    """Ends the threads."""
-    self._manager.close()
 
 
 def folder_of(stage: pathlib.Path) -> pathlib.Path:
@@ -334,19 +292,8 @@ def numbers(folder: pathlib.Path) -> list[int]:
 
 def _about(folder: pathlib.Path, number: int) -> dict[str, Any] | None:
   """What was saved with a checkpoint beside its state."""
-  with alone():
+  with separately.alone():
     return ocp.metadata(folder / str(number)).custom_metadata
-
-
-def alone() -> contextlib.AbstractContextManager[Any]:
-  """Keeps Orbax from waiting for other processes."""
-  if jax.process_count() == 1:
-    return contextlib.nullcontext()
-  return ocp.Context(
-      multiprocessing_options=ocp.options.MultiprocessingOptions(
-          **_only_this_process()
-      )
-  )
 
 
 def loaded(
@@ -358,7 +305,7 @@ def loaded(
     UserError: it cannot be read now, which says nothing of its content.
   """
   try:
-    with seals.spared(place), alone():
+    with seals.spared(place), separately.alone():
       return load(), None
   except errors.UserError:
     raise
@@ -366,25 +313,6 @@ def loaded(
   # nearly anything.
   except Exception as error:
     return None, short(error)
-
-
-def _only_this_process() -> dict[str, Any]:
-  """Options by which Orbax leaves the other processes out.
-
-  The state is not shared out: each device of each process holds all of it, so
-  that one process can save it, at a time of its own, and any can read it.
-  """
-  me = jax.process_index()
-  return {
-      'primary_host': me,
-      'active_processes': {me},
-      'barrier_sync_key_prefix': f'process_{me}',
-  }
-
-
-def _own(state: Any) -> Any:
-  """The state as Orbax takes it: of several processes' JAX, as numpy arrays."""
-  return state if jax.process_count() == 1 else jax.device_get(state)
 
 
 def none_sound(
