@@ -69,6 +69,7 @@ setuptools.setup(
         'orbax-checkpoint>=0.12,<0.13',
         'pillow>=11,<14',
         'plotly>=6,<8',
+        'pyyaml>=6,<7',
         'safetensors>=0.5,<1',
         'scikit-learn>=1.5,<2',
         'scipy>=1.11,<2',
@@ -79,7 +80,7 @@ setuptools.setup(
     ],
     extras_require={
         'docs': ['mkdocs>=1.6,<2', 'mkdocs-material>=9.6,<10'],
-        'labels': ['h5py>=3.11,<4', 'pandas>=2.2,<4', 'tables>=3.10,<4'],
+        'labels': ['pandas>=2.2,<4', 'tables>=3.10,<4'],
         'sleap': ['sleap-io>=0.9,<0.10'],
         'tensorboard': ['tensorboardX>=2.6.2,<3'],
         'torch': ['kornia>=0.8,<0.10', 'torch>=2.6,<3'],

@@ -1,6 +1,6 @@
 """The same steps here and in PyTorch, with kornia's colours, in turns.
 
-    pip install 'eqlandmarks[torch]'
+    pip install torch kornia
     python benchmarks/against_torch.py --size=128
 
 Whole steps, from uint8 images in the host's memory to updated parameters, with
@@ -206,8 +206,7 @@ def main(_: list[str]) -> None:
   for package in ('torch', 'kornia'):
     if importlib.util.find_spec(package) is None:
       timing.fail(
-          f'found no {package}, expected the extra `torch`: '
-          "pip install 'eqlandmarks[torch]'."
+          f'found no {package}, expected both: pip install torch kornia.'
       )
   try:
     config = workload.read_config()

@@ -195,7 +195,7 @@ def _av() -> types.ModuleType:
   except ImportError as error:
     raise UserError(
         "the library 'av' is not installed, expected it for videos: pip "
-        "install 'eqlandmarks[video]'"
+        'install av'
     ) from error
   return av
 

@@ -133,11 +133,11 @@ def test_against_torch(negatives):
 
 
 @pytest.mark.skipif(_PEERS, reason='for where the extra torch is missing')
-def test_names_the_extra_that_is_missing():
+def test_names_the_packages_that_are_missing():
   done = _start('against_torch', TINY)
   assert done.returncode == 2
   assert done.stderr.startswith('error: found no ')
-  assert 'eqlandmarks[torch]' in done.stderr
+  assert 'pip install torch kornia' in done.stderr
   assert done.stderr.count('\n') == 1
 
 

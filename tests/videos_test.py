@@ -203,9 +203,9 @@ def test_where_no_video_can_be_written(tmp_path):
     pass
 
 
-def test_without_pyav_the_extra_is_named(video, monkeypatch):
+def test_without_pyav_its_package_is_named(video, monkeypatch):
   monkeypatch.setitem(sys.modules, 'av', None)
-  assert 'eqlandmarks[video]' in _one_line(videos.frames, video)
+  assert 'pip install av' in _one_line(videos.frames, video)
 
 
 def test_picked_frames(video):

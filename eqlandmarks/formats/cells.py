@@ -3,6 +3,7 @@
 import csv
 import math
 import pathlib
+import re
 
 import numpy as np
 
@@ -11,12 +12,18 @@ from eqlandmarks.formats import paths
 
 # Column of x, of y, and of the confidence or -1.
 Columns = tuple[int, int, int]
+# Its number from 1, and its cells.
+Line = tuple[int, list[str]]
 _COORDS = ('x', 'y', 'likelihood')
+# Python's `float` also takes 1_0, digits of other scripts, inf and infinity.
+_NUMBER = re.compile(
+    r'[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?|nan', re.ASCII | re.IGNORECASE
+)
 # Likelihoods are sums of softmax outputs, so rounding may carry them past 1.
 _SLACK = 1e-3
 
 
-def read_cells(path: pathlib.Path) -> list[tuple[int, list[str]]]:
+def read_cells(path: pathlib.Path) -> list[Line]:
   """The lines of a csv that are not blank, with their numbers from 1.
 
   Raises:
@@ -81,12 +88,10 @@ def on_unit_interval(value: float, where: str) -> float:
 
 def _number(cell: str, where: str) -> float:
   """A cell as a number; blank and nan are missing."""
-  try:
-    value = float(cell or 'nan')
-  except ValueError:
-    value = math.inf
+  value = float(cell or 'nan') if _NUMBER.fullmatch(cell or 'nan') else math.inf
   if math.isinf(value):
     raise UserError(
-        f"{where}: found '{paths.shown(cell)}', expected a number or a blank"
+        f"{where}: found '{paths.shown(cell)}', expected a number such as 1.5, "
+        'or a blank'
     )
   return value

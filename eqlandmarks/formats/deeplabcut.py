@@ -1,12 +1,13 @@
 """DeepLabCut's csv and H5 files, of one animal.
 
 Both hold one pandas frame. Its columns have three levels (scorer, bodyparts,
-coords); coords are x, y for labels, and x, y, likelihood for predictions. Its
+coords); coords are x, y for labels, and x, y, likelihood for predictions. A
+level of individuals between the first two is read if it has one name only. The
 index is the image, `labeled-data/VIDEO/img042.png`, in one piece or in three,
 or the number of the frame in the predictions for a video.
 
-In H5 files the frame's key is `df_with_missing`. PyTables unpickles what it
-finds in them, so `hdf5.check` looks at them first.
+H5 files, where the frame's key is `df_with_missing`, are written but not read:
+PyTables unpickles what it finds in them, and a pickle can run any program.
 """
 
 import itertools
@@ -20,7 +21,6 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import cells as csv_cells
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
-from eqlandmarks.formats import hdf5
 from eqlandmarks.formats import paths
 from eqlandmarks.formats.cells import Columns
 from eqlandmarks.formats.poses import Poses
@@ -36,8 +36,7 @@ def read(
 ) -> Poses:
   """Reads a csv whose paths lie below `root`; see `formats.read`."""
   lines = csv_cells.read_cells(path)
-  header = [cells for _, cells in lines[:3]]
-  _check_levels([cells[0] for cells in header], path)
+  header, lines = _header(lines, path)
   # Lightning Pose marks predictions for labelled images with a last column.
   split = header[0][-1] == 'set'
   if split:
@@ -46,9 +45,9 @@ def read(
   points = _bodyparts(header[1][start:], header[2][start:], start, path)
   width = start + sum(sum(c >= 0 for c in place) for place in points.values())
   scorer = ''.join(header[0][start : start + 1])
-  video = _video(path, [cells[0] for _, cells in lines[3:]], start, scorer)
+  video = _video(path, [cells[0] for _, cells in lines], start, scorer)
   rows = []
-  for number, cells in lines[3:]:
+  for number, cells in lines:
     where = f'{path} row {number}'
     cells = csv_cells.fitted(cells, width + split, where)
     values, confidence = csv_cells.read_points(cells, points, where)
@@ -60,19 +59,32 @@ def read(
   return assemble(form, path, tuple(points), rows, **fields)
 
 
-def _check_levels(titles: list[str], path: pathlib.Path) -> None:
-  titles = [title.lower() for title in titles]
-  if 'individuals' in titles:
+def _header(
+    lines: list[csv_cells.Line], path: pathlib.Path
+) -> tuple[list[list[str]], list[csv_cells.Line]]:
+  """The header's rows, those of `LEVELS`, and the lines below it.
+
+  Projects made for several animals have a row of individuals besides; it counts
+  for nothing where it holds one name.
+  """
+  titles = [cells[0].lower() for _, cells in lines[:3]]
+  depth = 4 if 'individuals' in titles else 3
+  header = {cells[0].lower(): cells for _, cells in lines[:depth]}
+  individuals = header.pop('individuals', [''])
+  names = list(dict.fromkeys(filter(None, individuals[1:])))
+  if len(names) > 1:
     raise UserError(
-        f"{path}: found header row 'individuals', expected a single-animal "
-        'project; multi-animal projects are not supported'
+        f"{path}: found header row 'individuals' with "
+        f'{paths.shown(", ".join(names))}, expected one name throughout; '
+        'multi-animal projects are not supported'
     )
-  if titles != list(LEVELS):
+  if list(header) != list(LEVELS):
     raise UserError(
         f'{path}: found header rows '
         f'{paths.shown(", ".join(titles)) or "(none)"}, expected '
         'scorer, bodyparts, coords'
     )
+  return list(header.values()), lines[depth:]
 
 
 def _bodyparts(
@@ -126,30 +138,20 @@ def _image(name: str, video: str, root: pathlib.Path, where: str) -> str:
 
 
 def read_h5(path: pathlib.Path, root: pathlib.Path) -> Poses:
-  """Reads an H5 file whose paths lie below `root`; see `formats.read`."""
-  pandas = files.library('pandas', 'labels')
-  files.library('tables', 'labels')
-  hdf5.check(path)
-  with files.reading(path, f"an H5 file of DeepLabCut, with key '{KEY}'"):
-    frame = pandas.read_hdf(path)
-    columns = frame.columns
-    levels = [str(name) for name in columns.names]
-    _check_levels(levels, path)
-    texts = [[str(text) for text in label] for label in columns]
-    index = ['/'.join(map(str, np.atleast_1d(label))) for label in frame.index]
-    values = frame.to_numpy(np.float64)
-  scorer = texts[0][0] if texts else ''
-  points = _bodyparts([t[1] for t in texts], [t[2] for t in texts], 0, path)
-  video = _video(path, index, 1, scorer)
-  rows = []
-  for number, (name, cells) in enumerate(zip(index, values, strict=True)):
-    where = f'{path} row {number}'
-    # By way of text, so that the same checks apply to the same numbers.
-    cells = ['' if np.isnan(value) else repr(float(value)) for value in cells]
-    found, confidence = csv_cells.read_points(cells, points, where)
-    rows.append(Row(_image(name, video, root, where), found, where, confidence))
-  fields = {'scorer': scorer, 'video': video}
-  return assemble('deeplabcut-h5', path, tuple(points), rows, **fields)
+  """Refuses an H5 file, and names the csv that DeepLabCut writes beside it."""
+  del root
+  csv = path.with_suffix('.csv')
+  if csv.is_file():
+    remedy = f'{csv}, which holds the same and is there'
+  else:
+    remedy = (
+        f"{csv}, which is not there; pandas' read_hdf and to_csv make it of a "
+        'file that you trust'
+    )
+  raise UserError(
+      f'{path}: H5 files are not read, since they can run a program, expected '
+      f'{remedy}'
+  )
 
 
 def write(
@@ -173,8 +175,8 @@ def write(
 
 def write_h5(poses: Poses, path: pathlib.Path) -> None:
   """Writes an H5 file, of predictions if there is a confidence."""
-  pandas = files.library('pandas', 'labels')
-  files.library('tables', 'labels')
+  pandas = files.library('pandas')
+  files.library('tables')
   columns, index, values = _frame(poses, 'deeplabcut-h5')
   frame = pandas.DataFrame(
       values,

@@ -74,8 +74,8 @@ def reason(error: Exception) -> str:
   return paths.shown(lines[0]) if lines else type(error).__name__
 
 
-def library(module: str, extra: str) -> types.ModuleType:
-  """An optional library.
+def library(module: str) -> types.ModuleType:
+  """An optional library, whose package has its name with hyphens.
 
   Raises:
     UserError: it is not installed.
@@ -85,7 +85,7 @@ def library(module: str, extra: str) -> types.ModuleType:
   except ImportError as error:
     raise UserError(
         f"the library '{module}' is not installed, expected it for this "
-        f"format: pip install 'eqlandmarks[{extra}]'"
+        f'format: pip install {module.replace("_", "-")}'
     ) from error
 
 

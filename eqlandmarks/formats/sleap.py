@@ -22,7 +22,7 @@ from eqlandmarks.formats.poses import assemble
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a file whose paths lie below `root`; see `formats.read`."""
-  sleap_io = files.library('sleap_io', 'sleap')
+  sleap_io = files.library('sleap_io')
   with files.reading(path, 'a file of SLEAP'):
     # A Path would do, but text that looks like an address would be fetched.
     labels = sleap_io.load_slp(str(path.absolute()), open_videos=False)
@@ -97,7 +97,7 @@ def _video(labels: Any) -> str:
 
 def write(poses: Poses, path: pathlib.Path) -> None:
   """Writes a file, of predictions if there is a confidence."""
-  sleap_io = files.library('sleap_io', 'sleap')
+  sleap_io = files.library('sleap_io')
   skeleton = sleap_io.Skeleton(nodes=list(poses.names))
   video = _new_video(sleap_io, poses)
   points = conventions.to_file(poses.points, 'sleap')

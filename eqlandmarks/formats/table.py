@@ -1,7 +1,8 @@
 """The plain table: path, split, <name>_x, <name>_y, <name>_confidence, ...
 
-`split` and the confidences may be left out. x and y have the centre of the
-top-left pixel at 0, as docs/own_images.md says.
+`split` and the confidences may be left out; a confidence may also be called
+<name>_likelihood or <name>_score. x and y have the centre of the top-left pixel
+at 0, as docs/own_images.md says.
 """
 
 import pathlib
@@ -17,6 +18,8 @@ from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
 _SUFFIXES = ('_x', '_y', '_confidence')
+# What a column holds: its place among the `Columns` of a point.
+_AXES = {'_x': 0, '_y': 1, '_confidence': 2, '_likelihood': 2, '_score': 2}
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
@@ -45,15 +48,17 @@ def _columns(
   columns: dict[str, int] = {}
   found: dict[str, list[int]] = {}
   for index, column in enumerate(header):
-    name, suffix = _parted(column)
-    if header.index(column) != index or column.lower() in columns:
+    name, axis = _parted(column)
+    place = found.get(name, [-1, -1, -1])
+    if column.lower() in columns or (name and place[axis] >= 0):
       raise UserError(
           f"{path}: found column '{paths.shown(column)}' twice, expected once"
       )
     if column.lower() in ('path', 'split'):
       columns[column.lower()] = index
     elif name:
-      found.setdefault(name, [-1, -1, -1])[_SUFFIXES.index(suffix)] = index
+      place[axis] = index
+      found[name] = place
     else:
       raise UserError(
           f"{path}: found column '{paths.shown(column)}', expected only path, "
@@ -75,12 +80,12 @@ def _columns(
   return columns, {name: tuple(place) for name, place in found.items()}
 
 
-def _parted(column: str) -> tuple[str, str]:
-  """The name of a point and what the column holds of it; '' for neither."""
-  for suffix in _SUFFIXES:
+def _parted(column: str) -> tuple[str, int]:
+  """The name of a point, or '', and its axis that the column holds."""
+  for suffix, axis in _AXES.items():
     if column.endswith(suffix):
-      return column.removesuffix(suffix), suffix
-  return '', ''
+      return column.removesuffix(suffix), axis
+  return '', -1
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:

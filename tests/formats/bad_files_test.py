@@ -243,78 +243,25 @@ def test_what_is_not_there(root):
   assert_refused(lambda: formats.read(root / 'l.csv'), 'l.csv', 'UTF-8')
 
 
-BINARY = {'deeplabcut-h5': 'l.h5', 'sleap': 'l.slp'}
-
-
-@pytest.mark.parametrize('form', BINARY)
 @pytest.mark.parametrize('share', [0, 0.3, 0.9])
-def test_truncated(root, form, share):
-  path = root / BINARY[form]
-  formats.write(POSES, path, form)
+def test_truncated(root, share):
+  path = root / 'l.slp'
+  formats.write(POSES, path, 'sleap')
   content = path.read_bytes()
   path.write_bytes(content[: int(share * len(content))])
   assert_refused(lambda: formats.read(path), f'{path}: cannot be read')
 
 
-@pytest.mark.parametrize('form', BINARY)
-def test_not_hdf5(root, form):
-  path = root / BINARY[form]
-  path.write_text('path,a_x,a_y\n')
+def test_not_hdf5(root):
+  (root / 'l.slp').write_text('path,a_x,a_y\n')
+  path = root / 'l.slp'
   assert_refused(lambda: formats.read(path), f'{path}: cannot be read')
 
 
 def test_hdf5_of_another_kind(root):
   formats.write(POSES, root / 'l.h5', 'deeplabcut-h5')
-  formats.write(POSES, root / 'l.slp', 'sleap')
   os.rename(root / 'l.h5', root / 'x.slp')
-  os.rename(root / 'l.slp', root / 'x.h5')
   assert_refused(lambda: formats.read(root / 'x.slp'), 'a file of SLEAP')
-  assert_refused(lambda: formats.read(root / 'x.h5'), "key 'df_with_missing'")
-
-
-def frame_of(columns, values, index, names=('scorer', 'bodyparts', 'coords')):
-  import pandas
-
-  columns = pandas.MultiIndex.from_tuples(columns, names=names)
-  return pandas.DataFrame(values, columns=columns, index=index)
-
-
-AXES = [('A', 'a', 'x'), ('A', 'a', 'y')]
-FRAMES = {
-    'individuals': (
-        [('A', 'm', *axis[1:]) for axis in AXES], [[1, 2]], ['1.png'],
-        ('scorer', 'individuals', 'bodyparts', 'coords'), ["'individuals'"],
-    ),
-    'levels': (
-        [axis[1:] for axis in AXES], [[1, 2]], ['1.png'], ('a', 'b'),
-        ['found header rows a, b', 'expected scorer'],
-    ),
-    'coords': (
-        [*AXES, ('A', 'b', 'x')], [[1, 2, 3]], ['1.png'], None,
-        ["coords 'x,y,x", 'expected x,y once'],
-    ),
-    'text': (AXES, [['one', 'two']], ['1.png'], None, ['pickled objects']),
-    'infinite': (
-        AXES, [[1, np.inf]], ['1.png'], None, ['row 0', "'inf'", 'a number'],
-    ),
-    'half': (AXES, [[1, np.nan]], ['1.png'], None, ['row 0', 'only one of']),
-    'twice': (
-        AXES, [[1, 2]] * 2, ['1.png'] * 2, None, ["row 1: found '1.png' again"],
-    ),
-    'outside': (AXES, [[1, 2]], ['../1.png'], None, ["'../1.png'", 'inside']),
-}  # fmt: skip
-
-
-@pytest.mark.filterwarnings('ignore::pandas.errors.PerformanceWarning')
-@pytest.mark.parametrize('case', FRAMES)
-def test_h5_frames(root, case):
-  columns, values, index, names, parts = FRAMES[case]
-  names = names or ('scorer', 'bodyparts', 'coords')
-  frame = frame_of(columns, values, index, names)
-  frame.to_hdf(root / 'l.h5', key='df_with_missing', mode='w')
-  assert_refused(
-      lambda: formats.read(root / 'l.h5'), str(root / 'l.h5'), *parts
-  )
 
 
 def save_sleap(path, images=('1.png', '2.png'), frames=((0, 1),), skeletons=1):

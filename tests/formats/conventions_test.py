@@ -216,13 +216,10 @@ def test_files_as_deeplabcut_writes_them(tmp_path):
           [('labeled-data', 'v', f'img{n}.png') for n in (1, 2)]
       ),
   )
-  frame.to_hdf(tmp_path / 'l.h5', key='df_with_missing', mode='w')
   frame.to_csv(tmp_path / 'l.csv')
   frame.index = ['/'.join(parts) for parts in frame.index]
-  frame.to_hdf(
-      tmp_path / 't.h5', key='df_with_missing', mode='w', format='table'
-  )
-  for name in ('l.h5', 't.h5', 'l.csv'):
+  frame.to_csv(tmp_path / 'joined.csv')
+  for name in ('l.csv', 'joined.csv'):
     poses = formats.read(tmp_path / name)
     assert poses.images == tuple(
         f'labeled-data/v/img{n}.png' for n in (1, 2)

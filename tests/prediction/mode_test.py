@@ -154,7 +154,7 @@ def test_a_missing_library_is_found_out_first(
   monkeypatch.setitem(sys.modules, 'sleap_io', None)
   monkeypatch.setattr(Predictor, '_predict_batch', None)
   said = _one_line(run, photos, formats=('table', 'sleap'))
-  assert 'eqlandmarks[sleap]' in said
+  assert 'pip install sleap-io' in said
   assert not (tmp_path / 'out').exists()
 
 
