@@ -92,6 +92,9 @@ def _dataset() -> ConfigDict:
   dataset.skip_bad = False
   # A labelled point outside its image: error (stop) or missing (leave it out).
   dataset.outside = 'error'
+  # Labels that come with a likelihood are predictions, of DeepLabCut, say:
+  # points below this are left out. 0.6 is DeepLabCut's pcutoff, 0 takes all.
+  dataset.min_likelihood = 0.6
   # For video: of the frames without labels, every n-th is used, and of all
   # frames only this box, 'top,left,height,width' in their pixels; '' for all.
   dataset.every = 1

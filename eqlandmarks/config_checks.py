@@ -117,6 +117,7 @@ _RULES = {
         'crop_margin': _NOT_NEGATIVE,
         'seed': _SEED,
         'outside': _one_of('error', 'missing'),
+        'min_likelihood': _SHARE,
         'every': _integer(1),
         'test_share': _number(lambda v: 0 <= v < 1, 'a share below 1'),
     },

@@ -25,7 +25,9 @@ def matched_labels(
 ) -> tuple[labels.Labels, dict[str, labels.Row]]:
   """The labels, and their rows by the images' own paths."""
   files = labels.label_files(fields.labels, fields.root, fields.exclude)
-  marks = labels.read_labels(fields.labels, fields.root, files)
+  marks = labels.read_labels(
+      fields.labels, fields.root, files, fields.min_likelihood
+  )
   own_path = {images.canonical(path): path for path in kept}
   frames = _frames(kept) if marks.form in _OF_VIDEOS else {}
   rows, missing = {}, []

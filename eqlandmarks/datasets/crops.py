@@ -41,6 +41,13 @@ class Box:
         min(self.bottom, height), min(self.right, width),
     )  # fmt: skip
 
+  def lies_in(self, other: 'Box') -> bool:
+    """Whether no part of the box is outside another one."""
+    return (
+        other.top <= self.top and self.bottom <= other.bottom
+        and other.left <= self.left and self.right <= other.right
+    )
+
   def shrunk(self, share: float) -> 'Box':
     """What is left when a share of the box is cut off on every side."""
     rows, columns = (share * side for side in self.shape)

@@ -3,92 +3,171 @@
 import dataclasses
 import pathlib
 import posixpath
+import re
 
 from eqlandmarks import formats
+from eqlandmarks.datasets import deeplabcut_config
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.images import matches
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 NAME = 'deeplabcut'  # as the value of config.dataset.labels
 # Formats whose images lie in such a project, or in one like it.
-FORMS = ('deeplabcut', 'deeplabcut-h5', 'lightning-pose')
-_ANNOTATIONS = 'CollectedData*.csv'
+FORMS = ('deeplabcut', 'lightning-pose')
+_FOLDERS = ('.', 'labeled-data', 'labeled-data/*')
+# Folders below a project, into which DeepLabCut draws or copies pictures.
+_DRAWN = re.compile(
+    r'(evaluation-results|dlc-models|training-datasets)[^/]*(/|$)|'
+    r'(.*/)?plot-poses(/|$)'
+)
 
 
 def annotation_files(
     root: pathlib.Path, exclude: tuple[str, ...]
 ) -> list[pathlib.Path]:
-  """The files that hold the labels, one in a folder at most."""
-  found = []
-  for folder in ('.', 'labeled-data', 'labeled-data/*'):
-    found += sorted(root.glob(f'{folder}/{_ANNOTATIONS}'))
+  """The files that hold the labels.
+
+  There is one in a folder, or of Lightning Pose one for each view.
+  """
   found = [
-      path for path in found
+      path for path in _find(root, '.csv')
       if not matches(path.relative_to(root).as_posix(), exclude)
   ]
   if not found:
+    others = _find(root, '.h5')
+    unread = f' but {others[0]}, and H5 files are not read' if others else ''
     raise UserError(
-        f"config.dataset.labels='{NAME}': no CollectedData csv found, "
+        f"config.dataset.labels='{NAME}': no CollectedData csv found{unread}, "
         f'expected {root}/labeled-data/*/CollectedData_<scorer>.csv'
     )
-  by_folder: dict[pathlib.Path, pathlib.Path] = {}
-  for path in found:
-    if path.parent in by_folder:
-      raise UserError(
-          f'{path.parent}: found {by_folder[path.parent].name} and {path.name}'
-          ', expected one CollectedData csv in a folder; '
-          'config.dataset.exclude can leave one out'
-      )
-    by_folder[path.parent] = path
   return found
 
 
-def read(root: pathlib.Path, files: list[pathlib.Path]) -> label_rows.Labels:
-  """Reads the files that `annotation_files` found."""
-  merged = _read_annotations(files[0], root)
+def _find(root: pathlib.Path, ending: str) -> list[pathlib.Path]:
+  return [
+      path for folder in _FOLDERS
+      for path in sorted(root.glob(f'{folder}/CollectedData*{ending}'))
+  ]
+
+
+def read(
+    root: pathlib.Path, files: list[pathlib.Path], least: float
+) -> label_rows.Labels:
+  """Reads the files that `annotation_files` found.
+
+  Args:
+    root: the project's folder.
+    files: with the same bodyparts and different images, as those of several
+      videos or of several views.
+    least: as for `label_rows.from_poses`.
+  """
+  merged = _read_annotations(files[0], root, least)
+  rows, scored, unsure = dict(merged.rows), merged.scored, merged.unsure
   for path in files[1:]:
-    more = _read_annotations(path, root)
+    more = _read_annotations(path, root, least)
     if set(more.names) != set(merged.names):
       odd = sorted(set(more.names) ^ set(merged.names))
       raise UserError(
-          f'{files[0]} and {path}: their bodyparts differ ({", ".join(odd)}), '
-          'expected the same bodyparts in every file'
+          f'{files[0]} and {path}: their bodyparts differ '
+          f'({paths.shown(", ".join(odd))}), expected the same bodyparts in '
+          'every file'
       )
     order = [more.names.index(name) for name in merged.names]
     for key, row in more.rows.items():
-      row = dataclasses.replace(row, points=row.points[order])
-      label_rows.add(merged.rows, key, row)
-  return merged
+      if key in rows:
+        raise UserError(
+            f"{row.where}: found '{key}' again, expected one row for an image; "
+            f'the first is {rows[key].where}; config.dataset.exclude can leave '
+            'out one of two files'
+        )
+      rows[key] = dataclasses.replace(row, points=row.points[order])
+    scored, unsure = scored + more.scored, unsure + more.unsure
+  return dataclasses.replace(
+      merged, rows=rows, scored=scored, unsure=unsure, notes=_unread(root)
+  )
 
 
 def _read_annotations(
-    path: pathlib.Path, root: pathlib.Path
+    path: pathlib.Path, root: pathlib.Path, least: float
 ) -> label_rows.Labels:
   """Reads one CollectedData csv of DeepLabCut or Lightning Pose."""
-  return label_rows.from_poses(formats.read(path, NAME, root=root), NAME)
+  return label_rows.from_poses(
+      formats.read(path, NAME, root=root), NAME, least
+  )
 
 
-def without_check_pictures(
-    kept: list[str], rows: dict[str, label_rows.Row], notes: list[str]
+def _unread(root: pathlib.Path) -> tuple[str, ...]:
+  """A line for the folders whose labels are there in H5 only."""
+  found = [
+      path for path in _find(root, '.h5')
+      if not any(path.parent.glob('CollectedData*.csv'))
+  ]
+  if not found:
+    return ()
+  return (
+      f'labels: {len(found)} CollectedData H5 files without a csv beside them '
+      f'are not read, the first is {found[0]}',
+  )
+
+
+def without_drawn_pictures(
+    root: pathlib.Path,
+    kept: list[str],
+    rows: dict[str, label_rows.Row],
+    form: str,
+    notes: list[str],
 ) -> list[str]:
-  """Leaves out the pictures into which DeepLabCut has drawn the labels.
+  """Leaves out the pictures into which DeepLabCut has drawn points.
 
-  It writes them to '<video>_labeled' beside '<video>'. A folder with labels of
-  its own is no such folder, whatever its name.
+  It writes them into folders of its projects: '<video>_labeled' beside
+  '<video>', and `_DRAWN`. A folder with labels of its own is no such folder,
+  whatever its name.
+
+  Args:
+    root: the folder of images.
+    kept: paths below it.
+    rows: path -> labels.
+    form: the format of the labels.
+    notes: gets a line if pictures are left out.
   """
-  folders = {posixpath.dirname(path) for path in kept}
+  bases = _projects(root, kept, form)
+  folders = {posixpath.dirname(path) for path in kept} if bases else set()
   labelled = {posixpath.dirname(path) for path in rows}
   drawn = {
       folder for folder in folders - labelled
-      if folder.endswith('_labeled') and (
-          folder.removesuffix('_labeled') in folders
-          or posixpath.basename(posixpath.dirname(folder)) == 'labeled-data'
-      )
+      if any(_is_drawn(folder, base, folders) for base in bases)
   }
   rest = [path for path in kept if posixpath.dirname(path) not in drawn]
   if len(rest) < len(kept):
     notes.append(
-        f"labels: {len(kept) - len(rest)} of DeepLabCut's check pictures "
-        '(folders *_labeled) are left out'
+        f'images: {len(kept) - len(rest)} pictures that DeepLabCut has drawn '
+        f'are left out, the first in {min(drawn)}'
     )
   return rest
+
+
+def _projects(root: pathlib.Path, kept: list[str], form: str) -> set[str]:
+  """The folders of projects, as what paths below the root begin with."""
+  found = set()
+  for path in kept:
+    before, middle, _ = f'/{path}'.partition('/labeled-data/')
+    if middle:
+      found.add(f'{before}/'.removeprefix('/'))
+  if form in FORMS or root.absolute().name == 'labeled-data' or (
+      deeplabcut_config.describes_project(root)
+  ):
+    found.add('')
+  return found
+
+
+def _is_drawn(folder: str, base: str, folders: set[str]) -> bool:
+  if not folder.startswith(base):
+    return False
+  plain = folder.removesuffix('_labeled')
+  if plain != folder and (
+      plain in folders
+      or posixpath.basename(posixpath.dirname(folder)) == 'labeled-data'
+  ):
+    return True
+  return _DRAWN.match(folder, len(base)) is not None

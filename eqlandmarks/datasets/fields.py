@@ -22,6 +22,7 @@ class Fields:
   exclude: tuple[str, ...]
   skip_bad: bool
   outside: str
+  min_likelihood: float
 
   def __post_init__(self):
     if self.outside not in ('error', 'missing'):

@@ -40,6 +40,8 @@ class Folder(building.ImageBuilder):
     exclude: like `test`: images that are left out of everything.
     skip_bad: leave out images that do not decode, rather than stop.
     outside: 'error', or 'missing' to count points outside their image as such.
+    min_likelihood: points that the labels give a lower likelihood, as
+      predictions do, count as missing.
     image_size: side of the stored square images, in pixels.
     **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
@@ -58,6 +60,7 @@ class Folder(building.ImageBuilder):
       exclude: str = '',
       skip_bad: bool = False,
       outside: str = 'error',
+      min_likelihood: float = 0.6,
       image_size: int = 128,
       **kwargs,
   ):
@@ -76,6 +79,7 @@ class Folder(building.ImageBuilder):
         exclude=fields.names(exclude),
         skip_bad=skip_bad,
         outside=outside,
+        min_likelihood=min_likelihood,
     )
     self._found = images.find_images(self._fields.root)
     super().__init__(
@@ -84,7 +88,7 @@ class Folder(building.ImageBuilder):
         arguments=dict(
             root=root, labels=labels, eyes=eyes, groups=groups, test=test,
             test_share=test_share, exclude=exclude, skip_bad=skip_bad,
-            outside=outside,
+            outside=outside, min_likelihood=min_likelihood,
         ),
         **kwargs,
     )  # fmt: skip

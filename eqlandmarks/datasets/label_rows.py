@@ -43,25 +43,45 @@ class Labels:
     rows: path below the root -> labels.
     has_split: whether the labels say what is train and what is test.
     form: the format they were read from, a key of `formats.FORMATS`, or ''.
+    scored: how many points came with a likelihood, as predictions do.
+    unsure: how many of these were left out for it.
+    notes: lines that the program shows.
   """
 
   names: tuple[str, ...] = ()
   rows: dict[str, Row] = dataclasses.field(default_factory=dict)
   has_split: bool = False
   form: str = ''
+  scored: int = 0
+  unsure: int = 0
+  notes: tuple[str, ...] = ()
 
 
-def from_poses(poses: Poses, form: str) -> Labels:
-  """The labels in what a reader of `formats` returned."""
+def from_poses(poses: Poses, form: str, least: float = 0.0) -> Labels:
+  """The labels in what a reader of `formats` returned.
+
+  Args:
+    poses: the points.
+    form: the format they were read from.
+    least: points of a lower confidence become missing ones.
+  """
   splits = poses.splits or ('',) * len(poses.images)
   points = conventions.to_file(poses.points, 'table')
+  scored = unsure = np.zeros(points.shape[:2], bool)
+  if poses.confidence is not None:
+    scored = np.isfinite(points).all(-1) & np.isfinite(poses.confidence)
+    unsure = scored & (poses.confidence < least)
+    points = np.where(unsure[..., None], np.nan, points)
   rows = {
       image: Row(values, split, where)
       for image, values, split, where in zip(
           poses.images, points, splits, poses.where, strict=True
       )
   }
-  return Labels(poses.names, rows, poses.splits is not None, form)
+  return Labels(
+      poses.names, rows, poses.splits is not None, form,
+      int(scored.sum()), int(unsure.sum()),
+  )  # fmt: skip
 
 
 def add(rows: dict[str, Row], path: str, row: Row) -> None:

@@ -5,6 +5,7 @@ top-left pixel at 0, as tables do; `to_ours` turns them into this project's
 (row, column) with that centre at (0.5, 0.5).
 """
 
+import dataclasses
 import os
 import pathlib
 
@@ -91,15 +92,47 @@ def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
 
 
 def read_labels(
-    labels: str, root: pathlib.Path, files: list[pathlib.Path]
+    labels: str,
+    root: pathlib.Path,
+    files: list[pathlib.Path],
+    least: float = 0.0,
 ) -> Labels:
-  """Reads the files that `label_files` found."""
-  if not files:
-    return Labels()
+  """Reads the files that `label_files` found.
+
+  Args:
+    labels: the value of config.dataset.labels.
+    root: the folder of images.
+    files: those that hold the labels.
+    least: that of config.dataset.min_likelihood; points of a lower likelihood
+      count as missing.
+
+  Raises:
+    UserError: a file is not as it must be, or no point is likely enough.
+  """
+  found = _read(labels, root, files, least) if files else Labels()
+  if not found.scored:
+    return found
+  if not any(row.labelled for row in found.rows.values()):
+    raise UserError(
+        f"config.dataset.labels='{labels}': all {found.unsure} points have a "
+        f'likelihood below config.dataset.min_likelihood={least:g}, expected '
+        'some above it; 0 takes all'
+    )
+  line = (
+      f'labels: they are predictions: {found.unsure} of {found.scored} points '
+      f'have a likelihood below min_likelihood={least:g} and are left out'
+  )
+  return dataclasses.replace(found, notes=(*found.notes, line))
+
+
+def _read(
+    labels: str, root: pathlib.Path, files: list[pathlib.Path], least: float
+) -> Labels:
   if labels == DEEPLABCUT:
-    return deeplabcut.read(root, files)
+    return deeplabcut.read(root, files, least)
   place = root if labels == PTS else _place(labels, root)
   if place.is_dir():
-    return label_rows.from_poses(pts.read_files(files, place, root), PTS)
+    return label_rows.from_poses(pts.read_files(files, place, root), PTS, least)
   form = formats.recognise(place)
-  return label_rows.from_poses(formats.read(place, form, root=root), form)
+  poses = formats.read(place, form, root=root)
+  return label_rows.from_poses(poses, form, least)

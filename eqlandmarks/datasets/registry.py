@@ -80,6 +80,7 @@ def make_builder(
       'exclude': dataset.exclude,
       'skip_bad': dataset.skip_bad,
       'outside': dataset.outside,
+      'min_likelihood': dataset.min_likelihood,
   }
   if dataset.name == 'video':
     return video.Video(

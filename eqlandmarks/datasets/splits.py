@@ -40,9 +40,11 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   marks, rows = checks.matched_labels(fields, kept)
+  notes += marks.notes
   checks.check_names(fields, marks.names)
-  if marks.form in deeplabcut.FORMS:
-    kept = deeplabcut.without_check_pictures(kept, rows, notes)
+  kept = deeplabcut.without_drawn_pictures(
+      fields.root, kept, rows, marks.form, notes
+  )
   if fields.skip_bad:
     kept = checks.without_bad(fields.root, kept, notes)
   if len(kept) < 2:
@@ -101,11 +103,12 @@ def assign(
     'train', 'unlabelled' and 'test' -> paths; some may be empty.
   """
   labelled = [p for p in kept if p in rows and rows[p].labelled]
+  with_labels = set(labelled)
   if has_split:
     fate = {p: _column_fate(p, rows.get(p), fields.test) for p in kept}
     how = 'by the split column' + (' and dataset.test' if fields.test else '')
   elif fields.test:
-    fate = {p: _pattern_fate(p, p in labelled, fields.test) for p in kept}
+    fate = {p: _pattern_fate(p, p in with_labels, fields.test) for p in kept}
     how = 'by dataset.test'
   else:
     held_out, how = _hold_out(labelled, fields.test_share, folders)

@@ -161,7 +161,10 @@ def test_deeplabcut_leaves_out_its_check_pictures(tmp_path):
                      f'{below}/w_labeled/2.png', f'{below}/w_labeled/3.png'],
       'test': [f'{below}/w_labeled/0.png', f'{below}/w_labeled/1.png'],
   }  # fmt: skip
-  assert "8 of DeepLabCut's check pictures" in description(builder).notes[0]
+  assert description(builder).notes[0] == (
+      'images: 8 pictures that DeepLabCut has drawn are left out, the first in '
+      'labeled-data/gone_labeled'
+  )
 
 
 def test_exclude_also_drops_rows(root):

@@ -12,8 +12,8 @@ from eqlandmarks.formats import paths
 
 HEIGHT, WIDTH, SIZE = 20, 40, 40
 FILES = {
-    'table': 'l.csv', 'deeplabcut': 'l.csv', 'deeplabcut-h5': 'l.h5',
-    'lightning-pose': 'l.csv', 'coco': 'l.json', 'sleap': 'l.slp', 'pts': 'p',
+    'table': 'l.csv', 'deeplabcut': 'l.csv', 'lightning-pose': 'l.csv',
+    'coco': 'l.json', 'sleap': 'l.slp', 'pts': 'p',
 }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def assert_stored(builder, poses):
     np.testing.assert_allclose(found[image], expected, atol=1e-3)
 
 
-@pytest.mark.parametrize('form', formats.FORMATS)
+@pytest.mark.parametrize('form', FILES)
 def test_every_format(root, form):
   poses = some_poses([f'v/img{n}.png' for n in range(4)])
   formats.write(poses, root / FILES[form], form)
@@ -99,14 +99,14 @@ def test_the_split_of_a_table(root):
 
 
 @pytest.mark.parametrize(
-    ('form', 'file'), [('sleap', 'l.slp'), ('deeplabcut-h5', 'v.h5')]
+    ('form', 'file'), [('sleap', 'l.slp'), ('deeplabcut', 'v.csv')]
 )
 def test_frames_match_by_number(root, form, file):
   """However many digits, and in whatever folder, the frames were saved."""
   images = [paths.frame_name('v.mp4', n) for n in range(4)]
   poses = some_poses(images)
   poses = formats.Poses(
-      poses.names, images, poses.points, np.full((4, 2), 0.5), video='v.mp4'
+      poses.names, images, poses.points, np.full((4, 2), 0.75), video='v.mp4'
   )
   formats.write(poses, root / file, form)
   found = stored(build(root, file))
@@ -129,7 +129,7 @@ def test_frames_that_could_be_two_images_match_none(root):
     build(root, 'l.slp')
 
 
-@pytest.mark.parametrize('form', ['deeplabcut', 'deeplabcut-h5'])
+@pytest.mark.parametrize('form', ['deeplabcut', 'lightning-pose'])
 def test_check_pictures_are_left_out(root, form):
   for n in range(6):
     picture(root / f'v_labeled/img{n}.png')
@@ -137,7 +137,10 @@ def test_check_pictures_are_left_out(root, form):
       some_poses([f'v/img{n}.png' for n in range(4)]), root / FILES[form], form
   )
   about = Description.from_metadata(build(root, FILES[form]).info.metadata)
-  assert "6 of DeepLabCut's check pictures" in about.notes[0]
+  assert about.notes[0] == (
+      'images: 6 pictures that DeepLabCut has drawn are left out, the first in '
+      'v_labeled'
+  )
 
 
 @pytest.mark.parametrize('form', sorted(set(FILES) - {'pts'}))

@@ -190,8 +190,9 @@ ROW = 'labeled-data/v/1.png,1,2,3,4\n'
 GOOD = DLC_HEADER.format('') + ROW
 DLC_ERRORS = [
     (
-        {'v/CollectedData_A.csv': 'scorer,A\nindividuals,m\nbodyparts,a\n'},
-        ['v/CollectedData_A.csv', "'individuals'", 'not supported'],
+        {'v/CollectedData_A.csv':
+             'scorer,A,A\nindividuals,m,n\nbodyparts,a,a\ncoords,x,y\n'},
+        ['v/CollectedData_A.csv', "'individuals' with m, n", 'not supported'],
     ),
     (
         {'v/CollectedData_A.csv': 'scorer,A\nbodyparts,a\n'},
@@ -214,7 +215,8 @@ DLC_ERRORS = [
     ),
     (
         {'v/CollectedData_A.csv': GOOD, 'v/CollectedData_B.csv': GOOD},
-        ['labeled-data/v:', 'CollectedData_A.csv and CollectedData_B.csv'],
+        ['v/CollectedData_B.csv row 4', 'again', 'v/CollectedData_A.csv row 4',
+         'config.dataset.exclude can leave out'],
     ),
     (
         {'v/CollectedData_A.csv': GOOD, 'w/CollectedData_A.csv': GOOD},

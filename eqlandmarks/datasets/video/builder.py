@@ -48,6 +48,8 @@ class Video(building.ImageBuilder):
       decode, rather than stop.
     outside: 'error', or 'missing' to count points outside their image (or
       `crop_box`) as such.
+    min_likelihood: points that the labels give a lower likelihood, as
+      predictions do, count as missing.
     every: of the frames without labels, every so many are used.
     crop_box: (top, left, height, width) in pixels of the frames, or that in a
       string with commas, or empty for all of the frames.
@@ -71,6 +73,7 @@ class Video(building.ImageBuilder):
       exclude: str = '',
       skip_bad: bool = False,
       outside: str = 'error',
+      min_likelihood: float = 0.6,
       every: int = 1,
       crop_box: str | Sequence[int] = '',
       image_size: int = 128,
@@ -87,6 +90,7 @@ class Video(building.ImageBuilder):
         exclude=fields.names(exclude),
         skip_bad=skip_bad,
         outside=outside,
+        min_likelihood=min_likelihood,
     )
     self._every, self._crop = _checked_every(every), crops.from_text(crop_box)
     self._notes: list[str] = []
@@ -99,7 +103,8 @@ class Video(building.ImageBuilder):
         arguments=dict(
             root=root, labels=labels, eyes=eyes, groups=groups, test=test,
             test_share=test_share, exclude=exclude, skip_bad=skip_bad,
-            outside=outside, every=every, crop_box=crop_box,
+            outside=outside, min_likelihood=min_likelihood, every=every,
+            crop_box=crop_box,
         ),
         **kwargs,
     )  # fmt: skip
@@ -109,6 +114,10 @@ class Video(building.ImageBuilder):
     given, crop = self._fields, self._crop
     known = dict(vars(given), root=str(given.root.resolve()))
     parts: list[Any] = [known, self._every, crop and vars(crop)]
+    project = self._marks.project
+    if project:
+      boxes = {name: vars(box) for name, box in project.crops.items()}
+      parts.append([project.cropping, boxes])
     for path in [*self._found, *self._marks.files]:
       with contextlib.suppress(OSError):  # opening it will say so
         stat = (given.root / path).stat()

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from eqlandmarks.datasets import checks
+from eqlandmarks.datasets import deeplabcut
+from eqlandmarks.datasets import deeplabcut_config
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
@@ -31,6 +33,8 @@ class Marks:
     files: id -> the file, of those that are image files.
     places: id -> (video, number of the frame), as far as that is known. An
       image file has one where its name says which frame it was taken from.
+    project: what the labels' config.yaml says of crops, if there is one.
+    notes: lines that the program shows.
   """
 
   names: tuple[str, ...]
@@ -38,6 +42,8 @@ class Marks:
   rows: dict[str, Row]
   files: dict[str, pathlib.Path]
   places: dict[str, tuple[str, int]]
+  project: deeplabcut_config.Project | None = None
+  notes: tuple[str, ...] = ()
 
 
 def read(fields: Fields, found: Sequence[str]) -> Marks:
@@ -53,8 +59,15 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     found: paths of the videos below the root.
   """
   paths = labels.label_files(fields.labels, fields.root, fields.exclude)
-  given = labels.read_labels(fields.labels, fields.root, paths)
-  marks = Marks(given.names, given.has_split, {}, {}, {})
+  given = labels.read_labels(
+      fields.labels, fields.root, paths, fields.min_likelihood
+  )
+  project = None
+  if given.form in deeplabcut.FORMS:
+    project = deeplabcut_config.of_labels(paths[0])
+  marks = Marks(
+      given.names, given.has_split, {}, {}, {}, project, given.notes
+  )
   finder, missing = _Finder(found, fields.exclude), []
   for path, row in given.rows.items():
     file, place = _file(fields.root, path), finder.place(path, row.where)
@@ -182,7 +195,8 @@ class _Finder:
     stem, extension = posixpath.splitext(last)
     if extension.lower() not in images.EXTENSIONS:
       stem = last
-    number = re.search(r'(?<![-+.\d])\d+$', stem)
+    # Of other lengths and scripts, `int` takes more than a frame can have.
+    number = re.search(r'(?<![-+.\d])[0-9]{1,15}$', stem)
     meant = self._exact.get(folder)
     meant = meant or self._loose.get(posixpath.basename(folder), set())
     if not number or not meant:

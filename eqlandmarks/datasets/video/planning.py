@@ -1,7 +1,7 @@
 """What is stored of the videos, and in which split."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,9 +14,9 @@ from eqlandmarks.datasets import splits
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.datasets.video import blocks
 from eqlandmarks.datasets.video import marks as marks_lib
+from eqlandmarks.datasets.video import views
 from eqlandmarks.datasets.video.marks import Marks
 from eqlandmarks.datasets.video.sources import Source
-from eqlandmarks.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,8 @@ def make_plan(
     crop: what is cut out of all frames; None for all of them.
     notes: what has been decided before; gets more lines.
   """
-  marks = _checked_labels(fields, known, marks, crop, notes)
+  notes += marks.notes
+  marks, shown = _checked_labels(fields, known, marks, crop, notes)
   rows = marks.rows
   frames = _frames(fields, known, marks, every)
   total = sum(source.count for source in known.values())
@@ -66,10 +67,10 @@ def make_plan(
   splits.check(fields, marks.has_split, parts, rows)
   marks_lib.check_fit(marks, parts['train'])
   parts = {split: ids for split, ids in parts.items() if ids}
-  make = _ItemMaker(known, marks, frames, crop)
+  make = _ItemMaker(marks, frames, shown)
   return building.Plan(
       {split: [make(own) for own in ids] for split, ids in parts.items()},
-      splits.describe(fields, marks.names, parts, notes, _protocol(crop)),
+      splits.describe(fields, marks.names, parts, notes, shown.protocol()),
   )
 
 
@@ -79,14 +80,16 @@ def _checked_labels(
     marks: Marks,
     crop: crops.Box | None,
     notes: list[str],
-) -> Marks:
+) -> tuple[Marks, views.Views]:
+  """The labels in pixels of what they are drawn on, and what is shown of it."""
   marks = marks_lib.usable(marks, fields, known, notes)
+  shown = views.make(known, marks, crop, notes)
   rows = checks.inside(
-      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
+      fields, marks.names, shown.in_frames(marks.rows), notes, shown
   )
   marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
   checks.check_names(fields, marks.names)
-  return marks
+  return marks, shown
 
 
 def _frames(
@@ -116,40 +119,16 @@ def _frames(
   }
 
 
-def _boxes(
-    known: Mapping[str, Source], marks: Marks, crop: crops.Box | None
-) -> Callable[[str], crops.Box]:
-  """A function from an id to what is seen of its image."""
-  sizes = {source.size for source in known.values()}
-
-  def box_of(own: str) -> crops.Box:
-    if own in marks.files:
-      size = images.displayed_size(marks.files[own])
-      if crop and size not in sizes:
-        raise UserError(
-            f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
-            f'{size[0]} pixels, expected the size of a video, since both are '
-            'cropped alike'
-        )
-    else:
-      size = known[marks.places[own][0]].size
-    return crop or crops.Box(0, 0, *size)
-
-  return box_of
-
-
 class _ItemMaker:
   """Makes the items from what has been decided."""
 
   def __init__(
       self,
-      known: Mapping[str, Source],
       marks: Marks,
       frames: Mapping[str, tuple[str, int]],
-      crop: crops.Box | None,
+      shown: views.Views,
   ):
-    self._known, self._marks = known, marks
-    self._frames, self._crop = frames, crop
+    self._marks, self._frames, self._shown = marks, frames, shown
     # One array for all frames without labels, of which there may be many.
     self._missing = np.full((len(marks.names), 2), np.nan)
 
@@ -157,15 +136,9 @@ class _ItemMaker:
     points = self._missing
     if own in self._marks.rows:
       points = labels.to_ours(self._marks.rows[own].points)
+    name, number = self._frames.get(own, ('', 0))
+    box = self._shown.cut(own, name)
     if own in self._marks.files:
-      return building.Item(own, self._marks.files[own], points, self._crop)
-    name, number = self._frames[own]
-    path = self._known[name].path
-    return Frame(own, path, points, self._crop, number=number)
-
-
-def _protocol(crop: crops.Box | None) -> dict[str, str]:
-  if crop is None:
-    return {}
-  numbers = (crop.top, crop.left, *crop.shape)
-  return {'crop': ','.join(f'{number:g}' for number in numbers)}
+      return building.Item(own, self._marks.files[own], points, box)
+    path = self._shown.known[name].path
+    return Frame(own, path, points, box, number=number)

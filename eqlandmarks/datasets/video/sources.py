@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import posixpath
+import re
 from collections.abc import Sequence
 
 from eqlandmarks import videos
@@ -12,6 +13,12 @@ from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
 
 _EXPECTED = 'expected a video or a folder of videos'
+# What trackers add to the name of a video that they have drawn into: who
+# tracked it, how it was filtered and coloured, and that it is labelled.
+_DRAWN = re.compile(
+    r'((DLC|DeepCut|_superanimal)_.+)?(_(el|bx|sk|filtered|id|bp|p\d+))*'
+    r'_labeled(_(before|after)_adapt)?|(DLC|DeepCut)_.+_full|DLClabeled'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,23 +74,29 @@ def find(root: str | os.PathLike) -> tuple[pathlib.Path, list[str]]:
 def without_drawn(found: Sequence[str], notes: list[str]) -> list[str]:
   """Leaves out the videos into which trackers have drawn what they found.
 
-  DeepLabCut and Lightning Pose write '<video>...labeled.mp4' beside '<video>'.
+  DeepLabCut calls them '<video>DLC_<net>_..._labeled', Lightning Pose
+  '<video>_labeled', in any folder: `_DRAWN`.
   """
-  stems = {posixpath.splitext(name)[0] for name in found}
-  kept = []
-  for name in found:
-    stem = posixpath.splitext(name)[0]
-    drawn = stem.endswith('_labeled') and any(
-        stem != other and stem.startswith(other) for other in stems
-    )
-    if not drawn:
-      kept.append(name)
+  stems = {_stem(name) for name in found}
+  kept = [name for name in found if not _is_drawn(_stem(name), stems)]
   if len(kept) < len(found):
     notes.append(
         f'{len(found) - len(kept)} videos with predictions drawn into them '
         '(*_labeled) are left out'
     )
   return kept
+
+
+def _stem(name: str) -> str:
+  return posixpath.splitext(posixpath.basename(name))[0]
+
+
+def _is_drawn(stem: str, stems: set[str]) -> bool:
+  """Whether a name is that of another video and an addition of trackers."""
+  return any(
+      stem[:end] in stems and _DRAWN.fullmatch(stem, end)
+      for end in range(1, len(stem))
+  )
 
 
 def probe_all(

@@ -1,0 +1,180 @@
+"""What is shown of the videos, and of the image files taken from them.
+
+A DeepLabCut project may crop its videos: pictures in labeled-data are that part
+of the frames, and labels are in its pixels, also where the pictures are gone.
+All frames of such a video are shown so, or the same object would be seen at two
+sizes. A `crop_box` is in pixels of the whole frames, and lies within that.
+
+**Convention.** Boxes are in (row, column), from the corner of the picture.
+"""
+
+import dataclasses
+import pathlib
+import posixpath
+from collections.abc import Mapping
+
+import numpy as np
+
+from eqlandmarks.datasets import crops
+from eqlandmarks.datasets import deeplabcut_config
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.video.marks import Marks
+from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+  """What is shown of each picture.
+
+  Attributes:
+    known: the videos by name.
+    marks: the labels.
+    crop: the `crop_box`, in pixels of the frames, or None.
+    own: name of a video -> the project's crop of it, in pixels of its frames.
+  """
+
+  known: Mapping[str, Source]
+  marks: Marks
+  crop: crops.Box | None
+  own: Mapping[str, crops.Box]
+
+  def __call__(self, id_: str) -> crops.Box:
+    """The part that is shown of a frame or an image file, in its pixels."""
+    crop = self._project_crop(id_)
+    if id_ not in self.marks.files:
+      size = self.known[self.marks.places[id_][0]].size
+      return self.crop or crop or crops.Box(0, 0, *size)
+    size = images.displayed_size(self.marks.files[id_])
+    shown = self.crop or crop
+    if shown is None:
+      return crops.Box(0, 0, *size)
+    top, left = self._corner(id_, size, crop)
+    return crops.Box(
+        shown.top - top, shown.left - left,
+        shown.bottom - top, shown.right - left,
+    )  # fmt: skip
+
+  def cut(self, id_: str, name: str) -> crops.Box | None:
+    """The same of a picture of a video, or None for all of the picture."""
+    if id_ in self.marks.files:
+      is_whole = self.crop is None and self._project_crop(id_) is None
+      return None if is_whole else self(id_)
+    return self.crop or self.own.get(name)
+
+  def in_frames(
+      self, rows: Mapping[str, label_rows.Row]
+  ) -> dict[str, label_rows.Row]:
+    """Labels of frames, which may be in pixels of a crop, in those of frames.
+
+    Args:
+      rows: id -> labels; those of image files stay.
+    """
+    moved = dict(rows)
+    for id_, (name, _) in self.marks.places.items():
+      if name in self.own and id_ not in self.marks.files:
+        corner = np.array([self.own[name].left, self.own[name].top])
+        moved[id_] = dataclasses.replace(
+            rows[id_], points=rows[id_].points + corner
+        )
+    return moved
+
+  def protocol(self) -> dict[str, str]:
+    """What every figure has to say of it."""
+    if self.crop is None and not self.own:
+      return {}
+    boxes = [self.crop or self.own.get(name) for name in self.known]
+    if boxes != boxes[:1] * len(boxes) or boxes[0] is None:
+      return {'crop': 'of each video, by config.yaml'}
+    numbers = (boxes[0].top, boxes[0].left, *boxes[0].shape)
+    return {'crop': ','.join(f'{number:g}' for number in numbers)}
+
+  def _project_crop(self, id_: str) -> crops.Box | None:
+    """The crop of the video that a picture is from."""
+    if id_ in self.marks.places:
+      return self.own.get(self.marks.places[id_][0])
+    project = self.marks.project
+    if project is None or not project.cropping:
+      return None
+    # The video is not there, but its folder has its name.
+    return project.crops.get(posixpath.basename(posixpath.dirname(id_)))
+
+  def _corner(
+      self, id_: str, size: tuple[int, int], crop: crops.Box | None
+  ) -> tuple[float, float]:
+    """Where an image file begins in the frame that it was taken from."""
+    if crop and size == crop.shape:
+      return crop.top, crop.left
+    if crop is None or id_ not in self.marks.places:
+      sizes = {source.size for source in self.known.values()}
+    else:
+      sizes = {self.known[self.marks.places[id_][0]].size}
+    if size not in sizes:
+      field, expected = 'config.dataset.crop_box', 'the size of a video'
+      if crop:
+        field = str(self.marks.project.path)
+        expected = f'{crop.shape[1]} x {crop.shape[0]} as the crop of its video'
+      raise UserError(
+          f'{field}: {self.marks.files[id_]} is {size[1]} x {size[0]} pixels, '
+          f'expected {expected}, since both are cropped alike'
+      )
+    return 0, 0
+
+
+def make(
+    known: Mapping[str, Source],
+    marks: Marks,
+    crop: crops.Box | None,
+    notes: list[str],
+) -> Views:
+  """Decides what is shown of each video.
+
+  Args:
+    known: the videos by name.
+    marks: the labels, of pictures that are there.
+    crop: the field `crop_box`.
+    notes: gets a line where a project's crops are in force.
+
+  Raises:
+    UserError: a crop reaches beyond its video, or `crop_box` beyond the crop.
+  """
+  project, own = marks.project, {}
+  pictures: dict[str, list[pathlib.Path]] = {}
+  for id_ in marks.files.keys() & marks.places.keys():
+    name, _ = marks.places[id_]
+    pictures.setdefault(name, []).append(marks.files[id_])
+  for name, source in known.items() if project else ():
+    box = project.crops.get(deeplabcut_config.name_of(name))
+    whole = crops.Box(0, 0, *source.size)
+    if box in (None, whole) or not (
+        # DeepLabCut can also crop frames when it extracts them, and leave
+        # `cropping` false: the pictures tell.
+        project.cropping
+        or any(images.displayed_size(file) == box.shape
+               for file in pictures.get(name, ()))
+    ):  # fmt: skip
+      continue
+    if not box.lies_in(whole):
+      raise UserError(
+          f'{project.path}: found crop {_text(box)} of {name}, expected a part '
+          f'of the {source.size[1]} x {source.size[0]} pixels (width x height) '
+          f'of {source.path}'
+      )
+    if crop and not crop.lies_in(box):
+      raise UserError(
+          f'config.dataset.crop_box: reaches beyond the crop {_text(box)} (x1, '
+          f'x2, y1, y2) that {project.path} has for {name}, expected a part of '
+          'it, in pixels of the whole frames: its pictures show no more'
+      )
+    own[name] = box
+  if own:
+    notes.append(
+        f'videos: {len(own)} of {len(known)} are cropped as {project.path} '
+        'says, since the pictures and labels of the project are'
+    )
+  return Views(known, marks, crop, own)
+
+
+def _text(box: crops.Box) -> str:
+  return f'{box.left}, {box.right}, {box.top}, {box.bottom}'
