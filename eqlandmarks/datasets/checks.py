@@ -84,12 +84,13 @@ def without_bad(
 ) -> list[str]:
   """Leaves out the images that do not decode."""
   bad = images.bad_images(root, kept)
+  left_out = set(bad)
   if bad:
     notes.append(
         f'skip_bad: {len(bad)} images that do not decode are left out, the '
         f'first is {bad[0]}'
     )
-  return [path for path in kept if path not in set(bad)]
+  return [path for path in kept if path not in left_out]
 
 
 def inside(

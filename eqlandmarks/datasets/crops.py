@@ -19,6 +19,9 @@ from eqlandmarks.errors import UserError
 # points that it was made from are wrong.
 _LARGEST = 8
 
+# In the protocol of a dataset, where videos are cropped in different ways.
+OF_EACH_VIDEO = "each video's own"
+
 
 @dataclasses.dataclass(frozen=True)
 class Box:

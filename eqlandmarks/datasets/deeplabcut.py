@@ -136,7 +136,7 @@ def without_drawn_pictures(
   labelled = {posixpath.dirname(path) for path in rows}
   drawn = {
       folder for folder in folders - labelled
-      if any(_is_drawn(folder, base, folders) for base in bases)
+      if _is_drawn(folder, bases, folders)
   }
   rest = [path for path in kept if posixpath.dirname(path) not in drawn]
   if len(rest) < len(kept):
@@ -161,13 +161,14 @@ def _projects(root: pathlib.Path, kept: list[str], form: str) -> set[str]:
   return found
 
 
-def _is_drawn(folder: str, base: str, folders: set[str]) -> bool:
-  if not folder.startswith(base):
-    return False
+def _is_drawn(folder: str, bases: set[str], folders: set[str]) -> bool:
   plain = folder.removesuffix('_labeled')
-  if plain != folder and (
+  is_check = plain != folder and (
       plain in folders
       or posixpath.basename(posixpath.dirname(folder)) == 'labeled-data'
-  ):
-    return True
-  return _DRAWN.match(folder, len(base)) is not None
+  )
+  starts = [0, *(match.end() for match in re.finditer('/', folder))]
+  return any(
+      is_check or _DRAWN.match(folder, start)
+      for start in starts if folder[:start] in bases
+  )

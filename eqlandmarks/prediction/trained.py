@@ -66,11 +66,24 @@ def load(
   digest = checkpoints.parameter_digest(
       {net: v['params'] for net, v in variables.items()}
   )
-  # The boxes of benchmarks are made from true points, which are not there.
-  crop = None
-  if config.dataset.name == 'video':
-    crop = crops.from_text(config.dataset.crop_box)
+  crop = _crop(folder, method, config)
   return Trained(config, variables, annotator, crop, method, digest)
+
+
+def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
+  """What of all frames was shown; None for everything."""
+  # The boxes of benchmarks are made from true points, which are not there.
+  if config.dataset.name != 'video':
+    return None
+  # A DeepLabCut project has crops of its own, of which the protocol tells.
+  said = next((r['protocol'].get('crop') for r in folder.records(method)), '')
+  if said == crops.OF_EACH_VIDEO:
+    runs.say(
+        'the model was trained on crops of videos, which differ: show it '
+        'images that are cropped alike'
+    )
+    return None
+  return crops.from_text(config.dataset.crop_box or said or '')
 
 
 def _read_config(folder: Workdir) -> ConfigDict:

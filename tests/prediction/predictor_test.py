@@ -18,6 +18,7 @@ from eqlandmarks import videos
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
+from eqlandmarks.prediction import trained
 from eqlandmarks.prediction import views
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.workdir import Workdir
@@ -388,6 +389,24 @@ def test_a_video_that_was_trained_on_with_a_crop(tmp_path):
   expected = landmarks * (64 / 32, 96 / 32) + (10, 30)
   # Batches of other sizes round otherwise, here by three and two pixels.
   np.testing.assert_allclose(found.landmarks, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ('said', 'box', 'expected'),
+    [
+        ('10,30,64,96', '', crops.Box(10, 30, 74, 126)),
+        ('10,30,64,96', '10,30,64,96', crops.Box(10, 30, 74, 126)),
+        (crops.OF_EACH_VIDEO, '', None),
+        (None, '', None),
+    ],
+)
+def test_the_crop_of_a_project_is_that_of_its_records(said, box, expected):
+  class Folder:
+    def records(self, method):
+      return [{'protocol': {'crop': said} if said else {}}]
+
+  config = ConfigDict({'dataset': {'name': 'video', 'crop_box': box}})
+  assert trained._crop(Folder(), 'two_stage', config) == expected
 
 
 def test_a_box_of_videos_is_for_videos(photos, tmp_path):

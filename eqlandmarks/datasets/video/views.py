@@ -86,7 +86,7 @@ class Views:
       return {}
     boxes = [self.crop or self.own.get(name) for name in self.known]
     if boxes != boxes[:1] * len(boxes) or boxes[0] is None:
-      return {'crop': 'of each video, by config.yaml'}
+      return {'crop': crops.OF_EACH_VIDEO}
     numbers = (boxes[0].top, boxes[0].left, *boxes[0].shape)
     return {'crop': ','.join(f'{number:g}' for number in numbers)}
 
