@@ -1,9 +1,12 @@
 """Videos: probing them, reading their frames, writing them, with PyAV.
 
-A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned as the file's
-display matrix says, which is how phones mark videos that they took upright.
-Frames are numbered from 0 in the order in which they are shown, whatever their
-time stamps. Pixels that are not square stay so: points are in stored pixels.
+A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned and mirrored as
+the file's display matrix says, which is how phones mark videos that they took
+upright, and without its transparency. Frames are numbered from 0 in the order
+in which they are shown, whatever their time stamps; what an edit list hides,
+after a trim, is not numbered. A frame that AVI repeats by an empty chunk is
+there once, as in OpenCV. Pixels that are not square stay so: points are in
+stored pixels. The two fields of interlaced video make one frame.
 
 PyAV is an extra of its own, `video`, and imported only where it is used.
 """
@@ -18,7 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import regular_files
+from eqlandmarks import video_lengths
 from eqlandmarks.errors import UserError
+from eqlandmarks.video_display import as_shown
 
 EXTENSIONS = (
     '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv',
@@ -35,6 +41,9 @@ LARGEST = 90_000_000
 
 # A playlist that calls itself a video must not fetch anything.
 _ONLY_THIS_FILE = {'protocol_whitelist': 'file'}
+
+# The codec of which a packet may hold no frame ("as before") or two.
+_UNEVEN = 'mpeg4'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +70,7 @@ def probe(path: pathlib.Path) -> Video:
   """
   with _opened(path) as stream:
     fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
-    count = stream.frames
+    count = video_lengths.promised(stream)
     if not count and stream.duration:
       count = round(stream.duration * stream.time_base * fps)
   first = next(frames(path), None)
@@ -89,7 +98,7 @@ def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
   """
   for number, frame in _decoded(path):
     if number >= start:
-      yield _as_shown(frame)
+      yield as_shown(path, frame)
 
 
 def pick(
@@ -114,7 +123,7 @@ def pick(
   for number, frame in _decoded(path):
     seen = number + 1
     if number == waiting:
-      yield number, _as_shown(frame)
+      yield number, as_shown(path, frame)
       waiting = next(wanted, None)
       if waiting is None:
         return
@@ -139,7 +148,8 @@ def count(path: pathlib.Path) -> int:
         packet.size > 0 and not packet.is_discard
         for packet in stream.container.demux(stream)
     )
-    if packets and packets == stream.frames:
+    expected = video_lengths.promised(stream)
+    if packets == expected > 0 and stream.codec_context.name != _UNEVEN:
       return packets
   return sum(1 for _ in _decoded(path))
 
@@ -205,8 +215,11 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
   """The first video stream of a file."""
   av = _av()
   try:
-    container = av.open(str(path), options=_ONLY_THIS_FILE)
-  except av.FFmpegError as error:
+    regular_files.check(path)
+    # Without 'file:', a name with a colon is one of a protocol.
+    container = av.open(f'file:{path}', options=_ONLY_THIS_FILE)
+    video_lengths.check_bytes(path)
+  except (av.FFmpegError, OSError) as error:
     raise UserError(
         f'{path}: does not open as a video ({_reason(error)}), expected an '
         'intact one'
@@ -231,7 +244,10 @@ def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
   number, size, packets, end = 0, None, 0, 0.0
   with _opened(path) as stream:
     try:
-      for packet in stream.container.demux(stream):
+      for packet in stream.container.demux():
+        end = max(end, _end(packet))
+        if packet.stream is not stream:
+          continue
         packets += packet.size > 0
         for frame in packet.decode():
           size = size or (frame.width, frame.height)
@@ -241,49 +257,21 @@ def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
                 f'pixels, expected {size[0]} x {size[1]} as frame 0 is'
             )
           yield number, frame
-          number, end = number + 1, max(end, frame.time or 0.0)
+          number += 1
     except _av().FFmpegError as error:
       raise UserError(
           f'{path}: frame {number} does not decode ({_reason(error)}), '
           'expected an intact video'
       ) from error
-    _check_whole(path, stream, number, packets, end)
+    video_lengths.check_read(path, stream, number, packets, end)
 
 
-def _check_whole(
-    path: pathlib.Path, stream: Any, number: int, packets: int, end: float
-) -> None:
-  """Sees that a file has not been cut, which is no error to FFmpeg.
-
-  Args:
-    path: the file.
-    stream: of the file, read to its end.
-    number: how many frames were decoded.
-    packets: how many packets were read; one holds a frame, shown or not.
-    end: when the last frame is shown, in seconds.
-  """
-  missing = packets < stream.frames
-  length = stream.container.duration  # in microseconds
-  # Matroska counts no frames, but says how long it is; not to the frame.
-  if not stream.frames and length and number:
-    start = (stream.container.start_time or 0) / 1e6
-    missing = end - start < 0.95 * length / 1e6 - 1.0
-  if missing:
-    promised = stream.frames or f'those of {length / 1e6:.1f} seconds'
-    raise UserError(
-        f'{path}: ends after {number} frames, expected {promised}, as its '
-        'header promises: the file was cut; ffmpeg can write what is there '
-        'into a new one'
-    )
-
-
-def _as_shown(frame: Any) -> np.ndarray:
-  pixels = frame.to_ndarray(format='rgb24')
-  # Both count against the clock. A matrix that turns nothing into anything has
-  # an angle beyond all bounds.
-  angle = frame.rotation if abs(frame.rotation) <= 180 else 0
-  turns = round(angle / 90) % 4
-  return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+def _end(packet: Any) -> float:
+  """When a packet ends, in seconds; 0 where it does not say."""
+  start = packet.dts if packet.pts is None else packet.pts
+  if start is None:
+    return 0.0
+  return float((start + (packet.duration or 0)) * packet.time_base)
 
 
 def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:

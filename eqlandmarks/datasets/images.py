@@ -1,18 +1,8 @@
 """The images of a folder: finding, decoding and resizing them with Pillow.
 
-Every image becomes 8-bit RGB as it is displayed:
-
-* EXIF orientation is applied, so labels refer to the turned image.
-* Transparent pixels are laid over white, the page that most viewers show behind
-  them, so that what is labelled is what is learnt from.
-* Greyscale of more than 8 bits is divided by the smallest of 8, 12 or 16 bits'
-  full range that holds the image's largest value. Cameras store 12 bits in
-  16-bit files, which would be nearly black otherwise; more steps (10, 14) would
-  make the brightness of a video jump more often. Floats on [0, 1] are
-  multiplied by 255, other floats follow the same rule; values that no range
-  holds (negative, or above 16 bits) are stretched from minimum to maximum.
-* The resize squashes to a square: the aspect is not kept, and points scale by
-  size / width and size / height.
+Every image becomes 8-bit RGB as it is displayed, see `pixels`. The resize
+squashes to a square: the aspect is not kept, and points scale by size / width
+and size / height.
 """
 
 import contextlib
@@ -21,23 +11,19 @@ import io
 import os
 import pathlib
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 from PIL import ExifTags
 from PIL import Image
-from PIL import ImageOps
 from PIL import UnidentifiedImageError
 
+from eqlandmarks import regular_files
+from eqlandmarks.datasets import pictures
+from eqlandmarks.datasets import pixels
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats.paths import EXTENSIONS
 from eqlandmarks.formats.paths import canonical
 
-# Named one by one, since Pillow would otherwise go by the content and start
-# Ghostscript, say, on an image that is none.
-_FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
-_FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 # What can be done about a file that does not decode, in a folder.
 REMEDY = 'config.dataset.skip_bad=True leaves such files out'
@@ -85,7 +71,8 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
 def read(path: pathlib.Path) -> bytes:
   """The bytes of an image's file."""
   try:
-    return path.read_bytes()
+    with regular_files.opened(path) as file:
+      return file.read()
   except OSError as error:
     raise UserError(
         f'{path}: cannot be read ({error.strerror}), expected an intact image'
@@ -98,20 +85,29 @@ def decode(
     *,
     remedy: str = REMEDY,
 ) -> Image.Image:
-  """Decodes an image to 8-bit RGB, as displayed; see the module's docstring.
+  """Decodes an image to 8-bit RGB, as displayed; see `pixels`.
 
   Args:
     path: the file, or its name in messages where there is a `content`.
     content: the bytes of the file, if they have been read already.
     remedy: what the message says can be done about a file that does not decode.
   """
-  with _opened(path, content, remedy) as image:
-    return _to_rgb(ImageOps.exif_transpose(image))
+  with _explained(path, remedy):
+    if content is None:
+      with regular_files.opened(path) as file:
+        content = file.read()
+    return pixels.decode(content)
 
 
 def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   """(height, width) of the image as displayed, from its header."""
-  with _opened(path) as image:
+  # Opened here, because Pillow 13 garbles turned TIFF files that it maps into
+  # memory, which it does with paths.
+  with (
+      _explained(path, REMEDY),
+      regular_files.opened(path) as file,
+      pictures.opened(file) as image,
+  ):
     width, height = image.size
     # Pillow already reports TIFF as displayed.
     if image.format != 'TIFF':
@@ -199,21 +195,16 @@ def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def _opened(
-    path: pathlib.Path, content: bytes | None = None, remedy: str = REMEDY
-) -> Iterator[Image.Image]:
-  """An open image; whatever goes wrong until it closes becomes a UserError."""
+def _explained(path: pathlib.Path, remedy: str) -> Iterator[None]:
+  """Makes a UserError of whatever goes wrong with an image."""
   try:
-    with warnings.catch_warnings():
-      # Pillow's limit of pixels, beyond which a small file fills the memory.
-      warnings.simplefilter('error', Image.DecompressionBombWarning)
-      # Opened here, because Pillow 13 garbles turned TIFF files that it maps
-      # into memory, which it does with paths.
-      with (
-          open(path, 'rb') if content is None else io.BytesIO(content) as file,
-          Image.open(file, formats=_FORMATS) as image,
-      ):
-        yield image
+    yield
+  except pictures.NotRead as error:
+    raise UserError(
+        f'{path}: {error.found}, expected {error.expected}; {remedy}'
+    ) from error
+  except UserError as error:
+    raise UserError(f'{error}; {remedy}') from error
   # Damaged files make Pillow raise nearly anything: OSError, SyntaxError,
   # ValueError, struct.error, zlib.error, ...
   except Exception as error:
@@ -229,26 +220,3 @@ def _reason(error: Exception) -> str:
   if isinstance(error, OSError) and error.strerror:
     return error.strerror
   return ' '.join(str(error).split()) or type(error).__name__
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-  if image.mode.startswith(('I', 'F')):
-    image = Image.fromarray(_to_8bit(np.asarray(image)))
-  if image.has_transparency_data:
-    image = image.convert('RGBA')
-    white = Image.new('RGBA', image.size, (255, 255, 255, 255))
-    image = Image.alpha_composite(white, image)
-  return image.convert('RGB')
-
-
-def _to_8bit(values: np.ndarray) -> np.ndarray:
-  """Greyscale of any range to uint8, by the rule in the module's docstring."""
-  ranges = _FULL_RANGES
-  if np.issubdtype(values.dtype, np.floating):
-    ranges = (1, *ranges)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-  low, high = float(values.min()), float(values.max())
-  if low >= 0 and high <= ranges[-1]:
-    low, high = 0.0, next(full for full in ranges if high <= full)
-  scaled = (values.astype(np.float64) - low) * (255 / ((high - low) or 1))
-  return np.round(scaled).astype(np.uint8)

@@ -1,0 +1,160 @@
+"""Files of one picture each, opened with Pillow: which are, and which are not.
+
+A file may hold more than its picture, and still be a file of one: thumbnails,
+masks and smaller copies in a TIFF, further views in a JPEG. Pages of a TIFF and
+frames of an animation are pictures of their own; as a file is one image
+everywhere, such files are refused rather than reduced to their first picture.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from PIL import Image
+from PIL import PngImagePlugin
+from PIL import TiffImagePlugin
+from PIL import UnidentifiedImageError
+
+# Named one by one, since Pillow would otherwise go by the content and start
+# Ghostscript, say, on an image that is none.
+_FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
+_ANIMATED = ('PNG', 'WEBP', 'GIF')
+
+# Pillow allows 1 MiB for each text and profile of a PNG, and 64 MiB for all of
+# its texts. Printers' profiles and XMP are larger than that 1 MiB; none of them
+# counts here, so the larger bound is for each, too.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
+# Tags of TIFF.
+_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
+_DESCRIPTION, _SAMPLES, _EXTRA, _SAMPLE_FORMAT = 270, 277, 338, 339
+_NEEDED = {256, 257, _BITS}  # width, height, bits
+_SMALLER_OR_MASK = 0b101  # bits of _SUBFILE
+_NUMBERS = {2: 'signed integers', 3: 'floats', 5: 'complex integers',
+            6: 'complex numbers'}  # fmt: skip
+
+_Directory = TiffImagePlugin.ImageFileDirectory_v2
+
+
+class NotRead(Exception):
+  """An intact file that this project does not read: what it is instead."""
+
+  def __init__(self, found: str, expected: str):
+    super().__init__(found)
+    self.found, self.expected = found, expected
+
+
+@contextlib.contextmanager
+def opened(file: BinaryIO) -> Iterator[Image.Image]:
+  """The picture of a file, not decoded yet.
+
+  Raises:
+    NotRead: the file holds several pictures, more pixels than Pillow's limit,
+      or a kind of TIFF that is not read.
+    Exception: the file is damaged, which makes Pillow raise nearly anything.
+  """
+  directories = _directories(file)
+  number = _picture(directories)
+  try:
+    image = Image.open(file, formats=_FORMATS)
+  # Pillow says the same of what it cannot decode as of what is no image.
+  except (UnidentifiedImageError, KeyError) as error:
+    if directories and directories[number].keys() >= _NEEDED:
+      raise _unread_kind(directories[number]) from error
+    raise
+  with image:
+    _check_pixels(image)
+    if image.format in _ANIMATED and image.is_animated:
+      raise _several(f'{image.n_frames} frames')
+    if number:
+      image.seek(number)
+      _check_pixels(image)
+    if directories and _drops_channels(directories[number]):
+      raise _unread_kind(directories[number])
+    yield image
+
+
+def _directories(file: BinaryIO) -> list[_Directory]:
+  """What a TIFF says of its pages; empty for other files."""
+  header = file.read(8)
+  if header[:4] in (b'II+\0', b'MM\0+'):
+    header += file.read(8)
+  directories: list[_Directory] = []
+  if header[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
+    directory, seen = _Directory(header), set()
+    following = directory.next
+    while following and following not in seen:
+      seen.add(following)
+      file.seek(following)
+      directory = _Directory(header)
+      directory.load(file)
+      directories.append(directory)
+      following = directory.next
+  file.seek(0)
+  return directories
+
+
+def _picture(directories: list[_Directory]) -> int:
+  """The number of the page that is the file's picture."""
+  full = [
+      number for number, directory in enumerate(directories)
+      if not directory.get(_SUBFILE, 0) & _SMALLER_OR_MASK
+  ]
+  count = max(len(full), _imagej_count(directories))
+  if count > 1:
+    raise _several(f'{count} pages')
+  return full[0] if full else 0
+
+
+def _imagej_count(directories: list[_Directory]) -> int:
+  """What ImageJ says where it writes the pages of a large stack without tags.
+
+  0 where it says nothing.
+  """
+  text = str(directories[0].get(_DESCRIPTION, '')) if directories else ''
+  if not text.startswith('ImageJ='):
+    return 0
+  counts = [line[7:] for line in text.split('\n') if line.startswith('images=')]
+  return int(counts[0]) if counts and counts[0].strip().isdecimal() else 0
+
+
+def _several(what: str) -> NotRead:
+  return NotRead(
+      f'holds {what}',
+      'one picture in a file; write each into a file of its own',
+  )
+
+
+def _check_pixels(image: Image.Image) -> None:
+  """Refuses what fills the memory, which Pillow only warns of."""
+  limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+  if limit and pixels > limit:
+    raise NotRead(f'its size of {pixels} pixels exceeds limit', f'{limit}')
+
+
+def _drops_channels(directory: _Directory) -> bool:
+  """Whether Pillow reads the first of two grey channels."""
+  return (
+      directory.get(_PHOTOMETRIC) == 1
+      and directory.get(_SAMPLES, 1) > 1
+      and 0 in directory.get(_EXTRA, ())
+  )
+
+
+def _unread_kind(directory: _Directory) -> NotRead:
+  compression = directory.get(_COMPRESSION, 1)
+  if compression not in TiffImagePlugin.COMPRESSION_INFO:
+    return NotRead(
+        f'is a TIFF with compression {compression}', 'LZW, Deflate or none'
+    )
+  count = directory.get(_SAMPLES, 1)
+  bits = max(directory.get(_BITS, (1,)))
+  numbers = _NUMBERS.get(
+      max(directory.get(_SAMPLE_FORMAT, (1,))), 'unsigned integers'
+  )
+  channels = f'{count} channels' if count > 1 else '1 channel'
+  return NotRead(
+      f'is a TIFF of {bits}-bit {numbers} in {channels}',
+      'integers of 8 or 16 bits in grey or colour, or of 32 bits or 32-bit '
+      'floats in grey',
+  )

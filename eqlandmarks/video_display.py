@@ -1,0 +1,56 @@
+"""Frames of a video as a player shows them.
+
+Phones store a video as the sensor saw it, with a matrix that turns it upright,
+and mirrors it where the camera looks at its user.
+"""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks.errors import UserError
+
+# How far a matrix may be from a quarter turn: about a degree.
+_TOLERANCE = 0.02
+
+
+def as_shown(path: pathlib.Path, frame: Any) -> np.ndarray:
+  """The pixels of a decoded frame, uint8 `[H, W, 3]`.
+
+  Raises:
+    UserError: its display matrix is no multiple of a quarter turn, with or
+      without a mirror.
+  """
+  pixels = frame.to_ndarray(format='rgb24')
+  matrix = _matrix(frame)
+  if matrix is None:
+    return pixels
+  # A pixel at (x, y) is shown at (a x + c y, b x + d y), moved.
+  (a, b), (c, d) = matrix
+  largest = np.abs(matrix).max()
+  if max(abs(b), abs(c)) <= _TOLERANCE * largest:
+    rows, columns = d, a
+  elif max(abs(a), abs(d)) <= _TOLERANCE * largest:
+    pixels, rows, columns = pixels.swapaxes(0, 1), b, c
+  else:
+    angle = np.degrees(np.arctan2(b, a))
+    raise UserError(
+        f'{path}: is shown turned by {angle:.0f} degrees, expected a multiple '
+        'of 90; ffmpeg turns the frames themselves when it writes the video '
+        'anew'
+    )
+  if rows < 0:
+    pixels = pixels[::-1]
+  if columns < 0:
+    pixels = pixels[:, ::-1]
+  return np.ascontiguousarray(pixels)
+
+
+def _matrix(frame: Any) -> np.ndarray | None:
+  """`[[a, b], [c, d]]` of a display matrix; None where there is none."""
+  for data in frame.side_data:
+    if data.type.name == 'DISPLAYMATRIX':
+      values = np.frombuffer(bytes(data), np.int32).reshape(3, 3)
+      return values[:2, :2].astype(float)
+  return None

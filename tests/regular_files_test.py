@@ -1,0 +1,58 @@
+"""Pipes, devices and folders are refused, and nothing waits for them."""
+
+import os
+import pathlib
+
+import pytest
+
+from eqlandmarks import errors
+from eqlandmarks import regular_files
+from eqlandmarks import videos
+from eqlandmarks.datasets import images
+
+
+def _others(folder):
+  """What is no regular file -> what it is."""
+  os.mkfifo(folder / 'pipe')
+  return {
+      folder / 'pipe': 'a named pipe',
+      pathlib.Path('/dev/zero'): 'a device',
+      folder: 'a folder',
+  }
+
+
+def test_what_is_no_regular_file(tmp_path):
+  for path, kind in _others(tmp_path).items():
+    for function in (regular_files.opened, regular_files.check):
+      with pytest.raises(errors.UserError) as error:
+        function(path)
+      assert str(error.value) == f'{path}: is {kind}, expected a regular file'
+
+
+def test_regular_files_and_links_to_them(tmp_path):
+  (tmp_path / 'x').write_bytes(b'abc')
+  (tmp_path / 'link').symlink_to(tmp_path / 'x')
+  for name in ('x', 'link'):
+    regular_files.check(tmp_path / name)
+    with regular_files.opened(tmp_path / name) as file:
+      assert file.read() == b'abc'
+  with pytest.raises(FileNotFoundError):
+    regular_files.opened(tmp_path / 'absent')
+
+
+def test_links_among_images_and_videos(tmp_path):
+  folder = tmp_path / 'root'
+  folder.mkdir()
+  for number, (path, kind) in enumerate(_others(tmp_path).items()):
+    link = folder / f'{number}.png'
+    link.symlink_to(path)
+    video = folder / f'{number}.mp4'
+    video.symlink_to(path)
+    functions = (images.decode, images.displayed_size, images.read)
+    for function in functions:
+      with pytest.raises(errors.UserError, match=f'{number}.png: is {kind}, '):
+        function(link)
+    for function in (videos.probe, videos.count, lambda x: [*videos.frames(x)]):
+      with pytest.raises(errors.UserError, match=f'{number}.mp4: is {kind}, '):
+        function(video)
+  assert images.bad_images(folder, ['0.png', '1.png']) == ['0.png', '1.png']
