@@ -12,6 +12,7 @@ from absl import flags
 from absl import logging
 from ml_collections import config_flags
 
+from eqlandmarks import config_checks
 from eqlandmarks import configs
 from eqlandmarks import console
 from eqlandmarks import errors
@@ -148,9 +149,10 @@ def main(_: Sequence[str]) -> None:
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
   try:
     config = _CONFIG.value
+    config_checks.check(config)
     if _MODE.value != 'export':  # which needs one device
       stage = config.predict if _MODE.value == 'predict' else config
-      parts = 1 if stage is not config else max(config.accumulate, 1)
+      parts = 1 if stage is not config else config.accumulate
       parallel.use_all_cores(
           stage.batch_size, (_NUM_PROCESSES.value or 1) * parts
       )
