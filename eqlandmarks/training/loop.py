@@ -17,6 +17,7 @@ from eqlandmarks.training import checkpoints
 from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
+from eqlandmarks.training import refusals
 from eqlandmarks.training import saving
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training import tracking
@@ -93,6 +94,7 @@ def train(
   """
   with (
       _enough_memory(stage.title, stage.memory_fields),
+      refusals.unspoken(),
       _opened(folder, checkpoint, stage.config) as saved,
       interrupts.deferred() as asked,
   ):
