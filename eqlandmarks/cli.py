@@ -12,6 +12,8 @@ from absl import flags
 from absl import logging
 from ml_collections import config_flags
 
+from eqlandmarks import config_checks
+from eqlandmarks import config_types
 from eqlandmarks import configs
 from eqlandmarks import console
 from eqlandmarks import errors
@@ -57,16 +59,24 @@ _VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
 
 def _parse(argv: Sequence[str]) -> list[str]:
   """Parses the flags; what is wrong with them is said in one line."""
+  # What ml_collections logs of a config is said in the line itself.
+  logging.set_verbosity(logging.ERROR)
   try:
     left = flags.FLAGS(_with_files(argv))
     for name in ('config', 'workdir'):
-      if flags.FLAGS[name].value is None:
+      if not flags.FLAGS[name].present:
         raise errors.UserError(f'--{name} is missing, expected a value.')
     if len(left) > 1:
       raise errors.UserError(
           f'{left[1]!r} is not a flag, expected --FLAG=VALUE.'
       )
-  except Exception as error:  # configs are code: they may raise anything
+    # An OSError within the config is raised when its fields are looked at.
+    getattr(_CONFIG.value, 'keys', None)
+    config_types.check(_CONFIG.value)
+  # Configs are code: they may raise anything.
+  except (Exception, SystemExit) as error:
+    if isinstance(error, SystemExit) and not _place_in_config(error, argv):
+      raise  # of --help
     _fail(_explain(error, argv), verbose=_wants_traceback(argv))
   return left
 
@@ -126,11 +136,18 @@ def _config_names() -> list[str]:
   return sorted({file.stem for file in files} - {'__init__', 'common'})
 
 
-def _explain(error: Exception, argv: Sequence[str]) -> str:
-  """The one line that says what is wrong with the flags."""
-  root: BaseException = error
-  while root.__cause__ or root.__context__:
-    root = root.__cause__ or root.__context__
+def _explain(error: BaseException, argv: Sequence[str]) -> str:
+  """The one line that says what is wrong with the flags or in the config."""
+  root = _chain(error)[-1]
+  place = _place_in_config(error, argv)
+  if isinstance(root, SyntaxError):
+    where = f' ({place})' if place else ', expected the text of a config'
+    return f'--config: SyntaxError: {root.msg}{where}'
+  if place is not None:
+    what = '' if isinstance(root, ValueError) else f'{type(root).__name__}: '
+    return f'--config: {what}{root} ({place})'
+  if flags.FLAGS['config'].value is None and isinstance(root, KeyError):
+    return '--config: its get_config() returns None, expected a ConfigDict.'
   if isinstance(root, KeyError):  # all that ml_collections says
     field = str(root.args[0])
     for argument in argv:
@@ -138,9 +155,38 @@ def _explain(error: Exception, argv: Sequence[str]) -> str:
       if name.startswith('config.') and field in name.split('.'):
         field = name
     return f'--{field}: found no such field, expected one of the config.'
-  if 'Traceback' in str(error):  # raised inside the config's file
+  if isinstance(root, AttributeError) and root.name == 'get_config':
+    return '--config: the file has no get_config, expected one that returns it.'
+  if 'Traceback' in str(error):  # raised where get_config is called
     return f'--config: {root}'
   return str(error)
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+  """An error and those that it comes of, the first of all last."""
+  chain = []
+  while error is not None:
+    chain.append(error)
+    error = error.__cause__ or error.__context__
+  return chain
+
+
+def _place_in_config(error: BaseException, argv: Sequence[str]) -> str | None:
+  """The line of the config's file that raised an error; None for others."""
+  files = set()
+  with contextlib.suppress(errors.UserError):  # which is then the error itself
+    for argument in _with_files(argv):
+      files.add(argument.partition('=')[2].partition(':')[0])
+  places = [
+      f'{frame.f_code.co_filename}, line {number}'
+      for each in _chain(error)
+      for frame, number in traceback.walk_tb(each.__traceback__)
+      if frame.f_code.co_filename in files
+  ]
+  root = _chain(error)[-1]
+  if isinstance(root, SyntaxError) and root.filename:
+    places = [f'{root.filename}, line {root.lineno}']
+  return places[-1] if places else None
 
 
 def main(_: Sequence[str]) -> None:
@@ -148,9 +194,10 @@ def main(_: Sequence[str]) -> None:
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
   try:
     config = _CONFIG.value
+    config_checks.check(config)
     if _MODE.value != 'export':  # which needs one device
       stage = config.predict if _MODE.value == 'predict' else config
-      parts = 1 if stage is not config else max(config.accumulate, 1)
+      parts = 1 if stage is not config else config.accumulate
       parallel.use_all_cores(
           stage.batch_size, (_NUM_PROCESSES.value or 1) * parts
       )

@@ -1,10 +1,10 @@
 """What a config's values must be, said in one line where they are not."""
 
 import math
-import numbers
 from collections.abc import Callable
 from typing import Any
 
+from eqlandmarks import config_types
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import geometry
@@ -17,23 +17,41 @@ from eqlandmarks.training import objectives
 
 _Rule = tuple[Callable[[Any], bool], str]
 
+# Beyond all reason: larger images, nets and counts than any machine has room
+# for. What a machine has no room for is found by `eqlandmarks.memory`.
+_SIDE = 8192
+_CHANNELS = 65_536
+_MANY = 1_000_000
+_LARGE = 1e9
+# Float32 still has its square.
+_SMALL = 1e-18
+
 
 def _number(check: Callable[[Any], bool], expected: str) -> _Rule:
   return (lambda v: _is_number(v) and check(v), expected)
 
 
 def _is_number(value: Any) -> bool:
-  return isinstance(value, numbers.Real) and math.isfinite(value)
+  # Compared, since no float is as large as some whole numbers are.
+  return (
+      isinstance(value, (int, float))
+      and not isinstance(value, bool)
+      and -math.inf < value < math.inf
+  )
+
+
+def _is_whole(value: Any, least: int, most: int) -> bool:
+  return type(value) is int and least <= value <= most
 
 
 def _are_distinct(values: Any) -> bool:
   return len(set(values)) == len(values)
 
 
-def _integer(least: int) -> _Rule:
+def _integer(least: int, most: int = _MANY) -> _Rule:
   return (
-      lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least,
-      f'a whole number of at least {least}',
+      lambda v: _is_whole(v, least, most),
+      f'a whole number of at least {least} and at most {most}',
   )
 
 
@@ -42,31 +60,44 @@ def _one_of(*choices: str) -> _Rule:
   return (lambda v: v in choices, f'one of {names}')
 
 
+def _positive(most: float = _LARGE) -> _Rule:
+  return _number(
+      lambda v: _SMALL <= v <= most, f'a number from {_SMALL:g} to {most:g}'
+  )
+
+
+def _not_negative(most: float = _LARGE) -> _Rule:
+  return _number(
+      lambda v: 0 <= v <= most, f'a number of at least 0, at most {most:g}'
+  )
+
+
 _SEED = (
-    lambda v: isinstance(v, int) and 0 <= v < 2**32,
+    lambda v: _is_whole(v, 0, 2**32 - 1),
     'a whole number from 0 to 4294967295',
 )
-_POSITIVE = _number(lambda v: v > 0, 'a number above 0')
-_NOT_NEGATIVE = _number(lambda v: v >= 0, 'a number of at least 0')
 _SHARE = _number(lambda v: 0 <= v <= 1, 'a number from 0 to 1')
 _WIDTHS = (
-    lambda v: len(v) == 4 and all(isinstance(w, int) and w >= 1 for w in v),
-    'four whole numbers, the channels of the encoder blocks',
+    lambda v: len(v) == 4 and all(_is_whole(w, 1, _CHANNELS) for w in v),
+    f'four whole numbers from 1 to {_CHANNELS}, the channels of the encoder '
+    'blocks',
 )
 _DISTANCES = (
-    lambda v: len(v) > 0 and _are_distinct(v)
-    and all(_is_number(d) and d >= 0 for d in v),
-    'distances of at least 0, in pixels of a 128-pixel image',
+    lambda v: 0 < len(v) <= 100
+    and all(_is_number(d) and 0 <= d <= _LARGE for d in v)
+    and _are_distinct(v),
+    f'up to 100 different distances from 0 to {_LARGE:g}, in pixels of a '
+    '128-pixel image',
 )
 
 _LAYERS = (
-    lambda v: 1 in v and _are_distinct(v)
-    and all(type(layer) is int and 1 <= layer <= 4 for layer in v),
+    lambda v: all(_is_whole(layer, 1, 4) for layer in v)
+    and 1 in v and _are_distinct(v),
     'layers out of 1, 2, 3, 4, each once, with 1 among them',
 )
 _COUNTS = (
-    lambda v: _are_distinct(v) and all(type(n) is int and n >= 1 for n in v),
-    'different whole numbers of at least 1',
+    lambda v: all(_is_whole(n, 1, _MANY) for n in v) and _are_distinct(v),
+    f'different whole numbers from 1 to {_MANY}',
 )
 
 _METHOD = (
@@ -74,18 +105,19 @@ _METHOD = (
     "'' or one of " + ', '.join(runs.METHODS),
 )
 _FORMATS = (
-    lambda v: len(v) > 0 and _are_distinct(v)
-    and all(form in formats.FORMATS for form in v),
+    lambda v: len(v) > 0
+    and all(isinstance(form, str) and form in formats.FORMATS for form in v)
+    and _are_distinct(v),
     'different names out of ' + ', '.join(formats.FORMATS),
 )
 
 _WARP = {
-    'rotation': _NOT_NEGATIVE,
-    'zoom': _NOT_NEGATIVE,
-    'aspect': _NOT_NEGATIVE,
-    'translation': _NOT_NEGATIVE,
-    'elastic': _NOT_NEGATIVE,
-    'grid': _integer(4),
+    'rotation': _not_negative(360),
+    'zoom': _not_negative(100),
+    'aspect': _not_negative(100),
+    'translation': _not_negative(100),
+    'elastic': _not_negative(),
+    'grid': _integer(4, 512),
     'border': _one_of(*geometry.BORDERS),
 }
 _APPEARANCE = {
@@ -97,24 +129,27 @@ _APPEARANCE = {
 }
 _STAGE = {
     'num_epochs': _integer(1),
-    'learning_rate': _POSITIVE,
+    'learning_rate': _positive(),
     'decay': _number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
-    'l2': _NOT_NEGATIVE,
-    'clip_norm': _NOT_NEGATIVE,
+    'l2': _not_negative(),
+    'clip_norm': _not_negative(),
     'warp': _WARP,
     'appearance': _APPEARANCE,
 }
 _RULES = {
     'seed': _SEED,
-    'image_size': _integer(32),
-    'num_landmarks': _integer(1),
+    'image_size': _integer(32, _SIDE),
+    'num_landmarks': _integer(1, _CHANNELS),
     'batch_size': _integer(1),
     'dtype': _one_of('float32', 'bfloat16'),
     'accumulate': _integer(1),
     'dataset': {
         'name': _one_of(*registry.NAMES),
-        'memory_gib': _NOT_NEGATIVE,
-        'crop_margin': _NOT_NEGATIVE,
+        'memory_gib': _not_negative(),
+        'num_train': _integer(1),
+        'num_validation': _integer(1),
+        'num_test': _integer(1),
+        'crop_margin': _not_negative(_SIDE),
         'seed': _SEED,
         'outside': _one_of('error', 'missing'),
         'min_likelihood': _SHARE,
@@ -123,51 +158,54 @@ _RULES = {
     },
     'model': {
         'widths': _WIDTHS,
-        'features': _integer(1),
+        'features': _integer(1, _CHANNELS),
         'norm': _one_of(*models.NORMS),
-        'landmark_width': _integer(1),
-        'landmark_blocks': _integer(1),
-        'landmark_dilation': _integer(1),
-        'heatmap_scale': _POSITIVE,
+        'landmark_width': _integer(1, _CHANNELS),
+        'landmark_blocks': _integer(1, 100),
+        'landmark_dilation': _integer(1, _SIDE),
+        'heatmap_scale': _positive(),
     },
     'pretrain': {
         **_STAGE,
         'num_locations': _integer(2),
         'negatives': _one_of('batch', 'image'),
-        'temperature': _POSITIVE,
+        'temperature': _positive(),
     },
     'discover': {
         **_STAGE,
-        'patch': _integer(1),
-        'features_rate': _POSITIVE,
+        'patch': _integer(1, _SIDE),
+        'features_rate': _positive(),
         'weights': {
-            'equivariance': _NOT_NEGATIVE,
-            'diversity': _NOT_NEGATIVE,
-            'variance': _NOT_NEGATIVE,
+            'equivariance': _not_negative(),
+            'diversity': _not_negative(),
+            'variance': _not_negative(),
         },
     },
     'end_to_end': {'num_epochs': _integer(1)},
     'regression': {
-        'alpha': _NOT_NEGATIVE,
+        'alpha': _not_negative(1e18),
         'origin': _one_of(*regression.ORIGINS),
         'unit': _one_of(*regression.UNITS),
     },
     'evaluation': {
         'distances': _DISTANCES,
-        'curve_step': _POSITIVE,
+        # Each record of a curve holds all of its distances.
+        'curve_step': _number(
+            lambda v: 0.01 <= v <= 128, 'a number from 0.01 to 128'
+        ),
         'layers': _LAYERS,
-        'pck': _POSITIVE,
-        'original_pck': _NOT_NEGATIVE,
+        'pck': _positive(),
+        'original_pck': _not_negative(),
         'samples': _COUNTS,
-        'repeats': _integer(1),
+        'repeats': _integer(1, 10_000),
         'warp': _WARP,
-        'warps_per_image': _integer(1),
+        'warps_per_image': _integer(1, 1000),
         'batch_size': _integer(1),
         'checkpoint': _one_of('last', 'best'),
-        'sheet_images': _integer(1),
+        'sheet_images': _integer(1, 1000),
     },
     'ablation': {
-        'num_seeds': _integer(1),
+        'num_seeds': _integer(1, 1000),
         'share': _number(lambda v: 0 < v <= 1, 'a share above 0, at most 1'),
     },
     'predict': {
@@ -180,8 +218,8 @@ _RULES = {
     },
     'export': {'method': _METHOD},
     'checkpoint': {
-        'every_seconds': _NOT_NEGATIVE,
-        'every_steps': _integer(0),
+        'every_seconds': _not_negative(),
+        'every_steps': _integer(0, 2**31 - 1),
         'keep': _integer(1),
         'best': _one_of('', *objectives.TERMS),
     },
@@ -189,13 +227,22 @@ _RULES = {
 
 
 def check(config: Any) -> None:
-  """Checks the values of a config's fields.
+  """Checks a config: its fields, their types, and their values.
 
   Raises:
-    UserError: naming the first field that is wrong, its value, and what was
-      expected.
+    UserError: naming the fields that differ from those of configs/common.py, or
+      the first one whose value is wrong, and what was expected.
   """
+  config_types.check(config)
   _check(config, _RULES, '')
+  for name in ('discover.patch', 'model.landmark_dilation'):
+    group, field = name.split('.')
+    if config[group][field] > config.image_size:
+      raise errors.UserError(
+          f'config.{name} is {config[group][field]}, expected at most '
+          f"config.image_size, {config.image_size}: both are in the images' "
+          'pixels.'
+      )
   if config.evaluation.checkpoint == 'best' and not config.checkpoint.best:
     raise errors.UserError(
         "config.evaluation.checkpoint is 'best', but config.checkpoint.best is "
@@ -222,7 +269,8 @@ def _check(config: Any, rules: dict[str, Any], prefix: str) -> None:
     valid, expected = rule
     if not valid(value):
       raise errors.UserError(
-          f'config.{prefix}{name} is {value!r}, expected {expected}.'
+          f'config.{prefix}{name} is {config_types.shown(value)}, expected '
+          f'{expected}.'
       )
   if rules is _WARP:
     _check_elastic(config, prefix)

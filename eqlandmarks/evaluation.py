@@ -11,6 +11,7 @@ import numpy as np
 
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
+from eqlandmarks import memory
 from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
@@ -27,6 +28,9 @@ _WARP_SEED = 1000
 # Images that go through the nets together, each with its warped copies. Full
 # resolution features of all layers are held for these only.
 _BLOCK = 4
+
+# Fields by which an evaluation needs less memory.
+_MEMORY_FIELDS = ('evaluation.warps_per_image', 'evaluation.batch_size')
 
 # Images of which the warped copy is kept for the pictures.
 _PAIRS = 6
@@ -197,7 +201,8 @@ class Model:
     """Applies a compiled function batch by batch; the last one is filled up."""
     results = []
     for batch, count in _batches(arrays, self._config.evaluation.batch_size):
-      output = jax.device_get(function(self._variables, *batch))
+      with memory.enough('evaluation', _MEMORY_FIELDS):
+        output = jax.device_get(function(self._variables, *batch))
       results.append([part[:count] for part in output])
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 

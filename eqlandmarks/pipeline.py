@@ -13,6 +13,7 @@ from eqlandmarks import ablation
 from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import journal
+from eqlandmarks import memory
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -119,6 +120,10 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   if config.pretrained or mode == 'discover':
     runs.load_features(config, workdir)
   hosts.check_devices(config.batch_size, config.accumulate)
+  if mode in (*_TRAINING, 'prepare'):
+    memory.check_training(config)
+  if mode not in ('pretrain', 'prepare', 'report'):
+    memory.check_evaluation(config)
   builder = _make_builder(config, workdir, mode)
   this = runs.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eqlandmarks import heatmaps
+from eqlandmarks import memory
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
@@ -103,6 +104,7 @@ class Predictor:
     )
     self.annotation_names = annotator.names if annotator else ()
     self._annotator, self._crop = annotator, crop
+    memory.check_prediction(config, batch_size)
     devices = jax.local_devices()
     counts = range(1, len(devices) + 1)
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
@@ -229,9 +231,10 @@ class Predictor:
     pixels = np.zeros((self.batch_size, side, side, 3), np.uint8)
     for row, one in enumerate(shown):
       pixels[row] = one.pixels
-    landmarks, spreads = jax.device_get(
-        self._find(self._variables, parallel.share(pixels, self._devices))
-    )
+    with memory.enough('prediction', ['predict.batch_size']):
+      landmarks, spreads = jax.device_get(
+          self._find(self._variables, parallel.share(pixels, self._devices))
+      )
     annotations, annotation_spreads = None, None
     if self._annotator:
       found = self._annotator(landmarks, spreads)

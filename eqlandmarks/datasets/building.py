@@ -22,6 +22,7 @@ from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
+from eqlandmarks.datasets import fitting
 from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
 
@@ -102,6 +103,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
   @functools.cached_property
   def _planned(self) -> Plan:
     plan = self._plan()
+    plan = Plan(*fitting.without_unfitted(plan.splits, plan.description))
     for split, items in plan.splits.items():
       known: set[str] = set()
       for item in items:

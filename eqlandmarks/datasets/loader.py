@@ -19,6 +19,8 @@ from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import unpacked
 
+# A state counts its steps in 32 bits.
+_MOST_STEPS = 2**31
 # Batches that are read ahead of their turn, and by how many threads.
 _AHEAD = 16
 _THREADS = 4
@@ -102,14 +104,21 @@ def num_steps(num_images: int, batch_size: int, num_epochs: int) -> int:
   """Whole batches in a number of epochs.
 
   Raises:
-    UserError: there are fewer images than one batch holds.
+    UserError: there are fewer images than one batch holds, or more steps than
+      a state counts.
   """
   if num_images < batch_size:
     raise errors.UserError(
         f'batch_size is {batch_size}, but the training images are only '
         f'{num_images}; expected a batch_size of at most {num_images}.'
     )
-  return num_epochs * num_images // batch_size
+  count = num_epochs * num_images // batch_size
+  if count >= _MOST_STEPS:
+    raise errors.UserError(
+        f'{num_epochs} epochs of {num_images} images are {count} steps of '
+        f'batch_size {batch_size}, expected fewer than {_MOST_STEPS}.'
+    )
+  return count
 
 
 def batches(

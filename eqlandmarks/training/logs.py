@@ -6,15 +6,10 @@ import pathlib
 import sys
 
 import tqdm
-from absl import logging
 
 from eqlandmarks import disk
 from eqlandmarks import stored
-
-try:
-  import tensorboardX
-except ImportError:  # the extra `tensorboard` is not installed
-  tensorboardX = None
+from eqlandmarks.training import events
 
 # What to do about a file that is damaged.
 _REMEDY = (
@@ -45,13 +40,7 @@ class MetricWriter:
           self._write_row(row)
       self._file.flush()
       partial.rename(self._path)
-    self._events = None
-    if tensorboardX is None:
-      logging.info('No TensorBoard events: tensorboardX is not installed.')
-    else:
-      self._events = tensorboardX.SummaryWriter(
-          str(folder / 'events'), purge_step=start_step + 1
-      )
+    self._events = events.Writer(folder / 'events', first_step=start_step + 1)
 
   def write(self, row: dict[str, float]) -> None:
     """Writes a row; `step` is one of its columns, the others are metrics."""
@@ -65,17 +54,13 @@ class MetricWriter:
         self._write_header()
       self._write_row(row)
       self._file.flush()
-    if self._events is not None:
-      for name, value in row.items():
-        if name != 'step':
-          self._events.add_scalar(name, value, int(row['step']))
+    self._events.write(row)
 
   def close(self) -> None:
     """Closes the files."""
     with contextlib.suppress(OSError):  # a row that has been refused already
       self._file.close()
-    if self._events is not None:
-      self._events.close()
+    self._events.close()
 
   def _write_header(self) -> None:
     csv.writer(self._file).writerow(self._columns)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,16 +12,15 @@ import numpy as np
 from eqlandmarks import errors
 from eqlandmarks import interrupts
 from eqlandmarks import journal
+from eqlandmarks import memory
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
+from eqlandmarks.training import refusals
 from eqlandmarks.training import saving
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training import tracking
-
-# What XLA, CUDA and C++ say when memory is exhausted.
-_OUT_OF_MEMORY = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +90,10 @@ def train(
     Interrupted: the process was told to stop, and the state is saved.
   """
   with (
-      _enough_memory(stage.title, stage.memory_fields),
+      memory.enough(
+          stage.title, stage.memory_fields, ', or raise config.accumulate'
+      ),
+      refusals.unspoken(),
       _opened(folder, checkpoint, stage.config) as saved,
       interrupts.deferred() as asked,
   ):
@@ -292,27 +293,3 @@ def _opened(
       keep=checkpoint.keep, best=checkpoint.best, config=config
   ) as saved:
     yield saved
-
-
-@contextlib.contextmanager
-def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
-  """Makes one line of an error of memory.
-
-  Raises:
-    UserError: there is not enough, on a device or on the host.
-  """
-  try:
-    yield
-  except (jax.errors.JaxRuntimeError, MemoryError) as error:
-    said = str(error)
-    if not isinstance(error, MemoryError) and not any(
-        sign in said for sign in _OUT_OF_MEMORY
-    ):
-      raise
-    asked = re.search(r'allocat\w+ (\d[\d.]*\s?([KMGT]i?B|bytes))', said)
-    much = f' (asked for {asked.group(1)})' if asked else ''
-    raise errors.UserError(
-        f'{title}: out of memory{much}; expected less work at once: lower '
-        + ', '.join(f'config.{field}' for field in fields)
-        + ', or raise config.accumulate.'
-    ) from error

@@ -71,11 +71,11 @@ ERRORS = {
                     'rows': [f'v/{n},1,1' for n in range(FRAMES)]},
         ['20 labelled frames left to train on', 'blocks of time'],
     ),
-    'a point without train labels': (
-        LABELLED | {'header': 'path,a_x,a_y,b_x,b_y',
+    'an eye without train labels': (
+        LABELLED | {'header': 'path,a_x,a_y,b_x,b_y', 'eyes': 'a,b',
                     'rows': [f'v/{n},1,1,{"1,1" if n > 30 else ","}'
                              for n in (1, 9, 39)]},
-        ["point 'b'", 'none of the 2 train images'],
+        ["dataset.eyes: point 'b'", 'none of the 2 images of split train'],
     ),
     'a single label': (
         LABELLED | {'rows': ['v/1,1,1']}, ['found 1 labelled', 'least two'],

@@ -147,16 +147,6 @@ def annotated(marks: Marks, notes: list[str]) -> Marks:
   )  # fmt: skip
 
 
-def check_fit(marks: Marks, train: Sequence[str]) -> None:
-  """Refuses labels with a point that no train image has."""
-  for j, name in enumerate(marks.names if train else ()):
-    if not any(np.isfinite(marks.rows[own].points[j]).all() for own in train):
-      raise UserError(
-          f"config.dataset.labels: point '{name}' is annotated in none of the "
-          f'{len(train)} train images, expected at least one to fit on'
-      )
-
-
 def _check_ends(
     marks: Marks,
     places: Mapping[str, tuple[str, int]],

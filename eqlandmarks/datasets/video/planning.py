@@ -65,7 +65,6 @@ def make_plan(
                      if own in marks.places}  # fmt: skip
   parts = blocks.part(parts, places, known, rows, marks.has_split, notes)
   splits.check(fields, marks.has_split, parts, rows)
-  marks_lib.check_fit(marks, parts['train'])
   parts = {split: ids for split, ids in parts.items() if ids}
   make = _ItemMaker(marks, frames, shown)
   return building.Plan(
