@@ -52,7 +52,7 @@ def report(this: runs.Run) -> None:
   """Prints the tables, draws the figures, and writes report.html."""
   records = this.workdir.results()
   shown = _shown(this)
-  split = this.load(this.shown_split)
+  split = this.load(this.description.shown_split)
   for table in _terminal_tables(records):
     print(table.to_text() + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
@@ -63,7 +63,7 @@ def report(this: runs.Run) -> None:
   for one in shown:
     _draw_pictures(this, one, split)
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0]["dataset"]}',
+      title=f'Landmarks of {records[0]["dataset"]}, {records[0]["split"]}',
       tables=_page_tables(records),
       charts=charts,
       methods=[
@@ -131,11 +131,10 @@ def _terminal_tables(
 ) -> list[tables_lib.Table]:
   """What fits a terminal."""
   made = [tables_lib.summary(records), tables_lib.accuracy(records)]
-  if not records_lib.select(records, metric='pck', budgets=None):
-    made.append(tables_lib.sample_efficiency(records))
-  else:
-    made += [tables_lib.points(records), tables_lib.sample_efficiency(records)]
-  made.append(tables_lib.protocol(records))
+  if any(not r['protocol'].get('budgets') for r in records
+         if r['metric'] == 'pck' and r['method'] not in records_lib.FLOORS):
+    made.append(tables_lib.points(records))
+  made += [tables_lib.sample_efficiency(records), tables_lib.protocol(records)]
   return [table for table in made if table]
 
 
@@ -203,7 +202,8 @@ def _warnings(
   if not _scored(records):
     warnings.append(
         'There are no labelled test images: the landmarks are shown on images '
-        'that were trained on, and nothing is scored.'
+        f'that were trained on (split {records[0]["split"]}), and nothing is '
+        'scored.'
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')

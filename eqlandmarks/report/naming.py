@@ -26,7 +26,7 @@ def key(record: dict[str, Any]) -> Key:
   """What a record's row is known by."""
   if record['method'] in FLOORS:
     return record['method'], ()  # a floor has no length
-  return record['method'], tuple(record['protocol'].get('budgets', ()))
+  return record['method'], tuple(record['protocol'].get('budgets') or ())
 
 
 def keys(records: Iterable[dict[str, Any]]) -> list[Key]:
