@@ -65,19 +65,24 @@ def _regression(choices: dict[str, Any]) -> Rows:
 def _training(records: Records) -> Iterator[tuple[str, str]]:
   """How methods were trained: a row for all, or for each where they differ."""
   protocols = {
-      naming.label(row, records): next(
-          r['protocol'] for r in records if naming.key(r) == row
-      )
+      row: next(r['protocol'] for r in records if naming.key(r) == row)
       for row in naming.keys(r for r in records if r['method'] not in FLOORS)
   }
   for name, (field, text) in _TRAINING.items():
-    cells = {
-        label: text(p) for label, p in protocols.items() if field in p
-    }
+    cells = {row: text(p) for row, p in protocols.items() if field in p}
+    of_methods = {(row[0], cell) for row, cell in cells.items()}
     if len({*cells.values()}) == 1:
       yield name, next(iter(cells.values()))
+    elif len(of_methods) == len({method for method, _ in of_methods}):
+      yield from dict.fromkeys(
+          (f'{name}: {naming.method(row[0])}', cell)
+          for row, cell in cells.items()
+      )
     else:
-      yield from ((f'{name}: {label}', cell) for label, cell in cells.items())
+      yield from (
+          (f'{name}: {naming.label(row, records)}', cell)
+          for row, cell in cells.items()
+      )
 
 
 def _trained_on(p: dict[str, Any]) -> str:
