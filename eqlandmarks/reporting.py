@@ -59,11 +59,12 @@ def report(this: runs.Run) -> None:
     runs.say('no labelled test images, so nothing to score: see the report')
   charts = charts_lib.from_records(records) + _losses(shown)
   for chart in charts:
-    figures.draw_chart(this.workdir.figures, chart)
+    figures.draw_chart(this.workdir.figures, chart, _protocol_text(records))
   for one in shown:
     _draw_pictures(this, one, split)
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0]["dataset"]}, {records[0]["split"]}',
+      title=f'Landmarks of {records[0]["dataset"]}, '
+      f'split {records[0]["split"]}',
       tables=_page_tables(records),
       charts=charts,
       methods=[
@@ -173,6 +174,7 @@ def _draw_pictures(
       outcome=outcome,
       point_names=this.description.point_names,
       count=this.config.evaluation.sheet_images,
+      protocol=_protocol_text(one.records),
   )
   if outcome['points'].shape[1]:
     figures.draw_pairs(
@@ -181,7 +183,13 @@ def _draw_pictures(
         outcome=outcome,
         point_names=this.description.point_names,
         layer=1,
+        protocol=_protocol_text(one.records),
     )
+
+
+def _protocol_text(records: list[dict[str, Any]]) -> str:
+  """What figures depend on, a line each."""
+  return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
 
 def _collapsed(this: runs.Run) -> dict[str, list[str]]:

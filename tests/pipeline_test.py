@@ -313,7 +313,7 @@ def test_a_folder_without_labels(tmp_path, capsys):
   records = json.loads((tmp_path / 'w/results.json').read_text())
   assert {r['split'] for r in records} == {'unlabelled'}
   report = _report(tmp_path / 'w')
-  assert '<title>Landmarks of photos, unlabelled</title>' in report
+  assert '<title>Landmarks of photos, split unlabelled</title>' in report
   assert 'that were trained on (split unlabelled)' in report
   assert (tmp_path / 'w/figures/two_stage/landmarks.png').exists()
   assert not (tmp_path / 'w/figures/two_stage/predictions.png').exists()

@@ -286,10 +286,15 @@ def test_charts_hold_the_curves_of_all_methods():
 def test_charts_are_drawn_in_three_formats(tmp_path):
   line = charts.Series('a', (1.0, 10.0), (0.1, 0.9), (0.0, 0.1), '#0072B2')
   chart = charts.Chart('c', 'C', 'x', 'y', (line,), x_log=True)
-  figures.draw_chart(tmp_path, chart)
+  figures.draw_chart(tmp_path, chart, 'split: test\nseeds: 0, 1')
   assert Image.open(tmp_path / 'c.png').size[0] > 400
   assert (tmp_path / 'c.svg').read_text().startswith('<?xml')
   assert (tmp_path / 'c.pdf').read_bytes().startswith(b'%PDF')
+  # What it depends on goes with the picture.
+  description = Image.open(tmp_path / 'c.png').text['Description']
+  assert description == 'split: test\nseeds: 0, 1'
+  assert 'seeds: 0, 1' in (tmp_path / 'c.svg').read_text()
+  assert b'seeds: 0, 1' in (tmp_path / 'c.pdf').read_bytes()
 
 
 def test_sheets_show_a_landmark_in_its_colour_at_its_place(tmp_path):
