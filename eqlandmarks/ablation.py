@@ -229,16 +229,10 @@ def _train_rows(this: runs.Run, rows: list[Row]) -> None:
 
 def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
   """All records of one seed, the floors once."""
-  sources, (stage_one, _) = [], _epochs(this.config)
+  sources = []
   for row in rows:
     if not this.workdir.is_evaluated(row.stage, this.config):
-      first = 0 if row.method == 'end_to_end' else stage_one
-      this.evaluate(
-          row.stage,
-          row.method,
-          budgets=list(row.budgets),
-          epochs=[first, row.epochs],
-      )
+      this.evaluate(row.stage, row.method, row.budgets)
     sources.append(this.workdir.records(row.stage))
   this.workdir.write_results(*sources)
   return this.workdir.results()

@@ -85,9 +85,9 @@ class Observation:
   directions: np.ndarray
 
   def match_errors(self) -> np.ndarray:
-    """`[N, R, L, J]`, the distances of equation (6), in pixels."""
+    """`[N, R, L, J]`, the distances of equation (6), in pixels, float64."""
     true = np.broadcast_to(self.targets[:, :, None], self.found.shape)
-    return np.asarray(metrics.distances(self.found, true))
+    return metrics.distances(self.found.astype(np.float64), true)
 
 
 class Model:
@@ -215,7 +215,7 @@ def evaluate(
     fit_split: loader.Split | None,
     test_split: loader.Split,
     description: examples.Description,
-    protocol: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
 ) -> Outcome:
   """Landmarks, regression and figures of one method.
 
@@ -227,7 +227,7 @@ def evaluate(
       then there are only the figures that need none.
     test_split: images to find landmarks in, and to score on.
     description: of the dataset.
-    protocol: further fields of the records' protocol.
+    training: see `scoring.Scorer`.
 
   Raises:
     UserError: an annotated point is missing in all images of the fit, or
@@ -239,7 +239,7 @@ def evaluate(
     )
   seen = model.observe(test_split)
   scorer = scoring.Scorer(
-      method, config, description, fit_split, test_split, protocol or {}
+      method, config, description, fit_split, test_split, training or {}
   )
   records, arrays, predicted = [], {}, test_split.points
   if fit_split is not None:

@@ -4,7 +4,12 @@ Every metric is a `Mean`, a (sum, count) that merges exactly over batches and
 hosts, and counts only points that are there: a missing annotation is NaN, and a
 point that leaves the image is left out, never moved to the edge. Points are
 (row, column) in pixels, see `eqlandmarks.geometry`.
+
+NumPy arrays are computed with by NumPy, in their own precision, and sums of
+them in float64; JAX arrays by JAX, also within transformations.
 """
+
+from typing import Any, TypeVar
 
 import flax.struct
 import jax
@@ -16,12 +21,16 @@ __all__ = [
     'accuracy_curve',
     'distances',
     'inter_ocular',
+    'inter_ocular_errors',
     'match',
     'share_within',
     'standard_error',
     'to_128',
     'uniform_curve',
+    'within',
 ]
+
+Array = TypeVar('Array', np.ndarray, jax.Array)
 
 
 @flax.struct.dataclass
@@ -37,8 +46,12 @@ class Mean:
   count: jax.Array | int
 
   @classmethod
-  def of(cls, values: jax.Array) -> 'Mean':
+  def of(cls, values: Array) -> 'Mean':
     """The mean of the values that are not NaN."""
+    if not isinstance(values, jax.Array):
+      known = np.asarray(values, np.float64)
+      known = known[~np.isnan(known)]
+      return cls(float(known.sum()), known.size)
     there = ~jnp.isnan(values)
     return cls(jnp.sum(jnp.where(there, values, 0.0)), jnp.sum(there))
 
@@ -52,7 +65,7 @@ class Mean:
     return float(self.total) / int(self.count) if self.count else float('nan')
 
 
-def distances(predicted: jax.Array, true: jax.Array) -> jax.Array:
+def distances(predicted: Array, true: Array) -> Array:
   """Distances of points.
 
   Args:
@@ -70,11 +83,28 @@ def distances(predicted: jax.Array, true: jax.Array) -> jax.Array:
         'distances needs two arrays [..., 2] of one shape, got '
         f'{predicted.shape} and {true.shape}.'
     )
-  difference = jnp.asarray(predicted) - jnp.asarray(true)
-  return jnp.sqrt(jnp.sum(difference**2, axis=-1))
+  xp = _numpy_of(predicted, true)
+  return xp.sqrt(xp.sum((predicted - true) ** 2, axis=-1))
 
 
-def share_within(errors: jax.Array, limit: float) -> Mean:
+def within(errors: Array, limit: float) -> Array:
+  """Which distances are at most `limit`.
+
+  Args:
+    errors: `[...]` distances in pixels, NaN where missing.
+    limit: in the same pixels.
+
+  Returns:
+    `[...]`, 1 where the distance is at most `limit`, 0 where it is larger, and
+    NaN where it is missing.
+  """
+  xp = _numpy_of(errors)
+  # In the errors' precision, so that a distance of exactly d counts at d.
+  hits = errors <= xp.asarray(limit, errors.dtype)
+  return xp.where(xp.isnan(errors), xp.nan, hits.astype(errors.dtype))
+
+
+def share_within(errors: Array, limit: float) -> Mean:
   """Share of the distances that are at most `limit`: Acc(d) and PCK.
 
   With the distances of `match`, it is equation (6) of the paper at d = limit.
@@ -83,27 +113,37 @@ def share_within(errors: jax.Array, limit: float) -> Mean:
     errors: `[...]` distances in pixels, NaN where missing.
     limit: in the same pixels.
   """
-  hit = (errors <= limit).astype(jnp.float32)
-  return Mean.of(jnp.where(jnp.isnan(errors), jnp.nan, hit))
+  return Mean.of(within(errors, limit))
 
 
-def inter_ocular(
-    errors: jax.Array, points: jax.Array, eyes: tuple[int, int]
-) -> Mean:
-  """Inter-ocular error, equation (8): distances over the eyes' distance.
+def inter_ocular_errors(
+    errors: Array, points: Array, eyes: tuple[int, int]
+) -> Array:
+  """Distances over the distance of the eyes, the terms of equation (8).
 
   Args:
     errors: `[N, J]` distances in pixels, NaN where missing.
-    points: `[N, J, 2]` annotations.
-    eyes: positions of the two eyes among the J points.
+    points: `[N, P, 2]` annotations, NaN where missing.
+    eyes: positions of the two eyes among the P points.
 
   Returns:
-    A mean of ratios (times 100, it is the paper's %). Images whose eyes
-    coincide, or are missing, are left out.
+    `[N, J]` ratios (times 100, they are the paper's %), NaN where the error is
+    missing, and in images whose eyes coincide or are missing.
   """
+  xp = _numpy_of(errors, points)
   between = distances(points[:, eyes[0]], points[:, eyes[1]])
-  between = jnp.where(between > 0, between, jnp.nan)
-  return Mean.of(errors / between[:, None])
+  between = xp.where(between > 0, between, xp.nan)
+  return errors / between[:, None]
+
+
+def inter_ocular(
+    errors: Array, points: Array, eyes: tuple[int, int]
+) -> Mean:
+  """Inter-ocular error, equation (8): the mean of `inter_ocular_errors`.
+
+  Images whose eyes coincide, or are missing, are left out.
+  """
+  return Mean.of(inter_ocular_errors(errors, points, eyes))
 
 
 def match(features: jax.Array, queries: jax.Array) -> jax.Array:
@@ -131,9 +171,11 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
   return jnp.stack([best // width, best % width], axis=-1) + 0.5
 
 
-def to_128(values: np.ndarray | float, image_size: int) -> np.ndarray | float:
+def to_128(values: Array | float, image_size: int) -> Array | float:
   """Pixels of an image as pixels of a 128-pixel image, the paper's unit."""
-  return values * (128.0 / image_size)
+  # In this order only the division rounds: 15 px of 100 are 19.2, not a bit
+  # more, and count within 19.2.
+  return values * 128.0 / image_size
 
 
 def accuracy_curve(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -146,7 +188,8 @@ def accuracy_curve(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
   Returns:
     `[D]` shares; NaN where all errors are missing.
   """
-  known = np.sort(np.ravel(errors)[~np.isnan(np.ravel(errors))])
+  flat = np.ravel(errors)
+  known = np.sort(flat[~np.isnan(flat)])
   if not known.size:
     return np.full(len(limits), np.nan)
   # In the errors' precision, so that a distance of exactly d counts at d.
@@ -221,3 +264,8 @@ def _quarter_disc(
     return 0.5 * (x * height + radius**2 * np.arcsin(ratio))
 
   return b * turn + under_arc(end) - under_arc(turn)
+
+
+def _numpy_of(*arrays: Array) -> Any:
+  """The module that computes with these arrays: NumPy, or JAX's."""
+  return jnp if any(isinstance(a, jax.Array) for a in arrays) else np

@@ -2,19 +2,30 @@
 
 A record is a dict that JSON can hold:
 
-    dataset, split   what was measured on
+    dataset, split   what was measured on: the split's own name, that of images
+                     which were trained on where there are no test images
     method           two_stage, unfrozen, end_to_end; or one of `FLOORS`
+    budget           of a comparison, the first of `ablation.BUDGETS` that the
+                     training's length stands for; None
     metric           see docs/evaluation.md
     at               the distance d of a share or of Acc(d); of a curve, the
                      list of its distances; None
     point            an annotation's name, a group's, a landmark's, or all
     layer            of Acc(d); None
+    fit_images       annotated images that the regressor is fitted on; None of a
+                     figure without one
     value            the figure; of a curve, the list of its values; None where
                      there was nothing to measure
     std              standard deviation, over seeds or over repeats
     stderr           standard error over images, of one run
-    count            how many values the figure is the mean of
+    count            how many values the figure is the mean of (of `extent_px`
+                     the median): points, landmarks or images, or draws of
+                     `samples_...`; over seeds, those of all seeds together. Of
+                     a floor, those of one seed, as it is the same for all
     protocol         all that the figure depends on
+
+The records of one results.json differ in (method, budget, metric, at, point,
+layer, fit_images).
 """
 
 import pathlib
@@ -35,10 +46,12 @@ FORM = {
     'dataset': str,
     'split': str,
     'method': str,
+    'budget?': (str, NoneType),
     'metric': str,
     'at': (int, float, list, NoneType),
     'point': str,
     'layer': (int, NoneType),
+    'fit_images?': (int, NoneType),
     'value': (int, float, list, NoneType),
     'std': (int, float, list, NoneType),
     'stderr': (int, float, list, NoneType),
@@ -74,9 +87,11 @@ def over_seeds(
     runs: the records of each seed.
 
   Returns:
-    The records of the first seed, with `value` and `std` over all of them, and
-    `protocol['seeds']` in the place of `protocol['seed']`. A figure that varies
-    within each run already (over repeats) has both variances added.
+    The records of the first seed, with `value`, `std` and `count` over all of
+    them, and `protocol['seeds']` in the place of `protocol['seed']`; any other
+    field of the protocol that differs from seed to seed holds a list of theirs.
+    A figure that varies within each run already (over repeats) has both
+    variances added.
   """
   groups: dict[Any, list[dict[str, Any]]] = {}
   for run in runs:
@@ -100,19 +115,32 @@ def _key(record: dict[str, Any]) -> tuple[Any, ...]:
 
 def _merge(group: list[dict[str, Any]]) -> dict[str, Any]:
   first = group[0]
-  merged = {**first, 'protocol': dict(first['protocol']), 'stderr': None}
-  merged['protocol'].pop('seed')
-  merged['protocol']['seeds'] = [r['protocol']['seed'] for r in group]
+  protocol = _merged_protocol([record['protocol'] for record in group])
+  merged = {**first, 'protocol': protocol, 'stderr': None}
+  # A floor is the same for every seed: it has no spread to speak of.
+  if first['method'] in FLOORS:
+    return merged
   if any(record['value'] is None for record in group):
-    return {**merged, 'value': None, 'std': None}
+    return {**merged, 'value': None, 'std': None, 'count': 0}
   values = np.array([record['value'] for record in group], np.float64)
   merged['value'] = values.mean(axis=0).tolist()
-  # A floor is the same for every seed: it has no spread to speak of.
-  if len(group) > 1 and first['method'] not in FLOORS:
+  merged['count'] = sum(record['count'] for record in group)
+  if len(group) > 1:
     variance = values.var(axis=0, ddof=1)
     if first['std'] is not None:
       variance = variance + np.mean([record['std'] ** 2 for record in group])
     merged['std'] = np.sqrt(variance).tolist()
+  return merged
+
+
+def _merged_protocol(protocols: Sequence[dict[str, Any]]) -> dict[str, Any]:
+  merged = {}
+  for name in protocols[0]:
+    each = [protocol.get(name) for protocol in protocols]
+    if name == 'seed':
+      merged['seeds'] = each
+    else:
+      merged[name] = each[0] if all(e == each[0] for e in each) else each
   return merged
 
 
@@ -124,14 +152,15 @@ def dataset_name(dataset: Any) -> str:
 
 
 def base_protocol(
-    config: Any, fit_split: Any | None, test_split: Any
+    config: Any, description: Any, fit_split: Any | None, shown_split: Any
 ) -> dict[str, Any]:
-  """What every figure of a run depends on.
+  """What every figure of a run depends on, beside how it was trained.
 
   Args:
     config: a config with the fields of configs/common.py.
+    description: an `examples.Description` of the dataset.
     fit_split: a `loader.Split` that the regressor is fitted on, or None.
-    test_split: a `loader.Split` that is scored.
+    shown_split: a `loader.Split` that is measured on.
   """
   fields = config.regression.to_dict()
   fields['intercept'] = fields.pop('fit_intercept')
@@ -141,13 +170,14 @@ def base_protocol(
       'resize': 'squashed to a square',
       'unit': 'px at 128',
       'num_landmarks': config.num_landmarks,
+      'stage_split': description.stage_split,
+      'fit_split': None if fit is None else description.fit_split,
       'fit_images': 0 if fit is None else len(fit),
-      'test_images': len(test_split),
+      'images': len(shown_split),
+      'test_images': len(shown_split) if description.test_split else 0,
       'missing_in_fit': 0 if fit is None else _missing(fit),
-      'missing_in_test': _missing(test_split.points),
+      'missing_in_test': _missing(shown_split.points),
       'seed': config.seed,
-      'learning_rate': config.discover.learning_rate,
-      'weights': config.discover.weights.to_dict(),
       'regression': fields,
   }
 

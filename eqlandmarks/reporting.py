@@ -52,18 +52,19 @@ def report(this: runs.Run) -> None:
   """Prints the tables, draws the figures, and writes report.html."""
   records = this.workdir.results()
   shown = _shown(this)
-  split = this.load(this.shown_split)
+  split = this.load(this.description.shown_split)
   for table in _terminal_tables(records):
     print(table.to_text() + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
     runs.say('no labelled test images, so nothing to score: see the report')
   charts = charts_lib.from_records(records) + _losses(shown)
   for chart in charts:
-    figures.draw_chart(this.workdir.figures, chart)
+    figures.draw_chart(this.workdir.figures, chart, _protocol_text(records))
   for one in shown:
     _draw_pictures(this, one, split)
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0]["dataset"]}',
+      title=f'Landmarks of {records[0]["dataset"]}, '
+      f'split {records[0]["split"]}',
       tables=_page_tables(records),
       charts=charts,
       methods=[
@@ -131,11 +132,10 @@ def _terminal_tables(
 ) -> list[tables_lib.Table]:
   """What fits a terminal."""
   made = [tables_lib.summary(records), tables_lib.accuracy(records)]
-  if not records_lib.select(records, metric='pck', budgets=None):
-    made.append(tables_lib.sample_efficiency(records))
-  else:
-    made += [tables_lib.points(records), tables_lib.sample_efficiency(records)]
-  made.append(tables_lib.protocol(records))
+  if any(not r['protocol'].get('budgets') for r in records
+         if r['metric'] == 'pck' and r['method'] not in records_lib.FLOORS):
+    made.append(tables_lib.points(records))
+  made += [tables_lib.sample_efficiency(records), tables_lib.protocol(records)]
   return [table for table in made if table]
 
 
@@ -174,6 +174,7 @@ def _draw_pictures(
       outcome=outcome,
       point_names=this.description.point_names,
       count=this.config.evaluation.sheet_images,
+      protocol=_protocol_text(one.records),
   )
   if outcome['points'].shape[1]:
     figures.draw_pairs(
@@ -182,7 +183,13 @@ def _draw_pictures(
         outcome=outcome,
         point_names=this.description.point_names,
         layer=1,
+        protocol=_protocol_text(one.records),
     )
+
+
+def _protocol_text(records: list[dict[str, Any]]) -> str:
+  """What figures depend on, a line each."""
+  return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
 
 def _collapsed(this: runs.Run) -> dict[str, list[str]]:
@@ -203,7 +210,8 @@ def _warnings(
   if not _scored(records):
     warnings.append(
         'There are no labelled test images: the landmarks are shown on images '
-        'that were trained on, and nothing is scored.'
+        f'that were trained on (split {records[0]["split"]}), and nothing is '
+        'scored.'
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')

@@ -6,6 +6,7 @@ resumed where it holds a half.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from eqlandmarks import collapse
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
+from eqlandmarks import protocols
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
@@ -45,11 +47,6 @@ class Run:
   workdir: Workdir
   builder: tfds.core.DatasetBuilder
   description: examples.Description
-
-  @property
-  def shown_split(self) -> str:
-    """What is scored and drawn; without labels, what was trained on."""
-    return self.description.test_split or self.description.stage_split
 
   def load(self, split: str) -> loader.Split | None:
     """A split in memory; None for the split ''."""
@@ -126,13 +123,15 @@ class Run:
     digest = summary.get('sha256')
     note(f"{name} ends at step {summary['steps']}, parameters {digest}")
 
-  def evaluate(self, name: str, method: str, **protocol: Any) -> None:
+  def evaluate(
+      self, name: str, method: str, budgets: Sequence[str] = ()
+  ) -> None:
     """Measures a finished stage, and keeps its records and arrays.
 
     Args:
       name: the stage's folder in the workdir.
       method: what the records call it.
-      **protocol: further fields of the records' protocol.
+      budgets: of a comparison, what the stage's length stands for.
     """
     say(f'evaluating {name}')
     variables = self.workdir.stage(name).load_variables(
@@ -141,8 +140,14 @@ class Run:
     nets_lib.check_variables(
         self.config, variables, f'{self.workdir.stage(name).path}'
     )
-    if method == 'unfrozen':
-      protocol['features_rate'] = self.config.discover.features_rate
+    training = protocols.of_training(
+        self.config,
+        self.workdir.stage(name),
+        None if method == 'end_to_end' else source(self.config, self.workdir),
+        trains_features=method != 'two_stage',
+    )
+    if budgets:
+      training['budgets'] = list(budgets)
     description = self.description
     outcome = evaluation.evaluate(
         method,
@@ -150,9 +155,9 @@ class Run:
         self.config,
         # Without test images there is nothing to score on.
         fit_split=self.load(description.test_split and description.fit_split),
-        test_split=self.load(self.shown_split),
+        test_split=self.load(description.shown_split),
         description=description,
-        protocol=protocol,
+        training=training,
     )
     self.workdir.add_outcome(name, outcome, self.config)
     for sign in collapse.of_records(outcome.records):
@@ -179,27 +184,32 @@ def _is_done(folder: checkpoints.StageFolder) -> bool:
   return hosts.agreed(folder.is_done)
 
 
+def source(config: Any, workdir: Workdir) -> Workdir:
+  """The workdir whose stage 1 stage 2 stands on."""
+  return Workdir(config.pretrained or workdir.path)
+
+
 def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
   """The variables of F at the end of the stage 1 that stage 2 stands on.
 
   Raises:
     UserError: there is no finished stage 1, or it is of another image size.
   """
-  source = Workdir(config.pretrained or workdir.path)
-  folder = source.stage(PRETRAIN)
+  first = source(config, workdir)
+  folder = first.stage(PRETRAIN)
   field = 'config.pretrained' if config.pretrained else 'workdir'
   if not folder.is_done:
     raise errors.UserError(
-        f'{field} {source.path} holds no finished stage 1, expected the '
+        f'{field} {first.path} holds no finished stage 1, expected the '
         'workdir of a run with --mode=pretrain or --mode=train.'
     )
-  size = source.image_size()
+  size = first.image_size()
   if size not in (None, config.image_size):
     raise errors.UserError(
-        f'{field} {source.path}: stage 1 was trained on images of {size} '
+        f'{field} {first.path}: stage 1 was trained on images of {size} '
         f'pixels, expected config.image_size, {config.image_size}.'
     )
   variables = folder.load_variables()
   features = {nets_lib.FEATURES: variables[nets_lib.FEATURES]}
-  nets_lib.check_variables(config, features, f'{field} {source.path}')
+  nets_lib.check_variables(config, features, f'{field} {first.path}')
   return features[nets_lib.FEATURES]

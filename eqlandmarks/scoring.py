@@ -1,7 +1,8 @@
 """From what a model found to records: every figure of the evaluation.
 
-docs/evaluation.md says what each metric is. Errors are in pixels of a 128-pixel
-image throughout, whatever the size of the images.
+docs/evaluation.md says what each metric is, and `eqlandmarks.metrics` computes
+it, here in float64. Errors are in pixels of a 128-pixel image throughout,
+whatever the size of the images.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from eqlandmarks import collapse
 from eqlandmarks import errors as errors_lib
+from eqlandmarks import geometry
 from eqlandmarks import metrics
 from eqlandmarks import recording
 from eqlandmarks import records as records_lib
@@ -60,8 +62,9 @@ class Scorer:
     config: a config with the fields of configs/common.py.
     description: of the dataset.
     fit_split: labelled images for the regressor; None without labels.
-    test_split: the images that are scored.
-    protocol: further fields of the records' protocol.
+    test_split: the images that are scored, `description.shown_split`.
+    training: what stands in the records' protocol of how the method was
+      trained; with `budgets`, for what lengths of a comparison.
   """
 
   def __init__(
@@ -71,24 +74,25 @@ class Scorer:
       description: examples.Description,
       fit_split: loader.Split | None,
       test_split: loader.Split,
-      protocol: dict[str, Any],
+      training: dict[str, Any],
   ):
     self._method = method
     self._config = config
     self._description = description
     self._fit, self._test = fit_split, test_split
-    # To 128 px, from pixels of the images.
-    self._scale = 128.0 / config.image_size
+    self._points = test_split.points.astype(np.float64)
     step = config.evaluation.curve_step
     self._limits = np.arange(0.0, 128.0 + step / 2, step)
     self._make = recording.Recorder(
         dataset=records_lib.dataset_name(config.dataset),
-        split=description.test_split or 'test',
+        split=description.shown_split,
         method=method,
         limits=self._limits,
-        protocol=records_lib.base_protocol(config, fit_split, test_split)
-        | {'data': data_protocol(description)}
-        | protocol,
+        protocol=records_lib.base_protocol(
+            config, description, fit_split, test_split
+        )
+        | {'data': data_protocol(description)},
+        training=training,
     )
 
   def forward_records(self, predicted: np.ndarray) -> list[dict[str, Any]]:
@@ -97,8 +101,8 @@ class Scorer:
     Args:
       predicted: `[N, J, 2]` in pixels of the images.
     """
-    mean = np.nanmean(self._fit.points, axis=0)
-    mean_shape = np.broadcast_to(mean, self._test.points.shape)
+    mean = np.nanmean(self._fit.points.astype(np.float64), axis=0)
+    mean_shape = np.broadcast_to(mean, self._points.shape)
     return [
         record
         for method, points in (
@@ -137,15 +141,14 @@ class Scorer:
         predicted = regressor.predict(landmarks)
         for name, at, value in self._summary(self._errors(predicted)):
           values.setdefault((name, at), []).append(value)
-      for (name, at), found in values.items():
+      for (name, at), figures in values.items():
         # A draw may lack every annotation that is scored.
-        found = np.array(found)[~np.isnan(found)]
+        mean = metrics.Mean.of(figures)
         record = self._make.single(
-            f'samples_{name}', recording.known_mean(found), len(self._test),
-            at=at,
-        )  # fmt: skip
-        if len(found) > 1:
-          record['std'] = recording.number(np.std(found, ddof=1))
+            f'samples_{name}', mean.value, mean.count, at=at, fit_images=number
+        )
+        if mean.count > 1:
+          record['std'] = recording.number(np.nanstd(figures, ddof=1))
         record['protocol'] |= {'fit_images': number, 'repeats': repeats}
         records.append(record)
     return records
@@ -163,21 +166,22 @@ class Scorer:
       landmarks: `[N, K, 2]`.
     """
     whole_fit = ~np.isnan(self._fit.points).any((1, 2))
-    whole_test = ~np.isnan(self._test.points).any((1, 2))
+    whole_test = ~np.isnan(self._points).any((1, 2))
     if not whole_fit.any() or not whole_test.any():
       return []
     regressor = regression.from_config(
         self._fit.points[whole_fit], fit_landmarks[whole_fit], self._config
     )
-    predicted = regressor.predict(self._test.points[whole_test])
-    found = self._scale * np.linalg.norm(
-        predicted - landmarks[whole_test], axis=-1
+    predicted = regressor.predict(self._points[whole_test])
+    fitted, scored = int(whole_fit.sum()), int(whole_test.sum())
+    records = self._make.of_landmarks(
+        'backward_px',
+        self._to_128(metrics.distances(predicted, landmarks[whole_test])),
+        fit_images=fitted,
     )
-    records = self._make.of_landmarks('backward_px', found)
     for record in records:
       record['protocol'] |= {
-          'fit_images': int(whole_fit.sum()),
-          'test_images': int(whole_test.sum()),
+          'fit_images': fitted, 'images': scored, 'test_images': scored
       }
     return records
 
@@ -191,37 +195,51 @@ class Scorer:
       targets: `[N, R, J, 2]`, where the points are.
     """
     evaluation = self._config.evaluation
-    missing = np.isnan(self._test.points).any(-1)[:, None]  # [N, 1, J]
-    gone = np.isnan(targets).any(-1) & ~missing
-    protocol = {
-        'warp': evaluation.warp.to_dict(),
-        'warps_per_image': evaluation.warps_per_image,
-        'points_left_image': int(gone.sum()),
-        'masked_share': float(gone.sum() / max((gone | ~missing).sum(), 1)),
-    }
+    size = (self._config.image_size,) * 2
+    # Missing annotations, and those beside a crop, have not left the image.
+    inside = np.asarray(geometry.inside(self._test.points, size))[:, None]
+    gone = np.isnan(targets).any(-1)
+    protocol = self._warp_protocol(gone, np.broadcast_to(inside, gone.shape))
     records = []
     for layer in evaluation.layers:
-      found = self._scale * errors[:, :, layer - 1]
+      of_layer = self._to_128(errors[:, :, layer - 1])
       for at in evaluation.distances:
-        records.append(
-            self._make.mean('acc', _within(found, at), at=at, layer=layer)
-        )
-      curve = metrics.accuracy_curve(found, self._limits)
-      records.append(self._make.curve('acc_curve', curve, found, layer=layer))
+        hits = metrics.within(of_layer, at)
+        records.append(self._make.mean('acc', hits, at=at, layer=layer))
+      curve = metrics.accuracy_curve(of_layer, self._limits)
+      records.append(
+          self._make.curve('acc_curve', curve, of_layer, layer=layer)
+      )
     records += self._random_records(targets)
     for record in records:
       record['protocol'] |= protocol
     return records
 
+  def _warp_protocol(
+      self, gone: np.ndarray, there: np.ndarray
+  ) -> dict[str, Any]:
+    """The warps of the evaluation, and the points that they moved out.
+
+    Args:
+      gone: `[...]`, which points are not in a warped copy.
+      there: `[...]`, which of them are in the image.
+    """
+    left = int((gone & there).sum())
+    return {
+        'warp': self._config.evaluation.warp.to_dict(),
+        'warps_per_image': self._config.evaluation.warps_per_image,
+        'points_left_image': left,
+        'masked_share': left / max(int(there.sum()), 1),
+    }
+
   def _random_records(self, targets: np.ndarray) -> list[dict[str, Any]]:
     """Acc(d) that is expected of a uniformly random point."""
-    points, there = self._scale * targets, targets[..., 0]
+    points, there = self._to_128(targets), targets[..., 0]
     distances = self._config.evaluation.distances
     shares = metrics.uniform_curve(points, (128, 128), distances)
     records = [
         self._make.single(
-            'acc', share, np.count_nonzero(~np.isnan(there)), at=at,
-            method='random',
+            'acc', share, metrics.Mean.of(there).count, at=at, method='random'
         )
         for at, share in zip(distances, shares, strict=True)
     ]  # fmt: skip
@@ -239,9 +257,15 @@ class Scorer:
       moved: `[N, R, K]`, see `evaluation.Observation`.
       spreads: `[N, K]`, in pixels of the images.
     """
+    followed = self._make.of_landmarks('equivariance_px', self._to_128(moved))
+    for record, each in zip(
+        followed, [moved, *np.moveaxis(moved, -1, 0)], strict=True
+    ):
+      gone = np.isnan(each)
+      record['protocol'] |= self._warp_protocol(gone, np.full_like(gone, True))
     return [
-        *self._make.of_landmarks('equivariance_px', self._scale * moved),
-        *self._make.of_landmarks('spread_px', self._scale * spreads),
+        *followed,
+        *self._make.of_landmarks('spread_px', self._to_128(spreads)),
     ]
 
   def collapse_records(
@@ -253,11 +277,11 @@ class Scorer:
       landmarks: `[N, K, 2]`, in pixels of the images.
       directions: `[N, D + 1]`, see `evaluation.Observation`.
     """
-    extents = self._scale * collapse.extents(landmarks)
-    known = np.count_nonzero(~np.isnan(extents))
+    extents = self._to_128(collapse.extents(landmarks))
+    count = metrics.Mean.of(extents).count
     # The median: a few images that show nothing are no collapse.
     extent = self._make.single(
-        collapse.EXTENT, np.median(extents) if known else np.nan, known
+        collapse.EXTENT, np.median(extents) if count else np.nan, count
     )
     extent['protocol']['over_images'] = 'median'
     aligned = collapse.alignment(directions)
@@ -271,22 +295,24 @@ class Scorer:
   ) -> list[dict[str, Any]]:
     """Shares found, mean distances, inter-ocular error, and the curve."""
     errors, evaluation = self._errors(predicted), self._config.evaluation
+    fields = {'method': method, 'fit_images': len(self._fit)}
     records = []
     for point, columns in self._selections().items():
       chosen = errors[:, columns]
       of_point = [
           self._make.mean(
-              'pck', _within(chosen, evaluation.pck), at=evaluation.pck,
-              point=point, method=method,
+              'pck', metrics.within(chosen, evaluation.pck),
+              at=evaluation.pck, point=point, **fields,
           ),
-          self._make.mean('error_px', chosen, point=point, method=method),
+          self._make.mean('error_px', chosen, point=point, **fields),
       ]  # fmt: skip
       if evaluation.original_pck:
         at = evaluation.original_pck
-        found = _within(self._original_errors(predicted)[:, columns], at)
+        original = self._original_errors(predicted)[:, columns]
         record = self._make.mean(
-            'pck_original', found, at=at, point=point, method=method
-        )
+            'pck_original', metrics.within(original, at), at=at, point=point,
+            **fields,
+        )  # fmt: skip
         record['protocol']['unit'] = 'px of the original image'
         of_point.append(record)
       if point in self._description.groups:
@@ -294,12 +320,16 @@ class Scorer:
           record['protocol']['group'] = self._description.groups[point]
       records += of_point
     curve = metrics.accuracy_curve(errors, self._limits)
-    records.append(self._make.curve('pck_curve', curve, errors, method=method))
+    records.append(self._make.curve('pck_curve', curve, errors, **fields))
     if self._description.eyes:
-      relative, without = self._inter_ocular(errors)
-      record = self._make.mean('error_iod', relative, method=method)
+      record = self._make.mean(
+          'error_iod', self._inter_ocular(errors), **fields
+      )
+      # A distance of 1 px over that of the eyes has no value without these.
+      without = np.isnan(self._inter_ocular(np.ones((len(errors), 1))))
       record['protocol'] |= {
-          'eyes': list(self._description.eyes), 'images_without_eyes': without
+          'eyes': list(self._description.eyes),
+          'images_without_eyes': int(without.sum()),
       }
       records.append(record)
     return records
@@ -310,32 +340,35 @@ class Scorer:
     """(metric, at, value) over all points."""
     at = self._config.evaluation.pck
     summary = [
-        ('pck', at, recording.known_mean(_within(errors, at))),
-        ('error_px', None, recording.known_mean(errors)),
+        ('pck', at, metrics.share_within(errors, at).value),
+        ('error_px', None, metrics.Mean.of(errors).value),
     ]
     if self._description.eyes:
-      relative, _ = self._inter_ocular(errors)
-      summary.append(('error_iod', None, recording.known_mean(relative)))
+      relative = metrics.Mean.of(self._inter_ocular(errors))
+      summary.append(('error_iod', None, relative.value))
     return summary
 
   def _errors(self, predicted: np.ndarray) -> np.ndarray:
     """`[N, J]` in pixels of a 128-pixel image, NaN where missing."""
-    return self._scale * np.linalg.norm(predicted - self._test.points, axis=-1)
+    return self._to_128(metrics.distances(predicted, self._points))
 
   def _original_errors(self, predicted: np.ndarray) -> np.ndarray:
     """`[N, J]` in pixels of what the images showed before they were resized."""
-    scale = self._test.original_sizes[:, None] / self._config.image_size
-    return np.linalg.norm(scale * (predicted - self._test.points), axis=-1)
+    sizes = self._test.original_sizes[:, None].astype(np.float64)
+    return metrics.distances(*(
+        points * sizes / self._config.image_size
+        for points in (predicted, self._points)
+    ))
 
-  def _inter_ocular(self, errors: np.ndarray) -> tuple[np.ndarray, int]:
-    """Errors over the eyes' distance in %, equation (8), and images without."""
-    names = self._description.point_names
-    left, right = (names.index(eye) for eye in self._description.eyes)
-    points = self._scale * self._test.points
-    between = np.linalg.norm(points[:, left] - points[:, right], axis=-1)
-    usable = between > 0  # not NaN, and not in one place
-    between = np.where(usable, between, np.nan)
-    return 100.0 * errors / between[:, None], int((~usable).sum())
+  def _inter_ocular(self, errors: np.ndarray) -> np.ndarray:
+    """Errors `[N, J]` over the distance of the eyes in %, equation (8)."""
+    eyes = map(self._description.point_names.index, self._description.eyes)
+    points = self._to_128(self._points)
+    return 100.0 * metrics.inter_ocular_errors(errors, points, tuple(eyes))
+
+  def _to_128(self, pixels: np.ndarray) -> np.ndarray:
+    """Pixels of the images, as pixels of a 128-pixel image in float64."""
+    return metrics.to_128(pixels.astype(np.float64), self._config.image_size)
 
   def _selections(self) -> dict[str, list[int]]:
     """Column numbers of every point, group, and all."""
@@ -344,10 +377,3 @@ class Scorer:
     for group, members in self._description.groups.items():
       selections[group] = [names.index(member) for member in members]
     return {**selections, 'all': list(range(len(names)))}
-
-
-def _within(errors: np.ndarray, limit: float) -> np.ndarray:
-  """1 where an error is at most `limit`, 0 where not, NaN where missing."""
-  # In the errors' precision, so that a distance of exactly d counts at d.
-  hits = errors <= errors.dtype.type(limit)
-  return np.where(np.isnan(errors), np.nan, hits)

@@ -11,6 +11,7 @@ from eqlandmarks import ablation
 from eqlandmarks import pipeline
 from eqlandmarks import runs
 from eqlandmarks import workdir as workdir_lib
+from eqlandmarks.report import tables
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
 from eqlandmarks.training import stages
@@ -70,14 +71,14 @@ def test_budgets_by_hand(compared):
 
 def test_every_row_has_mean_and_deviation_over_seeds(compared):
   pck = {
-      (r['method'], tuple(r['protocol'].get('budgets', ()))): r
+      (r['method'], tuple(r['protocol'].get('budgets') or ())): r
       for r in _results(compared)
       if r['metric'] == 'pck' and r['point'] == 'all'
   }
   assert set(pck) == {
       ('two_stage', ablation.BUDGETS), ('unfrozen', ablation.BUDGETS),
       ('end_to_end', ('paper',)), ('end_to_end', ('time',)),
-      ('end_to_end', ('steps',)), ('mean_shape', ablation.BUDGETS),
+      ('end_to_end', ('steps',)), ('mean_shape', ()),
   }
   per_seed = [
       next(
@@ -93,6 +94,24 @@ def test_every_row_has_mean_and_deviation_over_seeds(compared):
   assert found['protocol']['seeds'] == [0, 1]
   assert found['protocol']['epochs'] == [2, 2]
   assert pck['end_to_end', ('steps',)]['protocol']['epochs'] == [0, 4]
+  assert found['count'] == 2 * 12 * 7
+  assert pck['mean_shape', ()]['count'] == 12 * 7
+  # So does the table of the page: the points of one seed.
+  table = tables.points(_results(compared))
+  assert {row[-1] for row in table.rows if row[0] == 'all'} == {'84'}
+
+
+def test_no_two_records_are_told_apart_by_their_protocol_alone(compared):
+  names = ('method', 'budget', 'metric', 'at', 'point', 'layer', 'fit_images')
+  for folder in (compared, compared / 'ablation/seed1'):
+    records = _results(folder)
+    keys = [tuple(str(r[name]) for name in names) for r in records]
+    assert len({*keys}) == len(keys)
+    assert {(r['method'], r['budget']) for r in records} == {
+        ('two_stage', 'paper'), ('unfrozen', 'paper'), ('end_to_end', 'paper'),
+        ('end_to_end', 'steps'), ('end_to_end', 'time'), ('mean_shape', None),
+        ('random', None),
+    }
 
 
 @pytest.mark.slow

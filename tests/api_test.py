@@ -22,7 +22,8 @@ NAMES = {
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
     'metrics': {
         'Mean', 'accuracy_curve', 'distances', 'inter_ocular', 'match',
-        'share_within', 'standard_error', 'to_128', 'uniform_curve',
+        'inter_ocular_errors', 'share_within', 'standard_error', 'to_128',
+        'uniform_curve', 'within',
     },
     'models': {'LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet'},
     'regression': {

@@ -1,3 +1,5 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -121,6 +123,42 @@ def test_points_that_leave_the_image_are_masked_and_counted():
   # Beside the two copies of the point that is missing.
   assert protocol['points_left_image'] == masked.sum() - 2
   assert records[0]['count'] == 8 * 2 * 3 - masked.sum()
+
+
+def test_points_that_never_were_inside_have_not_left():
+  config = _config()
+  split = _split(4, 2)
+  split.points[:, 1] = [-3.0, 40.0]  # beside the crop, in all images
+  split.points[0, 2] = np.nan
+  targets = np.broadcast_to(split.points[:, None], (4, 2, 3, 2)).copy()
+  targets[:, :, 1] = np.nan
+  targets[2, 1, 0] = np.nan  # the only one that a warp has moved out
+  scorer = scoring.Scorer(
+      'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
+  )
+  errors = np.zeros((4, 2, 4, 3)) * targets[:, :, None, :, 0]
+  for record in scorer.acc_records(errors, targets):
+    assert record['protocol']['points_left_image'] == 1
+    # Of two copies of 4 + 3 points.
+    assert record['protocol']['masked_share'] == 1 / 14
+    assert record['count'] == 13
+
+
+def test_landmarks_that_leave_are_counted_landmark_by_landmark():
+  moved = np.zeros((3, 2, 2), np.float32)
+  moved[1, :, 1] = np.nan
+  scorer = scoring.Scorer(
+      'two_stage', _config(), DESCRIPTION, None, _split(3, 4), {}
+  )
+  followed = _select(
+      scorer.landmark_records(moved, np.ones((3, 2))), metric='equivariance_px'
+  )
+  assert [r['point'] for r in followed] == ['all', 'landmark 0', 'landmark 1']
+  assert [r['count'] for r in followed] == [10, 6, 4]
+  protocols = [r['protocol'] for r in followed]
+  assert [p['points_left_image'] for p in protocols] == [2, 0, 2]
+  assert [p['masked_share'] for p in protocols] == [2 / 12, 0.0, 2 / 6]
+  assert protocols[0]['warp']['rotation'] == 20.0
 
 
 def test_warps_depend_on_the_place_in_the_split_alone():
@@ -261,7 +299,9 @@ def test_samples_are_mean_and_deviation_over_draws(outcome):
     expected.append(4 * np.linalg.norm(found - test.points, axis=-1).mean())
   records = _select(outcome.records, metric='samples_error_px')
   assert [r['protocol']['fit_images'] for r in records] == [1, 5, 10]
+  assert [r['fit_images'] for r in records] == [1, 5, 10]
   record = records[1]
+  assert record['count'] == config.evaluation.repeats
   np.testing.assert_allclose(record['value'], np.mean(expected), rtol=1e-4)
   np.testing.assert_allclose(
       record['std'], np.std(expected, ddof=1), rtol=1e-3
@@ -294,6 +334,78 @@ def test_backward_error_by_the_closed_form(outcome):
   np.testing.assert_allclose(
       find('landmark 7'), expected[:, 7].mean(), rtol=1e-3
   )
+
+
+def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
+  copies = outcome.records[0]['protocol']['images'] * 2
+  points = sum(
+      r['count'] for r in _select(
+          outcome.records, metric='acc', method='two_stage', layer=1, at=2.0
+      )
+  )
+  expected = {
+      'pck': 6 * 3, 'pck_original': 6 * 3, 'error_px': 6 * 3,
+      'error_iod': 6 * 3, 'pck_curve': 6 * 3, 'acc': points,
+      'acc_curve': points, 'samples_pck': 10, 'samples_error_px': 10,
+      'samples_error_iod': 10, 'backward_px': 6 * 10,
+      'equivariance_px': copies * 10, 'spread_px': 6 * 10, 'extent_px': 6,
+      'alignment': 6,
+  }
+  found = {
+      (r['metric'], r['method']): r['count']
+      for r in _select(outcome.records, point='all')
+  }
+  assert {m for m, _ in found} == {*expected}
+  assert found == {(m, method): expected[m] for m, method in found}
+
+
+def test_records_differ_in_fields_of_their_own(outcome):
+  names = ('method', 'budget', 'metric', 'at', 'point', 'layer', 'fit_images')
+  keys = [tuple(str(r[name]) for name in names) for r in outcome.records]
+  assert len({*keys}) == len(keys)
+  fitted = {r['metric'] for r in outcome.records if r['fit_images'] is None}
+  assert fitted == {
+      'acc', 'acc_curve', 'equivariance_px', 'spread_px', 'extent_px',
+      'alignment',
+  }
+
+
+def test_floors_know_nothing_of_a_training():
+  training = {'epochs': [2, 4], 'budgets': ['steps', 'time']}
+  test = _split(6, 4)
+  scorer = scoring.Scorer(
+      'end_to_end', _config(), DESCRIPTION, _split(20, 3), test, training
+  )
+  own, floor = (
+      _select(scorer.forward_records(test.points), method=method)[0]
+      for method in ('end_to_end', 'mean_shape')
+  )
+  assert (own['budget'], own['protocol']['epochs']) == ('steps', [2, 4])
+  assert floor['budget'] is None
+  assert (floor['protocol']['epochs'], floor['protocol']['budgets']) == (
+      None, None
+  )
+
+
+def test_figures_carry_the_true_name_of_their_split():
+  about = dataclasses.replace(
+      DESCRIPTION, stage_split='train+unlabelled', test_split=''
+  )
+  for description, fit, split, number in (
+      (DESCRIPTION, _split(3, 3), 'test', 6),
+      (dataclasses.replace(DESCRIPTION, test_split='mafl_test'), _split(3, 3),
+       'mafl_test', 6),
+      (about, None, 'train+unlabelled', 0),
+  ):
+    scorer = scoring.Scorer(
+        'two_stage', _config(), description, fit, _split(6, 4), {}
+    )
+    record = scorer.landmark_records(np.ones((6, 2, 1)), np.ones((6, 1)))[0]
+    assert record['split'] == split
+    protocol = record['protocol']
+    assert protocol['stage_split'] == description.stage_split
+    assert protocol['fit_split'] == ('validation' if fit else None)
+    assert (protocol['images'], protocol['test_images']) == (6, number)
 
 
 def test_curves_pass_through_the_figures(outcome):

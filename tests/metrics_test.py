@@ -27,6 +27,53 @@ def test_distances_and_share_within_by_hand():
   assert metrics.share_within(errors, 6.0).count == 2
 
 
+def test_numpy_arrays_keep_their_precision():
+  # 1e-9 is lost in float32.
+  points = np.array([[3.0 + 1e-9, 4.0], [0.0, 6.0]])
+  errors = metrics.distances(points, np.zeros((2, 2)))
+  assert (type(errors), errors.dtype) == (np.ndarray, np.float64)
+  np.testing.assert_allclose(errors - [5.0, 6.0], [6e-10, 0.0], atol=1e-12)
+  np.testing.assert_array_equal(metrics.within(errors, 5.0), [0.0, 0.0])
+  assert metrics.share_within(errors, 6.0) == metrics.Mean(2.0, 2)
+  points = np.array([[[0.0, 0.0], [0.0, 4.0]]])
+  found = metrics.inter_ocular_errors(np.array([[1e-9 + 1.0]]), points, (0, 1))
+  np.testing.assert_allclose(found - 0.25, [[2.5e-10]], atol=1e-15)
+  single = np.array([1.0, 2.0], np.float32)
+  assert metrics.within(single, 1.5).dtype == np.float32
+  # Sums of many float32 values, though, in float64.
+  many = np.full(10**7, 0.1, np.float32)
+  assert metrics.Mean.of(many).value == float(np.float32(0.1))
+
+
+@pytest.mark.parametrize('xp', [np, jnp])
+def test_a_distance_of_exactly_d_counts_at_d(xp):
+  # As float32, 0.1 is a little more than 0.1.
+  errors = xp.asarray([0.1, 19.2], xp.float32)
+  for limit in (0.1, np.float64(0.1), np.float32(0.1)):
+    assert metrics.share_within(errors, limit).value == 0.5
+  assert metrics.share_within(errors, np.float64(19.2)).value == 1.0
+
+
+def test_whole_pixels_count_at_what_they_are_of_128():
+  # 128 / 100 is rounded, and 15 of it are more than 19.2.
+  for size in (80, 96, 100, 112, 200):
+    whole = np.arange(1.0, size)
+    for errors in (whole, whole.astype(np.float32)):
+      found = metrics.to_128(errors, size)
+      for k, error in enumerate(found, 1):
+        limit = 128 * k / size
+        assert metrics.share_within(np.array([error]), limit).value == 1.0
+
+
+def test_inside_of_transformations_there_is_jax():
+  both = jnp.array([[3.0, 4.0]]), jnp.zeros((1, 2))
+  mean = jax.jit(
+      lambda a, b: metrics.share_within(metrics.distances(a, b), 5.0)
+  )(*both)
+  assert isinstance(mean.total, jax.Array)
+  assert mean.value == 1.0
+
+
 def test_inter_ocular_by_hand_leaves_coinciding_eyes_out():
   points = jnp.array([
       [[0.0, 0.0], [0.0, 10.0], [5.0, 5.0]],

@@ -137,8 +137,8 @@ def test_records_have_the_documented_form(finished):
   records = json.loads((finished / 'results.json').read_text())
   for record in records:
     assert set(record) == {
-        'dataset', 'split', 'method', 'metric', 'at', 'point', 'layer',
-        'value', 'std', 'stderr', 'count', 'protocol',
+        'dataset', 'split', 'method', 'budget', 'metric', 'at', 'point',
+        'layer', 'fit_images', 'value', 'std', 'stderr', 'count', 'protocol',
     }
     assert record['method'] in METHODS
   pck = {
@@ -310,6 +310,11 @@ def test_a_folder_without_labels(tmp_path, capsys):
   pipeline.run(
       _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
   )
+  records = json.loads((tmp_path / 'w/results.json').read_text())
+  assert {r['split'] for r in records} == {'unlabelled'}
+  report = _report(tmp_path / 'w')
+  assert '<title>Landmarks of photos, split unlabelled</title>' in report
+  assert 'that were trained on (split unlabelled)' in report
   assert (tmp_path / 'w/figures/two_stage/landmarks.png').exists()
   assert not (tmp_path / 'w/figures/two_stage/predictions.png').exists()
   assert 'no labelled test images' in capsys.readouterr().err

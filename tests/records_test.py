@@ -20,7 +20,19 @@ def test_over_seeds_by_hand():
   np.testing.assert_allclose(record['value'], 0.7)
   np.testing.assert_allclose(record['std'], 0.2)  # of a sample of three
   assert record['stderr'] is None
+  assert record['count'] == 3 * 9
   assert record['protocol'] == {'seeds': [0, 1, 2]}
+
+
+def test_what_seeds_differ_in_is_listed():
+  best = lambda step: {'checkpoint': 'best', 'checkpoint_step': step}
+  (record,) = records.over_seeds(
+      [[_record(value, seed, protocol=best(step))]
+       for value, seed, step in ((0.5, 3, 10), (0.7, 4, 5))]
+  )
+  assert record['protocol'] == {
+      'seeds': [3, 4], 'checkpoint': 'best', 'checkpoint_step': [10, 5]
+  }
 
 
 def test_repeats_and_seeds_add_their_variances():
@@ -60,12 +72,14 @@ def test_single_landmarks_and_the_spread_of_floors_are_left_out():
   ]
   floor, annotation = records.over_seeds([run(0), run(1)])
   assert (floor['method'], floor['std']) == ('mean_shape', None)
+  # It is the same mean of the same values twice, not one of twice as many.
+  assert (floor['value'], floor['count']) == (2.0, 9)
   assert (annotation['metric'], annotation['value']) == ('pck', 3.0)
 
 
 def test_a_figure_that_one_seed_lacks_is_no_figure():
   (record,) = records.over_seeds([[_record(None, 0)], [_record(0.5, 1)]])
-  assert record['value'] is None
+  assert (record['value'], record['count']) == (None, 0)
 
 
 def test_select_looks_into_the_protocol_too():

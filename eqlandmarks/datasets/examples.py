@@ -59,6 +59,11 @@ class Description:
   partial: str = ''
   differs: str = ''
 
+  @property
+  def shown_split(self) -> str:
+    """What is measured on and drawn; without labels, what was trained on."""
+    return self.test_split or self.stage_split
+
   def to_metadata(self) -> tfds.core.MetadataDict:
     """The form that tfds stores beside the records."""
     return tfds.core.MetadataDict(dataclasses.asdict(self))

@@ -1,6 +1,7 @@
 """Pictures: curves, landmark sheets, predictions, warped pairs.
 
-Each is written as PNG to look at, and as SVG and PDF for a paper.
+Each is written as PNG to look at, and as SVG and PDF for a paper, with what it
+depends on in the file's metadata: the protocol travels with it.
 """
 
 import colorsys
@@ -26,7 +27,8 @@ matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 _COLUMNS = 6
 _MARKERS = 'osD^v'
-_FORMATS = ('png', 'svg', 'pdf')
+# Formats, and what they call a description.
+_FORMATS = {'png': 'Description', 'svg': 'Description', 'pdf': 'Subject'}
 _DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
 
 
@@ -53,6 +55,7 @@ def draw_sheets(
     outcome: dict[str, np.ndarray],
     point_names: tuple[str, ...],
     count: int,
+    protocol: str = '',
 ) -> None:
   """Draws the landmarks, and predictions where there are annotations.
 
@@ -62,6 +65,7 @@ def draw_sheets(
     outcome: arrays of `evaluation.Outcome` on these images.
     point_names: names of the annotated points.
     count: number of images on a sheet, taken evenly over all.
+    protocol: what the pictures depend on, for the files' metadata.
   """
   folder.mkdir(parents=True, exist_ok=True)
   chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
@@ -73,7 +77,7 @@ def draw_sheets(
       Line2D([], [], linestyle='', label=str(k), **landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
-  _save_with_legend(figure, handles, folder, 'landmarks')
+  _save_with_legend(figure, handles, folder, 'landmarks', protocol)
   if outcome['predicted'].shape[1] == 0:
     return
   figure = _sheet(images[chosen], 'Predicted (o) and annotated (+) points')
@@ -82,7 +86,7 @@ def draw_sheets(
     handles = _draw_predictions(
         axes, outcome['predicted'][i], outcome['points'][i], point_names
     )
-  _save_with_legend(figure, handles, folder, 'predictions')
+  _save_with_legend(figure, handles, folder, 'predictions', protocol)
 
 
 def draw_samples(
@@ -113,12 +117,15 @@ def draw_samples(
   _save_with_legend(figure, handles, folder, name)
 
 
-def draw_chart(folder: pathlib.Path, chart: Chart) -> None:
+def draw_chart(
+    folder: pathlib.Path, chart: Chart, protocol: str = ''
+) -> None:
   """Draws the lines of a chart, with bands of one standard deviation.
 
   Args:
     folder: where the pictures go.
     chart: what is drawn; its name is that of the files.
+    protocol: what it depends on, for the files' metadata.
   """
   columns = 1 if max(len(s.label) for s in chart.series) > 24 else 4
   height = 4.2 + 0.2 * math.ceil(len(chart.series) / columns)
@@ -148,7 +155,7 @@ def draw_chart(folder: pathlib.Path, chart: Chart) -> None:
   axes.grid(alpha=0.3)
   # Below the axes: inside, it would hide a line sooner or later.
   figure.legend(fontsize='small', loc='outside lower center', ncols=columns)
-  _save(figure, folder, chart.name)
+  _save(figure, folder, chart.name, protocol)
 
 
 def draw_pairs(
@@ -158,6 +165,7 @@ def draw_pairs(
     outcome: dict[str, np.ndarray],
     point_names: tuple[str, ...],
     layer: int,
+    protocol: str = '',
 ) -> None:
   """Draws images and warped copies, as the first pictures of Figures 1 and 2.
 
@@ -167,6 +175,7 @@ def draw_pairs(
     outcome: arrays of `evaluation.Outcome` on these images.
     point_names: names of the annotated points.
     layer: 1 to 4, the features by which the points are found.
+    protocol: what the picture depends on, for the files' metadata.
   """
   rows = outcome['pair_rows']
   both = np.stack([images[rows], outcome['pair_images']], axis=1)
@@ -187,7 +196,8 @@ def draw_pairs(
         figure.axes[2 * number + 1], found, outcome['pair_truth'][number],
         point_names,
     )
-  _save_with_legend(figure, handles, folder, f'warped_pairs_layer{layer}')
+  name = f'warped_pairs_layer{layer}'
+  _save_with_legend(figure, handles, folder, name, protocol)
 
 
 def _sheet(images: np.ndarray, title: str) -> Figure:
@@ -252,10 +262,14 @@ def _literal(name: str) -> str:
 
 
 def _save_with_legend(
-    figure: Figure, handles: list[object], folder: pathlib.Path, name: str
+    figure: Figure,
+    handles: list[object],
+    folder: pathlib.Path,
+    name: str,
+    protocol: str = '',
 ) -> None:
   if not handles:
-    _save(figure, folder, name)
+    _save(figure, folder, name, protocol)
     return
   longest = max(len(str(handle.get_label())) for handle in handles)
   # About so many letters of this size stand beside each other.
@@ -268,15 +282,21 @@ def _save_with_legend(
       handletextpad=0.1,
       columnspacing=0.9,
   )
-  _save(figure, folder, name)
+  _save(figure, folder, name, protocol)
 
 
-def _save(figure: Figure, folder: pathlib.Path, name: str) -> None:
-  for ending in _FORMATS:
+def _save(
+    figure: Figure, folder: pathlib.Path, name: str, protocol: str
+) -> None:
+  for ending, description in _FORMATS.items():
     # No date inside: the same results make the same files.
-    dated = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
+    metadata = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
+    about = {description: protocol} if protocol else {}
     with disk.replacing(folder / f'{name}.{ending}') as partial:
       figure.savefig(
-          partial, dpi=130, metadata=dated.get(ending), format=ending
+          partial,
+          dpi=130,
+          metadata=metadata.get(ending, {}) | about,
+          format=ending,
       )
   plt.close(figure)

@@ -26,7 +26,7 @@ def key(record: dict[str, Any]) -> Key:
   """What a record's row is known by."""
   if record['method'] in FLOORS:
     return record['method'], ()  # a floor has no length
-  return record['method'], tuple(record['protocol'].get('budgets', ()))
+  return record['method'], tuple(record['protocol'].get('budgets') or ())
 
 
 def keys(records: Iterable[dict[str, Any]]) -> list[Key]:
@@ -39,17 +39,21 @@ def keys(records: Iterable[dict[str, Any]]) -> list[Key]:
   )
 
 
+def method(name: str) -> str:
+  """A method's name, whatever its length."""
+  return _METHODS[name]
+
+
 def _rank(budgets: Sequence[str]) -> int:
   return min((1 + list(_BUDGETS).index(b) for b in budgets), default=0)
 
 
 def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
   """A row's name, with its length where lengths are compared."""
-  method, budgets = row
-  name = _METHODS[method]
+  name, budgets = _METHODS[row[0]], row[1]
   protocol = next(r['protocol'] for r in records if key(r) == row)
   rate = protocol.get('features_rate', 1.0)
-  if rate != 1.0 and method not in FLOORS:
+  if rate != 1.0 and row[0] not in FLOORS:
     name += f" (at {rate:g} of T's rate)"
   if not budgets:
     return name

@@ -12,6 +12,7 @@ import tabulate
 
 from eqlandmarks.records import FLOORS
 from eqlandmarks.report import naming
+from eqlandmarks.report import protocol_rows
 
 Records = Sequence[dict[str, Any]]
 
@@ -98,8 +99,9 @@ def points(records: Records) -> Table | None:
           for r in there if naming.key(r) == row
       })  # fmt: skip
   counts = {
-      r['point']: str(r['count']) for r in records if r['metric'] == 'pck'
-  }
+      r['point']: str(_count_a_seed(r))
+      for r in records if r['metric'] == 'pck'
+  }  # fmt: skip
   body = [
       (name, *(column.get(name, '') for column in cells), counts[name])
       for name in names
@@ -207,44 +209,15 @@ def landmarks(records: Records) -> Table | None:
 
 def protocol(records: Records) -> Table:
   """All that the figures depend on."""
-  p = records[0]['protocol']
-  r = p['regression']
-  seeds = {s for x in records for s in _seeds_of(x['protocol'])}
-  warps = [x['protocol'] for x in records if 'warps_per_image' in x['protocol']]
-  rows = [
-      ('dataset, split', f"{records[0]['dataset']}, {records[0]['split']}"),
-      ('landmarks K', p['num_landmarks']),
-      ('image size', f"{p['image_size']} px, {p['resize']}"),
-      ('unit of all errors', 'pixels of a 128-pixel image'),
-      ('regressor fitted on', f"{p['fit_images']} images"
-       f" ({p['missing_in_fit']} points missing)"),
-      ('scored on', f"{p['test_images']} images"
-       f" ({p['missing_in_test']} points missing)"),
-      ('ridge alpha', f"{r['alpha']:g}"),
-      ('intercept', 'fitted' if r['intercept'] else 'none'),
-      ('origin of coordinates', r['origin']),
-      ('unit of coordinates', 'px of 128' if r['unit'] == 'px' else
-       "the image's side"),
-      ('loss weights', ', '.join(f'{k} {v:g}' for k, v in
-                                 p['weights'].items())),
-      ("learning rate of stage 2", f"{p['learning_rate']:g}"),
-      ('seeds', ', '.join(map(str, sorted(seeds)))),
-  ]  # fmt: skip
-  # As read: the crop, say, and whose choice of images.
-  data = p.get('data', {})
-  rows[2:2] = [(name.replace('_', ' '), data[name]) for name in data]
-  if warps:
-    strengths = ', '.join(
-        f'{name} {value}' for name, value in warps[0]['warp'].items() if value
-    )
-    number = warps[0]['warps_per_image']
-    rows.append(('warps of Acc(d)', f'{number} an image: {strengths}'))
-  body = tuple((name, str(value)) for name, value in rows)
+  body = tuple(protocol_rows.rows(records))
   return Table('protocol', 'Protocol', ('what', 'value'), body)
 
 
-def _seeds_of(protocol: dict[str, Any]) -> list[int]:
-  return protocol.get('seeds') or [protocol['seed']]
+def _count_a_seed(record: dict[str, Any]) -> int:
+  """What a figure is the mean of; the same points for every seed once."""
+  if record['method'] in FLOORS:
+    return record['count']
+  return record['count'] // len(record['protocol'].get('seeds', [0]))
 
 
 def headline(records: Records) -> str:

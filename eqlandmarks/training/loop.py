@@ -29,7 +29,7 @@ class Trained:
 
   Attributes:
     state: the final state, also saved.
-    seconds_per_step: the median over this call's steps; None of fewer than two.
+    seconds_per_step: see `tracking.Tracker`.
     best: the best checkpoint's `step`, `metric` and `value`, if one is kept.
   """
 

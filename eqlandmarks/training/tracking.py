@@ -78,7 +78,8 @@ class Tracker:
     self._start, self._num_steps = start, num_steps
     self._sign = sign
     self._bar: tqdm.tqdm | None = None
-    # (updates done, when) at each arrival of metrics, when that work is done.
+    # (updates done, when), by which steps are timed. The loop runs ahead of the
+    # devices: each is taken when it has waited for the update `_AHEAD` before.
     self._marks: list[tuple[int, float]] = []
     # The newest logged row: means of the steps up to it.
     self._mean: dict[str, float] | None = None
@@ -107,12 +108,15 @@ class Tracker:
           start=self._start * batch_size,
           shown=hosts.is_first(),
       )
-      # The first update has been compiled and sent off by now.
-      self._marks.append((done, time.monotonic()))
     self._pending.append((done, metrics))
+    at_log_step = done % LOG_EVERY == 0 or done == self._num_steps
     if len(self._pending) > _AHEAD:
-      jax.block_until_ready(self._pending[-1 - _AHEAD][1])
-    if done % LOG_EVERY == 0 or done == self._num_steps:
+      before, row = self._pending[-1 - _AHEAD]
+      jax.block_until_ready(row)
+      # The clock starts after the first update, which is compiled.
+      if before > self._start and (at_log_step or not self._marks):
+        self._marks.append((before, time.monotonic()))
+    if at_log_step:
       for value in jax.tree.leaves([metrics for _, metrics in self._pending]):
         if isinstance(value, jax.Array):
           value.copy_to_host_async()
@@ -147,11 +151,14 @@ class Tracker:
 
   @property
   def seconds_per_step(self) -> float | None:
-    """Median over the arrivals of metrics; compiling is left out."""
+    """Median over the steps; without compiling, None of fewer than four steps.
+
+    Each takes an equal share of the time from one log step to the next.
+    """
     each = [
         (later - sooner) / (last - first)
         for (first, sooner), (last, later) in itertools.pairwise(self._marks)
-        if last > first
+        for _ in range(first, last)
     ]
     return statistics.median(each) if each else None
 
@@ -166,7 +173,6 @@ class Tracker:
       return
     rows = _fetched(self._sent)
     done = rows[-1][0]
-    self._marks.append((done, time.monotonic()))
     self._mean = _mean([row for _, row in rows])
     if self._writer is None:
       return

@@ -10,6 +10,7 @@ from eqlandmarks.report import tables
 def record(metric, method, value, **fields):
   protocol = {
       'num_landmarks': 3, 'image_size': 32, 'fit_images': 5, 'test_images': 4,
+      'images': 4, 'fit_split': 'validation', 'stage_split': 'train',
       'missing_in_fit': 0, 'missing_in_test': 1, 'seed': 0,
       'resize': 'squashed to a square', 'weights': {'diversity': 5.0},
       'regression': {

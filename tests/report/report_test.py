@@ -64,6 +64,67 @@ def test_accuracy_and_protocol_by_hand():
   assert 'two-stage, layer 1' in table.to_text()
 
 
+def _trained(method, value, **protocol):
+  return record('pck', method, value, at=6.0, split='mafl_test', protocol={
+      'objective': {'pretrain': 'contrastive', 'discover': 'equivariance'},
+      'pair': 'warped', 'negatives': 'batch', 'epochs': [2, 3],
+      'stage_images': 64, 'checkpoint': 'last', 'checkpoint_metric': None,
+      'warps': {'pretrain': {'zoom': 0.2, 'aspect': 0.0},
+                'discover': {'rotation': 20.0}},
+  } | protocol)  # fmt: skip
+
+
+def test_the_protocol_says_how_methods_were_trained():
+  rows = dict(tables.protocol([
+      _trained('two_stage', 0.5, checkpoint='best', checkpoint_metric='loss',
+               checkpoint_step=[10, 12], steps=16),
+      _trained('end_to_end', 0.4, epochs=[0, 4], negatives=None,
+               objective={'discover': 'equivariance'},
+               warps={'discover': {'rotation': 20.0}}),
+      _trained('mean_shape', 0.1),
+  ]).rows)  # fmt: skip
+  assert rows['dataset, split'] == 'cats, mafl_test'
+  assert rows['measured on'] == 'split mafl_test: 4 images (1 points missing)'
+  assert rows['regressor fitted on'] == (
+      'split validation: 5 images (0 points missing)'
+  )
+  assert rows['trained on'] == 'split train: 64 images'
+  assert rows['pairs of images'] == 'warped'
+  assert rows['warps of stage 2'] == 'rotation 20.0'
+  # What methods differ in has a row for each.
+  for what, two_stage, end_to_end in (
+      ('epochs of the stages', '2 + 3', '4, no stage 1'),
+      ('negatives of stage 1', 'batch', '-'),
+      ('objective', 'contrastive, then equivariance', 'equivariance'),
+      ('warps of stage 1', 'zoom 0.2', '-'),
+      ('checkpoint', 'best (lowest loss): step 10, 12 of 16', 'last'),
+  ):
+    assert rows[f'{what}: two-stage'] == two_stage
+    assert rows[f'{what}: end-to-end'] == end_to_end
+    assert not any('mean shape' in name for name in rows)
+
+
+def test_the_protocol_of_a_run_without_labels_and_of_earlier_records():
+  rows = dict(tables.protocol([
+      record('equivariance_px', 'two_stage', 1.0, split='unlabelled', protocol={
+          'fit_images': 0, 'fit_split': None, 'test_images': 0, 'images': 24,
+          'missing_in_test': 0,
+      }),
+  ]).rows)  # fmt: skip
+  assert rows['regressor fitted on'] == 'nothing'
+  assert rows['measured on'] == (
+      'split unlabelled: 24 images (0 points missing)'
+  )
+  assert rows['landmarks that these moved out, masked'] == '12.5 %'
+  earlier = record('pck', 'two_stage', 0.5, at=6.0)
+  for name in ('images', 'fit_split', 'stage_split'):
+    del earlier['protocol'][name]
+  rows = dict(tables.protocol([earlier]).rows)
+  assert rows['measured on'] == 'split test: 4 images (1 points missing)'
+  assert rows['regressor fitted on'] == '5 images (0 points missing)'
+  assert 'objective' not in rows
+
+
 def test_sample_table_by_hand():
   few = lambda n, value, std: record(
       'samples_pck', 'two_stage', value, at=6.0, std=std,
@@ -225,10 +286,15 @@ def test_charts_hold_the_curves_of_all_methods():
 def test_charts_are_drawn_in_three_formats(tmp_path):
   line = charts.Series('a', (1.0, 10.0), (0.1, 0.9), (0.0, 0.1), '#0072B2')
   chart = charts.Chart('c', 'C', 'x', 'y', (line,), x_log=True)
-  figures.draw_chart(tmp_path, chart)
+  figures.draw_chart(tmp_path, chart, 'split: test\nseeds: 0, 1')
   assert Image.open(tmp_path / 'c.png').size[0] > 400
   assert (tmp_path / 'c.svg').read_text().startswith('<?xml')
   assert (tmp_path / 'c.pdf').read_bytes().startswith(b'%PDF')
+  # What it depends on goes with the picture.
+  description = Image.open(tmp_path / 'c.png').text['Description']
+  assert description == 'split: test\nseeds: 0, 1'
+  assert 'seeds: 0, 1' in (tmp_path / 'c.svg').read_text()
+  assert b'seeds: 0, 1' in (tmp_path / 'c.pdf').read_bytes()
 
 
 def test_sheets_show_a_landmark_in_its_colour_at_its_place(tmp_path):

@@ -1,0 +1,154 @@
+"""The rows of the protocol's table: all that a run's figures depend on.
+
+Records of earlier versions lack some of it; their rows are left out.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from eqlandmarks.records import FLOORS
+from eqlandmarks.report import naming
+
+Records = Sequence[dict[str, Any]]
+Rows = list[tuple[str, str]]
+
+
+def rows(records: Records) -> Rows:
+  """What it is, and its value; what methods differ in, for each of them."""
+  p, split = records[0]['protocol'], records[0]['split']
+  body = [
+      ('dataset, split', f"{records[0]['dataset']}, {split}"),
+      # As read: the crop, say, and whose choice of images.
+      *((name.replace('_', ' '), v) for name, v in p.get('data', {}).items()),
+      ('landmarks K', p['num_landmarks']),
+      ('image size', f"{p['image_size']} px, {p['resize']}"),
+      ('unit of all errors', 'pixels of a 128-pixel image'),
+      ('regressor fitted on', _fitted_on(p)),
+      ('measured on', f"split {split}: {_images(p)} images"
+       f" ({p['missing_in_test']} points missing)"),
+      *_regression(p['regression']),
+      *_training(records),
+      ('seeds', ', '.join(map(str, sorted({
+          seed
+          for r in records
+          for seed in r['protocol'].get('seeds') or [r['protocol']['seed']]
+      })))),
+      *_warps(records),
+  ]  # fmt: skip
+  return [(name, str(value)) for name, value in body]
+
+
+def _fitted_on(p: dict[str, Any]) -> str:
+  if not p['fit_images']:
+    return 'nothing'
+  split = f"split {p['fit_split']}: " if 'fit_split' in p else ''
+  missing = f"({p['missing_in_fit']} points missing)"
+  return f"{split}{p['fit_images']} images {missing}"
+
+
+def _images(p: dict[str, Any]) -> int:
+  return p.get('images', p['test_images'])  # as earlier versions called them
+
+
+def _regression(choices: dict[str, Any]) -> Rows:
+  unit = 'px of 128' if choices['unit'] == 'px' else "the image's side"
+  return [
+      ('ridge alpha', f"{choices['alpha']:g}"),
+      ('intercept', 'fitted' if choices['intercept'] else 'none'),
+      ('origin of coordinates', choices['origin']),
+      ('unit of coordinates', unit),
+  ]
+
+
+def _training(records: Records) -> Iterator[tuple[str, str]]:
+  """How methods were trained: a row for all, or for each where they differ."""
+  protocols = {
+      row: next(r['protocol'] for r in records if naming.key(r) == row)
+      for row in naming.keys(r for r in records if r['method'] not in FLOORS)
+  }
+  for name, (field, text) in _TRAINING.items():
+    cells = {row: text(p) for row, p in protocols.items() if field in p}
+    of_methods = {(row[0], cell) for row, cell in cells.items()}
+    if len({*cells.values()}) == 1:
+      yield name, next(iter(cells.values()))
+    elif len(of_methods) == len({method for method, _ in of_methods}):
+      yield from dict.fromkeys(
+          (f'{name}: {naming.method(row[0])}', cell)
+          for row, cell in cells.items()
+      )
+    else:
+      yield from (
+          (f'{name}: {naming.label(row, records)}', cell)
+          for row, cell in cells.items()
+      )
+
+
+def _trained_on(p: dict[str, Any]) -> str:
+  text = f"split {p['stage_split']}: {p['stage_images']} images"
+  if 'pretrained' in p:
+    other = p['pretrained']
+    text += f"; stage 1 on {other['dataset']}, seed {other['seed']}"
+  return text
+
+
+def _epochs(p: dict[str, Any]) -> str:
+  first, second = ('unknown' if n is None else n for n in p['epochs'])
+  return f'{first} + {second}' if first else f'{second}, no stage 1'
+
+
+def _checkpoint(p: dict[str, Any]) -> str:
+  if not p['checkpoint_metric']:
+    return p['checkpoint']
+  step = p['checkpoint_step']  # of each seed, where they differ
+  step = ', '.join(map(str, step)) if isinstance(step, list) else step
+  return (
+      f"{p['checkpoint']} (lowest {p['checkpoint_metric']}): step {step} of "
+      f"{p['steps']}"
+  )
+
+
+def _strengths(warp: dict[str, Any] | None) -> str:
+  """What of a warp is there at all."""
+  there = [f'{name} {value}' for name, value in (warp or {}).items() if value]
+  return ', '.join(there) or '-'
+
+
+def _weights(p: dict[str, Any]) -> str:
+  return ', '.join(f'{name} {w:g}' for name, w in p['weights'].items())
+
+
+# The row's name, the field that it needs, and its cell.
+_TRAINING = {
+    'trained on': ('stage_images', _trained_on),
+    'objective': ('objective', lambda p: ', then '.join(
+        p['objective'].values()
+    )),
+    'pairs of images': ('pair', lambda p: p['pair']),
+    'negatives of stage 1': ('negatives', lambda p: p['negatives'] or '-'),
+    'epochs of the stages': ('epochs', _epochs),
+    'warps of stage 1': (
+        'warps', lambda p: _strengths(p['warps'].get('pretrain'))
+    ),
+    'warps of stage 2': ('warps', lambda p: _strengths(p['warps']['discover'])),
+    'checkpoint': ('checkpoint', _checkpoint),
+    'loss weights': ('weights', _weights),
+    'learning rate of stage 2': (
+        'learning_rate', lambda p: f"{p['learning_rate']:g}"
+    ),
+}  # fmt: skip
+
+
+def _warps(records: Records) -> Rows:
+  """The evaluation's warps, and what they moved out of the image."""
+  for metric, name in (('acc', 'points'), ('equivariance_px', 'landmarks')):
+    for p in (r['protocol'] for r in records if r['metric'] == metric):
+      if 'warp' not in p:
+        continue
+      number, share = p['warps_per_image'], np.mean(p['masked_share'])
+      return [
+          ('warps of Acc(d)', f"{number} an image: {_strengths(p['warp'])}"),
+          (f'{name} that these moved out, masked', f'{100 * share:.1f} %'),
+      ]
+  return []
