@@ -13,6 +13,7 @@ from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import stated_sizes
 from eqlandmarks.datasets.examples import Description
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
@@ -51,6 +52,10 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
         'expected at least 2'
     )
   rows = {path: rows[path] for path in kept if path in rows}
+  stated_sizes.check(
+      rows, marks.form, lambda path: images.displayed_size(fields.root / path),
+      lambda path: fields.root / path,
+  )  # fmt: skip
   rows = checks.inside(fields, marks.names, rows, notes)
   splits = assign(fields, marks.has_split, kept, rows, notes)
   check(fields, marks.has_split, splits, rows)

@@ -11,6 +11,7 @@ from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import splits
+from eqlandmarks.datasets import stated_sizes
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.datasets.video import blocks
 from eqlandmarks.datasets.video import marks as marks_lib
@@ -81,9 +82,12 @@ def _checked_labels(
     notes: list[str],
 ) -> Marks:
   marks = marks_lib.usable(marks, fields, known, notes)
+  size_of = _sizes(known, marks)
+  stated_sizes.check(marks.rows, '', size_of, marks.files.get)
   rows = checks.inside(
-      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
-  )
+      fields, marks.names, marks.rows, notes,
+      _boxes(known, marks, crop, size_of),
+  )  # fmt: skip
   marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
   checks.check_names(fields, marks.names)
   return marks
@@ -116,23 +120,36 @@ def _frames(
   }
 
 
+def _sizes(
+    known: Mapping[str, Source], marks: Marks
+) -> Callable[[str], tuple[int, int]]:
+  """A function from an id to (height, width) of its whole image as shown."""
+
+  def size_of(own: str) -> tuple[int, int]:
+    if own in marks.files:
+      return images.displayed_size(marks.files[own])
+    return known[marks.places[own][0]].size
+
+  return size_of
+
+
 def _boxes(
-    known: Mapping[str, Source], marks: Marks, crop: crops.Box | None
+    known: Mapping[str, Source],
+    marks: Marks,
+    crop: crops.Box | None,
+    size_of: Callable[[str], tuple[int, int]],
 ) -> Callable[[str], crops.Box]:
   """A function from an id to what is seen of its image."""
   sizes = {source.size for source in known.values()}
 
   def box_of(own: str) -> crops.Box:
-    if own in marks.files:
-      size = images.displayed_size(marks.files[own])
-      if crop and size not in sizes:
-        raise UserError(
-            f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
-            f'{size[0]} pixels, expected the size of a video, since both are '
-            'cropped alike'
-        )
-    else:
-      size = known[marks.places[own][0]].size
+    size = size_of(own)
+    if crop and size not in sizes:
+      raise UserError(
+          f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
+          f'{size[0]} pixels, expected the size of a video, since both are '
+          'cropped alike'
+      )
     return crop or crops.Box(0, 0, *size)
 
   return box_of
