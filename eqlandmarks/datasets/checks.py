@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import posixpath
 from collections.abc import Callable
 
 import numpy as np
@@ -27,10 +28,10 @@ def matched_labels(
   files = labels.label_files(fields.labels, fields.root, fields.exclude)
   marks = labels.read_labels(fields.labels, fields.root, files)
   own_path = {images.canonical(path): path for path in kept}
-  frames = _frames(kept) if marks.form in _OF_VIDEOS else {}
+  frames = _Frames(kept if marks.form in _OF_VIDEOS else [], fields.root)
   rows, missing = {}, []
   for path, row in marks.rows.items():
-    own = own_path.get(path) or frames.get(paths.frame_key(path))
+    own = own_path.get(path) or frames.find(path, row)
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
@@ -44,17 +45,43 @@ def matched_labels(
   return marks, rows
 
 
-def _frames(kept: list[str]) -> dict[tuple[str, int], str]:
-  """The images that are frames of videos, by video and number.
+class _Frames:
+  """The images that are frames of videos, by folder and number.
 
   Programs differ in the folders above, and in the digits of the number.
   """
-  found: dict[tuple[str, int], list[str]] = {}
-  for path in kept:
-    key = paths.frame_key(images.canonical(path))
-    if key is not None:
-      found.setdefault(key, []).append(path)
-  return {key: same[0] for key, same in found.items() if len(same) == 1}
+
+  def __init__(self, kept: list[str], root: pathlib.Path):
+    self._images: dict[str, dict[int, list[str]]] = {}
+    for path in kept:
+      own = images.canonical(path)
+      key = paths.frame_key(own)
+      if key is not None:
+        folder = self._images.setdefault(posixpath.dirname(own), {})
+        folder.setdefault(key[1], []).append(path)
+    self._nearest = paths.Nearest(self._images, root)
+
+  def find(self, path: str, row: labels.Row) -> str | None:
+    """The image of a row; None where there is none."""
+    key, folder = paths.frame_key(path), posixpath.dirname(path)
+    if key is None:
+      return None
+    if row.video:
+      # The folder is as long as it takes to tell the label file's videos apart.
+      least = len(paths.parts(folder))
+      folders = self._nearest.find(paths.without_ending(row.video), least)
+    else:
+      folders = self._nearest.find(folder)
+    same = [
+        image for folder in folders
+        for image in self._images[folder].get(key[1], [])
+    ]
+    if len(same) > 1:
+      raise UserError(
+          f"{row.where}: path '{path}' may mean {' or '.join(same)}, expected "
+          'the path below the root; config.dataset.exclude can leave images out'
+      )
+    return same[0] if same else None
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:
