@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import pathlib
-import posixpath
 from collections.abc import Callable
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy as np
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_paths
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import paths
 
 # Formats that may name a frame by its video and its number alone.
 _OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
@@ -28,7 +27,10 @@ def matched_labels(
   files = labels.label_files(fields.labels, fields.root, fields.exclude)
   marks = labels.read_labels(fields.labels, fields.root, files)
   own_path = {images.canonical(path): path for path in kept}
-  frames = _Frames(kept if marks.form in _OF_VIDEOS else [], fields.root)
+  marks = label_paths.below_their_folder(marks, files, own_path, fields)
+  frames = label_paths.Frames(
+      kept if marks.form in _OF_VIDEOS else [], fields.root
+  )
   rows, missing = {}, []
   for path, row in marks.rows.items():
     own = own_path.get(path) or frames.find(path, row)
@@ -43,45 +45,6 @@ def matched_labels(
         f'paths of images below {fields.root}'
     )
   return marks, rows
-
-
-class _Frames:
-  """The images that are frames of videos, by folder and number.
-
-  Programs differ in the folders above, and in the digits of the number.
-  """
-
-  def __init__(self, kept: list[str], root: pathlib.Path):
-    self._images: dict[str, dict[int, list[str]]] = {}
-    for path in kept:
-      own = images.canonical(path)
-      key = paths.frame_key(own)
-      if key is not None:
-        folder = self._images.setdefault(posixpath.dirname(own), {})
-        folder.setdefault(key[1], []).append(path)
-    self._nearest = paths.Nearest(self._images, root)
-
-  def find(self, path: str, row: labels.Row) -> str | None:
-    """The image of a row; None where there is none."""
-    key, folder = paths.frame_key(path), posixpath.dirname(path)
-    if key is None:
-      return None
-    if row.video:
-      # The folder is as long as it takes to tell the label file's videos apart.
-      least = len(paths.parts(folder))
-      folders = self._nearest.find(paths.without_ending(row.video), least)
-    else:
-      folders = self._nearest.find(folder)
-    same = [
-        image for folder in folders
-        for image in self._images[folder].get(key[1], [])
-    ]
-    if len(same) > 1:
-      raise UserError(
-          f"{row.where}: path '{path}' may mean {' or '.join(same)}, expected "
-          'the path below the root; config.dataset.exclude can leave images out'
-      )
-    return same[0] if same else None
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:

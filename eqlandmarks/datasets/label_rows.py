@@ -48,12 +48,14 @@ class Labels:
     rows: path below the root -> labels.
     has_split: whether the labels say what is train and what is test.
     form: the format they were read from, a key of `formats.FORMATS`, or ''.
+    notes: lines that the program shows.
   """
 
   names: tuple[str, ...] = ()
   rows: dict[str, Row] = dataclasses.field(default_factory=dict)
   has_split: bool = False
   form: str = ''
+  notes: tuple[str, ...] = ()
 
 
 def from_poses(poses: Poses, form: str) -> Labels:

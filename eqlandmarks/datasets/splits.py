@@ -41,6 +41,7 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   marks, rows = checks.matched_labels(fields, kept)
+  notes += marks.notes
   checks.check_names(fields, marks.names)
   if marks.form in deeplabcut.FORMS:
     kept = deeplabcut.without_check_pictures(kept, rows, notes)

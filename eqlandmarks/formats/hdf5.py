@@ -8,7 +8,7 @@ writes. A small file can also promise arrays that fill the memory.
 
 import pathlib
 import pickletools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,6 @@ from eqlandmarks.formats import files
 
 # Bytes of all arrays of a file together, unpacked.
 LARGEST = 4 * 2**30
-# So many times as large as the file they may be, where they are not small:
-# labels and predictions are numbers that differ, and do not pack as well.
-_RATIO, _SMALL = 100, 16 * 2**20
 
 # As pickles name them. They are data, and call nothing.
 _HARMLESS = (
@@ -57,41 +54,11 @@ def check(path: pathlib.Path) -> None:
         continue
       if b'object' in _bytes(item.attrs.get('PSEUDOATOM', '')):
         raise _pickled(path, name, 'objects')
-      size += _unpacked(item)
-  _check_size(size, path)
-
-
-def check_size(path: pathlib.Path, counts: Callable[[str], bool]) -> None:
-  """Checks that the arrays of a file do not fill the memory.
-
-  Args:
-    path: an HDF5 file.
-    counts: whether the array of a name is read.
-
-  Raises:
-    UserError: it is no HDF5, or the arrays are larger than `LARGEST`, or much
-      larger than the file.
-  """
-  h5py = files.library('h5py', 'labels')
-  with files.reading(path, 'an HDF5 file'), h5py.File(path, 'r') as file:
-    size = sum(
-        _unpacked(item) for name, item in _items(file)
-        if isinstance(item, h5py.Dataset) and counts(name)
-    )
-  _check_size(size, path)
-
-
-def _unpacked(item: Any) -> int:
-  """Bytes of an array as its file declares them."""
-  return item.size * item.dtype.itemsize if item.size else 0
-
-
-def _check_size(size: int, path: pathlib.Path) -> None:
-  most = min(LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
-  if size > most:
+      size += item.size * item.dtype.itemsize if item.size else 0
+  if size > LARGEST:
     raise UserError(
-        f'{path}: holds {size / 2**20:.0f} MiB of arrays when unpacked, '
-        f'expected at most {most / 2**20:.0f} MiB in a file of its size'
+        f'{path}: holds {size / 2**30:.1f} GiB of arrays, expected at most '
+        f'{LARGEST / 2**30:.0f} GiB'
     )
 
 

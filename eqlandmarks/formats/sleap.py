@@ -15,17 +15,21 @@ import numpy as np
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
-from eqlandmarks.formats import hdf5
 from eqlandmarks.formats import paths
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
+# Bytes of all arrays that are read; and so many times as large as the file they
+# may be, where they are not small: labels are numbers that differ, and do not
+# pack as well.
+_LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
+
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a file whose paths lie below `root`; see `formats.read`."""
   sleap_io = files.library('sleap_io', 'sleap')
-  hdf5.check_size(path, _is_read)
+  _check_memory(path)
   with files.reading(path, 'a file of SLEAP'):
     # A Path would do, but text that looks like an address would be fetched.
     labels = sleap_io.load_slp(str(path.absolute()), open_videos=False)
@@ -39,9 +43,27 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   return assemble('sleap', path, names, rows, scorer='', video=video)
 
 
-def _is_read(name: str) -> bool:
-  """Whether sleap-io reads an array: embedded frames stay where they are."""
-  return not re.fullmatch(r'/video\d+/video', name)
+def _check_memory(path: pathlib.Path) -> None:
+  """Checks that what a file declares does not fill the memory when read."""
+  import h5py  # comes with sleap-io
+
+  sizes: list[int] = []
+
+  def add(name: str, item: Any) -> None:
+    # Frames that are embedded stay where they are.
+    if isinstance(item, h5py.Dataset) and not re.fullmatch(
+        r'video\d+/video', name
+    ):
+      sizes.append((item.size or 0) * item.dtype.itemsize)
+
+  with files.reading(path, 'a file of SLEAP'), h5py.File(path, 'r') as file:
+    file.visititems(add)
+    most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
+  if sum(sizes) > most:
+    raise UserError(
+        f'{path}: holds {sum(sizes) / 2**20:.0f} MiB when unpacked, expected '
+        f'at most {most / 2**20:.0f} MiB in a file of its size'
+    )
 
 
 class _Videos:

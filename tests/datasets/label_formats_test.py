@@ -126,7 +126,7 @@ def test_frames_that_could_be_two_images_name_both(root):
       formats.Poses(poses.names, images, poses.points, video='x.mp4'),
       root / 'l.slp', 'sleap',
   )  # fmt: skip
-  with pytest.raises(UserError, match='may mean a/x/img0.png or b/x/img0.png'):
+  with pytest.raises(UserError, match=r'may mean a/x/img0.png or b/x/img0.png'):
     build(root, 'l.slp')
 
 

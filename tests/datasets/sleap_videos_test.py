@@ -74,7 +74,7 @@ def test_videos_by_the_end_of_their_path(root, videos):
 
 def test_a_video_that_may_be_two(root):
   save(root / 'l.slp', ['/x/v.mp4'], [(0, 1)])
-  with pytest.raises(UserError, match='may mean day/s1/v.mp4 or day/s2/v.mp4'):
+  with pytest.raises(UserError, match=r'may mean day/s1/v.mp4 or day/s2/v.mp4'):
     build(root)
 
 
@@ -88,7 +88,7 @@ def test_a_video_that_is_gone_is_not_another(root):
 
 def test_videos_of_another_size(root):
   save(root / 'l.slp', ['s1/v.mp4', 's2/v.mp4'], ALL, size=(24, 32))
-  with pytest.raises(UserError, match='size 32 x 24 for day/s1.* 64 x 48 pix'):
+  with pytest.raises(UserError, match=r'size 32 x 24 for day/s1.* 64 x 48 pix'):
     build(root)._plan()
 
 

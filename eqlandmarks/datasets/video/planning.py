@@ -82,12 +82,15 @@ def _checked_labels(
     notes: list[str],
 ) -> Marks:
   marks = marks_lib.usable(marks, fields, known, notes)
-  size_of = _sizes(known, marks)
-  stated_sizes.check(marks.rows, '', size_of, marks.files.get)
-  rows = checks.inside(
-      fields, marks.names, marks.rows, notes,
-      _boxes(known, marks, crop, size_of),
+  stated_sizes.check(
+      marks.rows, '',
+      lambda own: images.displayed_size(marks.files[own])
+      if own in marks.files else known[marks.places[own][0]].size,
+      marks.files.get,
   )  # fmt: skip
+  rows = checks.inside(
+      fields, marks.names, marks.rows, notes, _boxes(known, marks, crop)
+  )
   marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
   checks.check_names(fields, marks.names)
   return marks
@@ -120,36 +123,23 @@ def _frames(
   }
 
 
-def _sizes(
-    known: Mapping[str, Source], marks: Marks
-) -> Callable[[str], tuple[int, int]]:
-  """A function from an id to (height, width) of its whole image as shown."""
-
-  def size_of(own: str) -> tuple[int, int]:
-    if own in marks.files:
-      return images.displayed_size(marks.files[own])
-    return known[marks.places[own][0]].size
-
-  return size_of
-
-
 def _boxes(
-    known: Mapping[str, Source],
-    marks: Marks,
-    crop: crops.Box | None,
-    size_of: Callable[[str], tuple[int, int]],
+    known: Mapping[str, Source], marks: Marks, crop: crops.Box | None
 ) -> Callable[[str], crops.Box]:
   """A function from an id to what is seen of its image."""
   sizes = {source.size for source in known.values()}
 
   def box_of(own: str) -> crops.Box:
-    size = size_of(own)
-    if crop and size not in sizes:
-      raise UserError(
-          f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
-          f'{size[0]} pixels, expected the size of a video, since both are '
-          'cropped alike'
-      )
+    if own in marks.files:
+      size = images.displayed_size(marks.files[own])
+      if crop and size not in sizes:
+        raise UserError(
+            f'config.dataset.crop_box: {marks.files[own]} is {size[1]} x '
+            f'{size[0]} pixels, expected the size of a video, since both are '
+            'cropped alike'
+        )
+    else:
+      size = known[marks.places[own][0]].size
     return crop or crops.Box(0, 0, *size)
 
   return box_of
