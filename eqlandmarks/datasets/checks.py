@@ -13,6 +13,7 @@ from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_paths
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
 
@@ -37,12 +38,17 @@ def matched_labels(
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
-      missing.append(f"'{path}' ({row.where})")
+      missing.append((path, row.where))
   if missing:
+    path, where = missing[0]
+    others = [name for name, _ in missing if unread.is_unread(name)]
+    remedy = ''
+    if others:
+      remedy = f"; files such as '{others[0]}' are not read: save them as .png"
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '
-        f'images that were not found, the first is {missing[0]}, expected '
-        f'paths of images below {fields.root}'
+        f"images that were not found, the first is '{path}' ({where}), "
+        f'expected paths of images below {fields.root}{remedy}'
     )
   return marks, rows
 

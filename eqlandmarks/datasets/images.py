@@ -121,12 +121,6 @@ def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   return height, width
 
 
-def is_turned(path: pathlib.Path) -> bool:
-  """Whether the image is displayed with its stored width and height swapped."""
-  with _opened(path) as image:
-    return image.getexif().get(ExifTags.Base.Orientation, 1) in _TURNED_BY_90
-
-
 def resize(
     image: Image.Image, size: int, box: tuple[float, ...] | None = None
 ) -> Image.Image:

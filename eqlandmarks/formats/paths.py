@@ -22,8 +22,19 @@ from eqlandmarks.errors import UserError
 
 # Endings of the files that count as images.
 EXTENSIONS = (
-    '.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif',
-    '.pgm', '.ppm',
+    '.png', '.apng', '.jpg', '.jpeg', '.jpe', '.jfif', '.pjpeg', '.pjp', '.bmp',
+    '.dib', '.tif', '.tiff', '.webp', '.gif', '.pbm', '.pgm', '.ppm', '.pnm',
+    '.pfm',
+)  # fmt: skip
+# Those of images that are not read: of phones, cameras, microscopes, hospitals
+# and painting programs.
+UNREAD = (
+    '.heic', '.heif', '.hif', '.avif', '.avifs', '.jxl', '.jp2', '.j2k', '.jpx',
+    '.mpo', '.raw', '.dng', '.cr2', '.cr3', '.crw', '.nef', '.nrw', '.arw',
+    '.sr2', '.orf', '.rw2', '.raf', '.pef', '.srw', '.3fr', '.iiq', '.dcm',
+    '.dicom', '.nii', '.nrrd', '.mha', '.czi', '.nd2', '.lif', '.lsm', '.oib',
+    '.oif', '.vsi', '.svs', '.ndpi', '.fits', '.psd', '.psb', '.xcf', '.kra',
+    '.eps', '.svg', '.svgz', '.tga', '.exr', '.hdr', '.pcx', '.qoi',
 )  # fmt: skip
 _VIDEOS = (
     '.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv',

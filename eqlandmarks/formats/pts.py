@@ -120,11 +120,13 @@ def _image(
 def _images_by_stem(folder: pathlib.Path) -> dict[str, list[str]]:
   """The images in a folder: name without ending -> names."""
   found: dict[str, list[str]] = {}
+  others: dict[str, list[str]] = {}  # a message says of them that they are such
   with files.reading(folder, 'a folder of images'):
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-      if path.suffix.lower() in paths.EXTENSIONS:
-        found.setdefault(paths.canonical(path.stem), []).append(path.name)
-  return found
+      for kind, endings in ((found, paths.EXTENSIONS), (others, paths.UNREAD)):
+        if path.suffix.lower() in endings:
+          kind.setdefault(paths.canonical(path.stem), []).append(path.name)
+  return others | found
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
