@@ -15,7 +15,6 @@ names; here they are called 1, 2, ... as in pictures of the markup. A point
 import os
 import pathlib
 import re
-import shutil
 
 import numpy as np
 
@@ -133,13 +132,13 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   """Writes a folder with a points file for each image.
 
   Raises:
-    UserError: the folder is there and not empty, or two images differ only in
-      their ending.
+    UserError: the folder is there and not empty, two images differ only in
+      their ending, or the path of one leads out of the folder.
   """
   points = conventions.to_file(poses.points, 'pts')
-  texts: dict[pathlib.PurePosixPath, str] = {}
+  texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    name = pathlib.PurePosixPath(image).with_suffix(SUFFIX)
+    name = files.inside(path, image).with_suffix(SUFFIX).relative_to(path)
     if name in texts:
       raise UserError(
           f"{path}: found two images for '{name}', expected their names to "
@@ -154,7 +153,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       raise UserError(
           f'{path}: found something there, expected a new or an empty folder'
       )
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name, text in texts.items():
       (partial / name).parent.mkdir(parents=True, exist_ok=True)
