@@ -10,11 +10,12 @@ import numpy as np
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_paths
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import paths
 
 # Formats that may name a frame by its video and its number alone.
 _OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
@@ -29,34 +30,29 @@ def matched_labels(
       fields.labels, fields.root, files, fields.min_likelihood
   )
   own_path = {images.canonical(path): path for path in kept}
-  frames = _frames(kept) if marks.form in _OF_VIDEOS else {}
+  marks = label_paths.below_their_folder(marks, files, own_path, fields)
+  frames = label_paths.Frames(
+      kept if marks.form in _OF_VIDEOS else [], fields.root
+  )
   rows, missing = {}, []
   for path, row in marks.rows.items():
-    own = own_path.get(path) or frames.get(paths.frame_key(path))
+    own = own_path.get(path) or frames.find(path, row)
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
-      missing.append(f"'{path}' ({row.where})")
+      missing.append((path, row.where))
   if missing:
+    path, where = missing[0]
+    others = [name for name, _ in missing if unread.is_unread(name)]
+    remedy = ''
+    if others:
+      remedy = f"; files such as '{others[0]}' are not read: save them as .png"
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '
-        f'images that were not found, the first is {missing[0]}, expected '
-        f'paths of images below {fields.root}'
+        f"images that were not found, the first is '{path}' ({where}), "
+        f'expected paths of images below {fields.root}{remedy}'
     )
   return marks, rows
-
-
-def _frames(kept: list[str]) -> dict[tuple[str, int], str]:
-  """The images that are frames of videos, by video and number.
-
-  Programs differ in the folders above, and in the digits of the number.
-  """
-  found: dict[tuple[str, int], list[str]] = {}
-  for path in kept:
-    key = paths.frame_key(images.canonical(path))
-    if key is not None:
-      found.setdefault(key, []).append(path)
-  return {key: same[0] for key, same in found.items() if len(same) == 1}
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:

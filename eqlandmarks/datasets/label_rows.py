@@ -22,11 +22,16 @@ class Row:
     points: [J, 2] (x, y) in pixels of the image, NaN where missing.
     split: the table's cell in lower case, or '' where there is none.
     where: the file and the row, for messages.
+    size: (height, width) in pixels that the file states, or None.
+    video: the video file that the image is a frame of, as the label file says,
+      or ''.
   """
 
   points: np.ndarray
   split: str
   where: str
+  size: tuple[int, int] | None = None
+  video: str = ''
 
   @property
   def labelled(self) -> bool:
@@ -72,10 +77,14 @@ def from_poses(poses: Poses, form: str, least: float = 0.0) -> Labels:
     scored = np.isfinite(points).all(-1) & np.isfinite(poses.confidence)
     unsure = scored & (poses.confidence < least)
     points = np.where(unsure[..., None], np.nan, points)
+  sizes = [None] * len(poses.images)
+  if poses.sizes is not None:
+    sizes = [(h, w) if h and w else None for h, w in poses.sizes.tolist()]
+  videos = poses.videos or ('',) * len(poses.images)
   rows = {
-      image: Row(values, split, where)
-      for image, values, split, where in zip(
-          poses.images, points, splits, poses.where, strict=True
+      image: Row(*fields)
+      for image, *fields in zip(
+          poses.images, points, splits, poses.where, sizes, videos, strict=True
       )
   }
   return Labels(

@@ -15,6 +15,7 @@ from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets import roboflow
 from eqlandmarks.datasets.label_rows import Labels
 from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
@@ -58,16 +59,21 @@ def label_files(
   if labels == DEEPLABCUT:
     return deeplabcut.annotation_files(root, exclude)
   path = root if labels == PTS else _place(labels, root)
-  if not path.is_dir():
+  exported = roboflow.find(path, root)
+  if not path.is_dir() and not exported:
     return [path]
+  top = root if exported else path
   found = [
-      file for file in pts.find(path)
-      if not images.matches(file.relative_to(path).as_posix(), exclude)
+      file for file in exported or pts.find(path)
+      if not images.matches(
+          os.path.relpath(file, top).replace(os.sep, '/'), exclude
+      )
   ]
   if not found:
     raise UserError(
         f"config.dataset.labels='{labels}': found no {pts.SUFFIX} file below "
-        f'{path}, expected one for each labelled image'
+        f'{path}, expected one for each labelled image, or the path of a label '
+        'file'
     )
   return found
 
@@ -75,6 +81,8 @@ def label_files(
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
   path = pathlib.Path(labels).expanduser()
+  if path == pathlib.Path('.'):
+    return root
   for candidate in (path, root / path):
     if os.path.exists(candidate):
       return candidate
@@ -131,6 +139,8 @@ def _read(
   if labels == DEEPLABCUT:
     return deeplabcut.read(root, files, least)
   place = root if labels == PTS else _place(labels, root)
+  if roboflow.find(place, root):
+    return roboflow.read(files, root)
   if place.is_dir():
     return label_rows.from_poses(pts.read_files(files, place, root), PTS, least)
   form = formats.recognise(place)

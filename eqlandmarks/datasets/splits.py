@@ -13,6 +13,8 @@ from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import stated_sizes
+from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.examples import Description
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
@@ -39,6 +41,8 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   kept = [p for p in found if not images.matches(p, fields.exclude)]
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
+  left_out = unread.note(fields.root, fields.exclude)
+  notes += [left_out] if left_out else []
   marks, rows = checks.matched_labels(fields, kept)
   notes += marks.notes
   checks.check_names(fields, marks.names)
@@ -50,9 +54,13 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   if len(kept) < 2:
     raise UserError(
         f'config.dataset.root: found {len(kept)} images below {fields.root}, '
-        'expected at least 2'
+        f'expected at least 2{"; " * bool(left_out)}{left_out}'
     )
   rows = {path: rows[path] for path in kept if path in rows}
+  stated_sizes.check(
+      rows, marks.form, lambda path: images.displayed_size(fields.root / path),
+      lambda path: fields.root / path,
+  )  # fmt: skip
   rows = checks.inside(fields, marks.names, rows, notes)
   splits = assign(fields, marks.has_split, kept, rows, notes)
   check(fields, marks.has_split, splits, rows)

@@ -6,12 +6,13 @@ confidence of single points; predictions are written with their mean as `score`,
 and with `keypoint_scores` beside, which readers that do not know it pass over.
 
 One object in an image is read: annotations of crowds or without any point do
-not count.
+not count. Ids may be numbers or their text: 7 and "7" are the same.
 """
 
 import json
 import math
 import pathlib
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,16 @@ from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
 _SECTIONS = ('images', 'annotations', 'categories')
+# Of values that are nested so deeply that Python's own gives up, too.
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxlong = 120
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a JSON file whose paths lie below `root`; see `formats.read`."""
   with files.reading(path, 'JSON in UTF-8'):
-    data = json.loads(path.read_text(encoding='utf-8-sig'))
+    text = path.read_text(encoding='utf-8-sig')
+    data = json.loads(text, object_pairs_hook=_object)
   if not isinstance(data, dict) or not all(
       isinstance(data.get(section), list) for section in _SECTIONS
   ):
@@ -41,12 +46,10 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
     )
   names_of = _categories(data['categories'], path)
   found, names = _annotations(data['annotations'], names_of, path)
-  rows: dict[Any, Row] = {}
+  rows: dict[str, Row] = {}
   for number, entry in enumerate(data['images']):
     where = f'{path}, images[{number}]'
-    key = _value(entry, 'id', (int, str), where)
-    if key in rows:
-      raise UserError(f'{where}: found id {key} again, expected each once')
+    key = _new_id(entry, rows, where)
     blank = Row('', np.full((len(names), 2), np.nan), where)
     rows[key] = _image(entry, found.pop(key, blank), where, root)
   for key, row in found.items():
@@ -60,32 +63,64 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   return assemble('coco', path, names, list(rows.values()), scorer=scorer)
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """An object of JSON, of whose fields none may be lost without a word."""
+  fields = dict(pairs)
+  if len(fields) < len(pairs):
+    names = [name for name, _ in pairs]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise ValueError(f"field '{twice}' twice in one object")
+  return fields
+
+
 def _value(entry: Any, field: str, types: tuple, where: str) -> Any:
   """A field of an object in the file, of one of the types."""
   value = entry.get(field) if isinstance(entry, dict) else None
   if not isinstance(value, types) or isinstance(value, bool):
     names = ' or '.join(kind.__name__ for kind in types)
     raise UserError(
-        f"{where}: found {paths.shown(repr(value))} as '{field}', expected "
-        f'{names}'
+        f"{where}: found {_told(value)} as '{field}', expected {names}"
     )
   return value
 
 
+def _told(value: Any) -> str:
+  return paths.shown(_REPR.repr(value))
+
+
+def _id(entry: Any, field: str, where: str) -> str:
+  """An id in its one spelling: some programs write numbers, others text."""
+  return str(_value(entry, field, (int, str), where)).strip()
+
+
+def _new_id(entry: Any, taken: dict[str, Any], where: str) -> str:
+  """The id of an image or a category, which no other one has."""
+  key = _id(entry, 'id', where)
+  if key in taken:
+    raise UserError(
+        f'{where}: found id {paths.shown(key)} again, expected each once'
+    )
+  return key
+
+
 def _categories(
     entries: list[Any], path: pathlib.Path
-) -> dict[Any, tuple[str, ...]]:
-  """The points of each category that has some, by its id."""
-  found = {}
+) -> dict[str, tuple[str, ...]]:
+  """The points of each category by its id; () for one without points."""
+  found: dict[str, tuple[str, ...]] = {}
   for number, entry in enumerate(entries):
     where = f'{path}, categories[{number}]'
-    if isinstance(entry, dict) and not entry.get('keypoints'):
-      continue
-    names = _value(entry, 'keypoints', (list,), where)
-    if not all(isinstance(name, str) for name in names):
-      raise UserError(f"{where}: expected 'keypoints' to be a list of names")
-    found[_value(entry, 'id', (int, str), where)] = tuple(names)
-  if not found:
+    key = _new_id(entry, found, where)
+    names = entry.get('keypoints') or []
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) for name in names
+    ):
+      raise UserError(
+          f"{where}: found {_told(names)} as 'keypoints', expected a list of "
+          'names'
+      )
+    found[key] = tuple(names)
+  if not any(found.values()):
     raise UserError(
         f'{path}: found no category with keypoints, expected their names'
     )
@@ -94,36 +129,46 @@ def _categories(
 
 def _annotations(
     entries: list[Any],
-    names_of: dict[Any, tuple[str, ...]],
+    names_of: dict[str, tuple[str, ...]],
     path: pathlib.Path,
-) -> tuple[dict[Any, Row], tuple[str, ...]]:
+) -> tuple[dict[str, Row], tuple[str, ...]]:
   """The rows by image id, without the image, and the names of the points."""
-  rows: dict[Any, Row] = {}
-  used = set()
+  rows: dict[str, Row] = {}
+  used: set[str] = set()
   for number, entry in enumerate(entries):
     where = f'{path}, annotations[{number}]'
-    category = _value(entry, 'category_id', (int, str), where)
-    # Boxes and outlines of other things have no points.
-    if category not in names_of or not entry.get('keypoints'):
+    category = _id(entry, 'category_id', where)
+    if category not in names_of:
+      raise UserError(
+          f'{where}: found category_id {paths.shown(category)}, expected the '
+          'id of one of the categories'
+      )
+    if not _has_points(entry):
       continue
     row = _points(entry, len(names_of[category]), where)
-    if entry.get('iscrowd') == 1 or np.isnan(row.points).all():
+    if entry.get('iscrowd') in (1, '1') or np.isnan(row.points).all():
       continue
     used.add(category)
-    image = _value(entry, 'image_id', (int, str), where)
+    image = _id(entry, 'image_id', where)
     if image in rows:
       raise UserError(
           f'{where}: found a second object in image {paths.shown(image)}, '
           f'expected one in an image; the first is {rows[image].where}'
       )
     rows[image] = row
-  used = used or set(names_of)
+  used = used or {key for key, names in names_of.items() if names}
   if len({names_of[category] for category in used}) > 1:
     raise UserError(
         f'{path}: found categories with different keypoints, expected the same '
         'keypoints for every object'
     )
   return rows, names_of[used.pop()]
+
+
+def _has_points(entry: dict[str, Any]) -> bool:
+  """Whether there is any point: boxes and outlines have none, or only zeros."""
+  values = entry.get('keypoints')
+  return any(values) if isinstance(values, list) else bool(values)
 
 
 def _points(entry: dict[str, Any], count: int, where: str) -> Row:
@@ -159,8 +204,7 @@ def _numbers(
     # Whole numbers of JSON have no bound, but those of NumPy do.
     if type(value) not in (int, float) or not abs(value) < 1e9:
       raise UserError(
-          f"{where}: found {paths.shown(repr(value))} in '{field}', expected "
-          'numbers'
+          f"{where}: found {_told(value)} in '{field}', expected numbers"
       )
   return np.array(values, np.float64)
 
@@ -168,13 +212,31 @@ def _numbers(
 def _image(entry: Any, row: Row, where: str, root: pathlib.Path) -> Row:
   """A row with its image's path and size."""
   name = _value(entry, 'file_name', (str,), where)
-  sides = [entry.get('height'), entry.get('width')]
-  if not all(type(side) is int and 0 < side < 1e9 for side in sides):
-    sides = None
-  image = paths.below_root(name, root, where)
+  height, width = (_side(entry, field, where) for field in ('height', 'width'))
   return Row(
-      image, row.points, row.where, row.confidence, size=sides and tuple(sides)
+      paths.below_root(name, root, where),
+      row.points,
+      row.where,
+      row.confidence,
+      size=(height, width) if height and width else None,
   )
+
+
+def _side(entry: dict[str, Any], field: str, where: str) -> int:
+  """The height or width of an image in pixels; 0 where it is not said."""
+  value = entry.get(field)
+  if value in (None, '') or value == 0:
+    return 0
+  try:
+    side = float(value)
+  except (TypeError, ValueError, OverflowError):
+    side = math.nan
+  if isinstance(value, bool) or not 0 < side < 1e9 or side % 1:
+    raise UserError(
+        f"{where}: found {_told(value)} as '{field}', expected a whole number "
+        'of pixels'
+    )
+  return int(side)
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
@@ -182,7 +244,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   entries = []
   for n, image in enumerate(poses.images):
     entry = {'id': n + 1, 'file_name': image}
-    if poses.sizes is not None:
+    if poses.sizes is not None and poses.sizes[n].all():
       height, width = poses.sizes[n].tolist()
       entry |= {'width': width, 'height': height}
     entries.append(entry)

@@ -6,7 +6,7 @@ import errno
 import importlib
 import os
 import pathlib
-import shutil
+import tempfile
 import types
 from collections.abc import Iterable, Iterator
 
@@ -23,26 +23,43 @@ _CODES = {
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place beside `path` to write to, which takes its name at the end.
+  """A place to write a file or folder to, which takes its name at the end.
 
-  Nothing stays there if an error ends the block.
+  It is in a new folder beside `path`, so that nothing else is there. Nothing
+  stays if an error ends the block.
 
   Raises:
     UserError: the file system refuses.
   """
-  partial = path.with_name(path.name + '.partial')
   try:
-    yield partial
-    os.replace(partial, path)
+    with tempfile.TemporaryDirectory(
+        prefix='.eqlandmarks-', suffix='.partial', dir=path.parent
+    ) as folder:
+      partial = pathlib.Path(folder) / path.name
+      yield partial
+      os.replace(partial, path)
   except (OSError, RuntimeError) as error:  # the latter: PyTables, h5py
     raise UserError(
         f'{path}: cannot be written ({reason(error)}), expected a place that '
         'can be written to'
     ) from error
-  finally:
-    with contextlib.suppress(OSError):
-      partial.unlink()
-    shutil.rmtree(partial, ignore_errors=True)
+
+
+def inside(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """The path of a file that is named below a folder, and stays in it.
+
+  Raises:
+    UserError: it would not, here or on Windows.
+  """
+  pieces = name.replace('\\', '/').split('/')
+  if not pieces[0] or pieces[0][1:2] == ':' or not (
+      {'', '.', '..'}.isdisjoint(pieces)
+  ):
+    raise UserError(
+        f"{folder}: found the name '{paths.shown(name)}' for a file in it, "
+        'expected a path below a folder, as of images below their root'
+    )
+  return folder / pathlib.PurePosixPath(*pieces)
 
 
 @contextlib.contextmanager

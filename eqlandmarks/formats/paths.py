@@ -5,19 +5,36 @@ composed letters. A frame of a video is named `VIDEO/img00000042.png`, after the
 video's file name without its ending and the frame's number from 0; DeepLabCut,
 Lightning Pose and SLEAP's exports call the frames they extract so, with
 different numbers of digits.
+
+Label files move, and images too, so that folders differ. Then the path means
+the file with which it shares the longest end.
 """
 
+import itertools
+import os
 import pathlib
 import posixpath
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from eqlandmarks.errors import UserError
 
 # Endings of the files that count as images.
 EXTENSIONS = (
-    '.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.gif',
-    '.pgm', '.ppm',
+    '.png', '.apng', '.jpg', '.jpeg', '.jpe', '.jfif', '.pjpeg', '.pjp', '.bmp',
+    '.dib', '.tif', '.tiff', '.webp', '.gif', '.pbm', '.pgm', '.ppm', '.pnm',
+    '.pfm',
+)  # fmt: skip
+# Those of images that are not read: of phones, cameras, microscopes, hospitals
+# and painting programs.
+UNREAD = (
+    '.heic', '.heif', '.hif', '.avif', '.avifs', '.jxl', '.jp2', '.j2k', '.jpx',
+    '.mpo', '.raw', '.dng', '.cr2', '.cr3', '.crw', '.nef', '.nrw', '.arw',
+    '.sr2', '.orf', '.rw2', '.raf', '.pef', '.srw', '.3fr', '.iiq', '.dcm',
+    '.dicom', '.nii', '.nrrd', '.mha', '.czi', '.nd2', '.lif', '.lsm', '.oib',
+    '.oif', '.vsi', '.svs', '.ndpi', '.fits', '.psd', '.psb', '.xcf', '.kra',
+    '.eps', '.svg', '.svgz', '.tga', '.exr', '.hdr', '.pcx', '.qoi',
 )  # fmt: skip
 _VIDEOS = (
     '.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg', '.wmv',
@@ -45,12 +62,30 @@ def below_root(name: str, root: pathlib.Path, where: str) -> str:
       prefix = canonical(base.as_posix()).rstrip('/') + '/'
       if path.startswith(prefix):
         return path[len(prefix):]
-  if not path.strip('/.') or path.startswith(('/', '../')) or path[1:2] == ':':
+  if path.startswith('/') or path[1:2] == ':':
+    path = _end_below(root, path)
+  if not path.strip('/.') or path.startswith('../'):
     raise UserError(
         f"{where}: found path '{shown(name)}', expected one that stays inside "
         f'{root}'
     )
   return path
+
+
+def _end_below(root: pathlib.Path, path: str) -> str:
+  """The longest end of a path that is a file below the root; '' if none is.
+
+  A name alone says too little: a folder must agree, and be it the root's own.
+  """
+  folders = [*parts(path)]
+  for start in range(1, len(folders)):
+    end = '/'.join(folders[start:])
+    alone = start == len(folders) - 1
+    if alone and folders[start - 1] != canonical(root.absolute().name):
+      break
+    if os.path.isfile(root / end):
+      return end
+  return ''
 
 
 def shown(text: object) -> str:
@@ -61,11 +96,96 @@ def shown(text: object) -> str:
 
 def frame_name(video: str, number: int) -> str:
   """The name of a frame of a video, as the module's docstring says."""
-  name = posixpath.basename(canonical(video))
-  stem, ending = posixpath.splitext(name)
+  return frame_in(posixpath.basename(without_ending(video)), number)
+
+
+def frame_in(folder: str, number: int) -> str:
+  """The name of a frame in a folder that stands for its video."""
+  return f'{folder}/img{number:08d}.png'
+
+
+def without_ending(video: str) -> str:
+  """The path of a video in its one spelling, without its ending."""
+  stem, ending = posixpath.splitext(canonical(video))
   # Some label files give the name of the video without its ending.
-  stem = stem if ending.lower() in _VIDEOS else name
-  return f'{stem}/img{number:08d}.png'
+  return stem if ending.lower() in _VIDEOS else canonical(video)
+
+
+def video_folders(videos: Iterable[str]) -> dict[str, str]:
+  """The folders in which frames of several videos are named.
+
+  Each is the video's name without its ending, as in `frame_name`. Where several
+  videos have one name, as many of the folders above stay as tell them apart,
+  and the ending if these do not.
+
+  Args:
+    videos: paths of videos, as in a label file.
+
+  Returns:
+    Path of a video -> folder.
+  """
+  groups: dict[str, list[str]] = {}
+  for video in dict.fromkeys(videos):
+    stem = posixpath.basename(without_ending(video))
+    groups.setdefault(stem, []).append(video)
+  return {
+      video: '/'.join(folder)
+      for group in groups.values()
+      for video, folder in zip(group, _told_apart(group), strict=True)
+  }
+
+
+def _told_apart(videos: list[str]) -> list[tuple[str, ...]]:
+  """The shortest ends of paths, all of one length, that tell them apart."""
+  whole = [parts(video) for video in videos]
+  choices = (
+      [pieces[-count:] for pieces in spelled]
+      for spelled in ([parts(without_ending(v)) for v in videos], whole)
+      for count in range(1, max(1, *map(len, spelled)) + 1)
+  )
+  return next(c for c in choices if len(set(c)) == len(set(whole)))
+
+
+def parts(path: str) -> tuple[str, ...]:
+  """The folders and the name in a path, in their one spelling."""
+  return tuple(p for p in canonical(path).split('/') if p not in ('', '.'))
+
+
+class Nearest:
+  """Finds paths by the longest end that they share with another one.
+
+  Args:
+    names: paths below a root folder.
+    root: that folder; the folders above count, too.
+  """
+
+  def __init__(self, names: Iterable[str], root: pathlib.Path):
+    above = parts(root.absolute().as_posix())
+    self._by_last: dict[str, dict[str, tuple[str, ...]]] = {}
+    for name in names:
+      pieces = above + parts(name)
+      self._by_last.setdefault(pieces[-1], {})[name] = pieces
+
+  def find(self, wanted: str, least: int = 1) -> list[str]:
+    """The names that share most with a path; several if they share as much.
+
+    Args:
+      wanted: any path. One that is itself a name is the only one.
+      least: how many folders and names must be shared.
+    """
+    pieces = parts(wanted)
+    same = self._by_last.get(pieces[-1], {}) if pieces else {}
+    if wanted in same:
+      return [wanted]
+    shared = {name: _shared(pieces, whole) for name, whole in same.items()}
+    most = max(shared.values(), default=0)
+    return [n for n, count in shared.items() if count == most >= least]
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+  """How many of their last parts are the same."""
+  ends = zip(reversed(one), reversed(other), strict=False)
+  return sum(1 for _ in itertools.takewhile(lambda end: end[0] == end[1], ends))
 
 
 def frame_key(path: str) -> tuple[str, int] | None:

@@ -21,13 +21,16 @@ class Poses:
     points: [N, J, 2] (row, column) in pixels of the original image, the centre
       of the top-left pixel at (0.5, 0.5); NaN where missing.
     confidence: [N, J] on [0, 1], NaN where unknown; None for labels.
-    sizes: [N, 2] (height, width) of the original images in pixels, or None.
+    sizes: [N, 2] (height, width) of the original images in pixels, 0 where not
+      said; or None.
     scorer: who labelled, or what predicted.
     video: the file whose frames the images are, or ''; without its ending if
       that was not said.
     splits: N names such as 'train' and 'test', '' where not said; None in a
       format that does not say.
     where: N places in the file that was read, for messages; () if in memory.
+    videos: of which video file each frame is, as the file says, '' of images;
+      None in a format that does not say.
 
   Raises:
     UserError: the attributes do not fit together, a name or an image is blank
@@ -43,6 +46,7 @@ class Poses:
   video: str = ''
   splits: tuple[str, ...] | None = None
   where: tuple[str, ...] = ()
+  videos: tuple[str, ...] | None = None
 
   def __post_init__(self):
     """Brings the attributes to their types, and checks them."""
@@ -52,9 +56,11 @@ class Poses:
     self._set_array('points', np.float64, (count, width, 2))
     self._set_array('confidence', np.float64, (count, width))
     self._set_array('sizes', np.int64, (count, 2))
-    if self.splits is not None:
-      object.__setattr__(self, 'splits', tuple(self.splits))
-    lists = {'splits': self.splits, 'where': self.where or None}
+    for field in ('splits', 'videos'):
+      if getattr(self, field) is not None:
+        object.__setattr__(self, field, tuple(getattr(self, field)))
+    lists = {'splits': self.splits, 'where': self.where or None,
+             'videos': self.videos}  # fmt: skip
     for field, values in lists.items():
       if values is not None and len(values) != count:
         raise UserError(
@@ -128,6 +134,7 @@ class Row:
     confidence: [J] as in the file, or None.
     split: in lower case, '' where not said.
     size: (height, width) in pixels, or None.
+    video: the video file that the image is a frame of, as in the file, or ''.
   """
 
   image: str
@@ -136,6 +143,7 @@ class Row:
   confidence: np.ndarray | None = None
   split: str = ''
   size: tuple[int, int] | None = None
+  video: str = ''
 
 
 def assemble(
@@ -167,15 +175,17 @@ def assemble(
       )
     first[row.image] = row
   points = [conventions.from_file(row.points, form) for row in rows]
-  sizes = [row.size for row in rows]
+  sizes = [row.size or (0, 0) for row in rows]
+  videos = [row.video for row in rows]
   try:
     return Poses(
         names=names,
         images=tuple(first),
         points=np.array(points).reshape(len(rows), len(names), 2),
         confidence=_confidence(rows, len(names)),
-        sizes=sizes if rows and None not in sizes else None,
+        sizes=sizes if any(row.size for row in rows) else None,
         where=tuple(row.where for row in rows),
+        videos=videos if any(videos) else None,
         **fields,
     )
   except UserError as error:

@@ -15,7 +15,6 @@ names; here they are called 1, 2, ... as in pictures of the markup. A point
 import os
 import pathlib
 import re
-import shutil
 
 import numpy as np
 
@@ -120,24 +119,26 @@ def _image(
 def _images_by_stem(folder: pathlib.Path) -> dict[str, list[str]]:
   """The images in a folder: name without ending -> names."""
   found: dict[str, list[str]] = {}
+  others: dict[str, list[str]] = {}  # a message says of them that they are such
   with files.reading(folder, 'a folder of images'):
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-      if path.suffix.lower() in paths.EXTENSIONS:
-        found.setdefault(paths.canonical(path.stem), []).append(path.name)
-  return found
+      for kind, endings in ((found, paths.EXTENSIONS), (others, paths.UNREAD)):
+        if path.suffix.lower() in endings:
+          kind.setdefault(paths.canonical(path.stem), []).append(path.name)
+  return others | found
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
   """Writes a folder with a points file for each image.
 
   Raises:
-    UserError: the folder is there and not empty, or two images differ only in
-      their ending.
+    UserError: the folder is there and not empty, two images differ only in
+      their ending, or the path of one leads out of the folder.
   """
   points = conventions.to_file(poses.points, 'pts')
-  texts: dict[pathlib.PurePosixPath, str] = {}
+  texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    name = pathlib.PurePosixPath(image).with_suffix(SUFFIX)
+    name = files.inside(path, image).with_suffix(SUFFIX).relative_to(path)
     if name in texts:
       raise UserError(
           f"{path}: found two images for '{name}', expected their names to "
@@ -152,7 +153,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       raise UserError(
           f'{path}: found something there, expected a new or an empty folder'
       )
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name, text in texts.items():
       (partial / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,12 +1,13 @@
 """SLEAP's `.slp` files, through SLEAP's own library sleap-io.
 
 Images are a "video" of image files; frames of a video are named as in
-`paths.frame_name`. One animal in a frame is read. Where there are any labels
+`paths.video_folders`. One animal in a frame is read. Where there are any labels
 made by hand, predictions beside them do not count. Scores of points may pass 1
 in SLEAP; they are clipped.
 """
 
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,16 @@ from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
+# Bytes of all arrays that are read; and so many times as large as the file they
+# may be, where they are not small: labels are numbers that differ, and do not
+# pack as well.
+_LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
+
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a file whose paths lie below `root`; see `formats.read`."""
   sleap_io = files.library('sleap_io')
+  _check_memory(path)
   with files.reading(path, 'a file of SLEAP'):
     # A Path would do, but text that looks like an address would be fetched.
     labels = sleap_io.load_slp(str(path.absolute()), open_videos=False)
@@ -31,68 +38,125 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
           f'{path}: found {len(labels.skeletons)} skeletons, expected one'
       )
     names = tuple(labels.skeletons[0].node_names)
-    rows = _rows(labels, len(names), path, root)
-    video = _video(labels)
+    rows = _rows(labels, len(names), _Videos(labels.videos, path, root))
+    video = _only_video(labels)
   return assemble('sleap', path, names, rows, scorer='', video=video)
 
 
-def _rows(
-    labels: Any, count: int, path: pathlib.Path, root: pathlib.Path
-) -> list[Row]:
+def _check_memory(path: pathlib.Path) -> None:
+  """Checks that what a file declares does not fill the memory when read."""
+  import h5py  # comes with sleap-io
+
+  sizes: list[int] = []
+
+  def add(name: str, item: Any) -> None:
+    # Frames that are embedded stay where they are.
+    if isinstance(item, h5py.Dataset) and not re.fullmatch(
+        r'video\d+/video', name
+    ):
+      sizes.append((item.size or 0) * item.dtype.itemsize)
+
+  with files.reading(path, 'a file of SLEAP'), h5py.File(path, 'r') as file:
+    file.visititems(add)
+    most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
+  if sum(sizes) > most:
+    raise UserError(
+        f'{path}: holds {sum(sizes) / 2**20:.0f} MiB when unpacked, expected '
+        f'at most {most / 2**20:.0f} MiB in a file of its size'
+    )
+
+
+class _Videos:
+  """What a file says of the images and frames of its videos."""
+
+  def __init__(
+      self, videos: list[Any], path: pathlib.Path, root: pathlib.Path
+  ):
+    self._path, self._root = path, root
+    self._places = {id(video): v for v, video in enumerate(videos)}
+    # Embedded frames have a video from which they were taken.
+    self._sources = [video.source_video or video for video in videos]
+    self._sizes = [
+        _size(source) or _size(video)
+        for source, video in zip(self._sources, videos, strict=True)
+    ]
+    self._folders = paths.video_folders(
+        source.filename for source in self._sources if not _images(source)
+    )
+
+  def place(self, video: Any) -> int:
+    """The number of a video."""
+    return self._places[id(video)]
+
+  def row(
+      self, v: int, number: int, points: np.ndarray, scores: Any = None
+  ) -> Row:
+    """The row of an image of video `v`, or of one of its frames."""
+    source, size = self._sources[v], self._sizes[v]
+    where = f'{self._path}, video {v}, frame {number}'
+    names = _images(source)
+    if not names:
+      image = paths.frame_in(self._folders[source.filename], number)
+      return Row(image, points, where, scores, '', size, source.filename)
+    if not 0 <= number < len(names):
+      raise UserError(
+          f'{where}: found no such frame, expected one of the {len(names)} '
+          'images'
+      )
+    image = paths.below_root(str(names[number]), self._root, where)
+    # The size of many images is that of the first.
+    return Row(image, points, where, scores, '', None if number else size)
+
+
+def _rows(labels: Any, count: int, videos: _Videos) -> list[Row]:
   """The rows of all images, and of those frames that have points."""
   by_hand = any(frame.user_instances for frame in labels.labeled_frames)
+  missing = np.full((count, 2), np.nan)
   rows: dict[tuple[int, int], Row] = {}
   for v, video in enumerate(labels.videos):
     # A video has too many frames to list the unlabelled ones.
-    for number in range(_image_count(video)):
-      where = f'{path}, video {v}, frame {number}'
-      image = _image(video, number, root, where)
-      rows[v, number] = Row(image, np.full((count, 2), np.nan), where)
+    for number in range(len(_images(video))):
+      rows[v, number] = videos.row(v, number, missing)
   for frame in labels.labeled_frames:
-    v, number = labels.videos.index(frame.video), int(frame.frame_idx)
-    where = f'{path}, video {v}, frame {number}'
+    v, number = videos.place(frame.video), int(frame.frame_idx)
+    row = videos.row(v, number, missing)
     animals = frame.user_instances if by_hand else frame.predicted_instances
     if len(animals) > 1:
-      raise UserError(f'{where}: found {len(animals)} animals, expected one')
+      raise UserError(
+          f'{row.where}: found {len(animals)} animals, expected one'
+      )
     known = rows.get((v, number))
     if known is not None and np.isfinite(known.points).any():
-      raise UserError(f'{where}: found again, expected each frame once')
-    image = _image(frame.video, number, root, where)
+      raise UserError(f'{row.where}: found again, expected each frame once')
     for animal in animals:
       scores = None if by_hand else np.clip(animal.points['score'], 0, 1)
-      rows[v, number] = Row(image, animal.numpy(), where, scores)
+      rows[v, number] = videos.row(v, number, animal.numpy(), scores)
     if not frame.instances:
-      rows[v, number] = Row(image, np.full((count, 2), np.nan), where)
+      rows[v, number] = row
   return list(rows.values())
 
 
-def _image_count(video: Any) -> int:
-  """How many image files a video is made of; 0 for a real video."""
-  return len(video.filename) if isinstance(video.filename, list) else 0
+def _images(video: Any) -> list[Any]:
+  """The image files that a video is made of; none for a real video."""
+  return video.filename if isinstance(video.filename, list) else []
 
 
-def _image(video: Any, number: int, root: pathlib.Path, where: str) -> str:
-  """The path of an image, or the name of a frame."""
-  if video.source_video is not None:  # the frames are embedded in the file
-    video = video.source_video
-  if not isinstance(video.filename, list):
-    return paths.frame_name(str(video.filename), number)
-  if not 0 <= number < len(video.filename):
-    raise UserError(
-        f'{where}: found no such frame, expected one of the '
-        f'{len(video.filename)} images'
-    )
-  return paths.below_root(str(video.filename[number]), root, where)
+def _size(video: Any) -> tuple[int, int] | None:
+  """(height, width) of a video's frames, as far as the file says it."""
+  about = video.backend_metadata
+  sides = list(about.get('shape') or ())[1:3]
+  sides = sides or [about.get('height_'), about.get('width_')]
+  if not all(isinstance(side, int) and side > 0 for side in sides):
+    return None
+  return sides[0], sides[1]
 
 
-def _video(labels: Any) -> str:
+def _only_video(labels: Any) -> str:
   """The file of the video, if there is one and no other."""
-  if len(labels.videos) != 1 or _image_count(labels.videos[0]):
+  if len(labels.videos) != 1 or _images(labels.videos[0]):
     return ''
-  video = labels.videos[0]
-  if video.source_video is not None:
-    video = video.source_video
-  return '' if isinstance(video.filename, list) else str(video.filename)
+  video = labels.videos[0].source_video or labels.videos[0]
+  return '' if _images(video) else str(video.filename)
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
@@ -125,7 +189,7 @@ def _new_video(sleap_io: Any, poses: Poses) -> Any:
   about = {'type': 'ImageVideo', 'filename': images[0], 'filenames': images}
   about |= {'grayscale': False, 'channels_': 3}
   sizes = set() if poses.sizes is None else set(map(tuple, poses.sizes))
-  if len(sizes) == 1:
+  if len(sizes) == 1 and (0, 0) not in sizes:
     height, width = (int(side) for side in sizes.pop())
     about |= {'height_': height, 'width_': width}
     about['shape'] = [len(images), height, width, 3]

@@ -17,6 +17,7 @@ from PIL import Image
 
 from eqlandmarks import videos
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import unread
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -113,7 +114,11 @@ def _open_path(text: str) -> Source:
   if path.is_dir():
     found = images.find_images(path)
     if not found:
-      raise UserError(f'{path}: holds no image, {_EXPECTED}')
+      left_out = unread.note(path)
+      raise UserError(
+          f'{path}: holds no image, {_EXPECTED}{"; " * bool(left_out)}'
+          f'{left_out}'
+      )
     return _files(path.resolve().name or 'images', path, found)
   if path.exists():
     return _open_file(path)

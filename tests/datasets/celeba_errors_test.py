@@ -63,7 +63,7 @@ ROWS = {
     'another count': (1, '22', ['found 21 rows', 'expected 22']),
     'count in words': (1, 'many', ["'many "]),
     'row removed': (7, None, ['found 20 rows', 'expected 21']),
-    'short row': (3, ROW[:-4], ['line 3', '10 whole numbers', ROW[:-4]]),
+    'short row': (3, ROW[:-4], ['line 3', '10 whole numbers', '108']),
     'long row': (3, ROW + ' 5', ['line 3', '10 whole numbers']),
     'letters': (3, ROW.replace('77', 'x'), ['line 3', '10 whole numbers']),
     'parts': (3, ROW.replace('77', '7.5'), ['line 3', '10 whole numbers']),

@@ -116,16 +116,17 @@ def test_frames_match_by_number(root, form, file):
   )
 
 
-def test_frames_that_could_be_two_images_match_none(root):
+def test_frames_that_could_be_two_images_name_both(root):
   for n in range(6):
-    picture(root / f'more/v/img{n}.png')
-  images = [paths.frame_name('v.mp4', n) for n in range(4)]
+    picture(root / f'a/x/img{n}.png')
+    picture(root / f'b/x/img{n}.png')
+  images = [paths.frame_name('x.mp4', n) for n in range(4)]
   poses = some_poses(images)
   formats.write(
-      formats.Poses(poses.names, images, poses.points, video='v.mp4'),
+      formats.Poses(poses.names, images, poses.points, video='x.mp4'),
       root / 'l.slp', 'sleap',
   )  # fmt: skip
-  with pytest.raises(UserError, match='4 of 4 rows name images that were not'):
+  with pytest.raises(UserError, match=r'may mean a/x/img0.png or b/x/img0.png'):
     build(root, 'l.slp')
 
 

@@ -58,7 +58,13 @@ class CelebA(building.ImageBuilder):
       ROOT/Eval/list_eval_partition.txt
       ROOT/MAFL/training.txt, testing.txt
 
-  Or, in the place of the first three, tfds's own dataset:
+  Or, in the place of the first three, Kaggle's copy (jessicali9530/
+  celeba-dataset) as it is unpacked:
+
+      ROOT/img_align_celeba/img_align_celeba/000001.jpg ... 202599.jpg
+      ROOT/list_landmarks_align_celeba.csv, list_eval_partition.csv
+
+  or tfds's own dataset:
   `tfds build celeb_a --file_format=array_record --data_dir=ROOT`.
 
   Name the folder: --config=configs/celeba.py --config.dataset.root=ROOT

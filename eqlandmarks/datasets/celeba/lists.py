@@ -1,11 +1,13 @@
 """The text files of CelebA and MAFL."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from eqlandmarks.datasets import text_files
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import cells
 
 NUM_IMAGES = 202_599
 # Images of the partitions train, validation and test.
@@ -24,11 +26,12 @@ _LARGEST = 100_000
 
 
 def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """list_landmarks_align_celeba.txt.
+  """list_landmarks_align_celeba.txt, or .csv as of Kaggle.
 
-  Line 1 is the number of images, line 2 the header, and each line after them a
-  file name and ten whole numbers, in pixels of the aligned image with the
-  centre of the top-left pixel at 0. Left is the image's left.
+  Line 1 of the text is the number of images, line 2 the header, and each line
+  after them a file name and ten whole numbers, in pixels of the aligned image
+  with the centre of the top-left pixel at 0. Left is the image's left. The csv
+  has no number of images, and the header in line 1.
 
   Returns:
     File name -> `[5, 2]`, (row, column) in pixels, that centre at (0.5, 0.5).
@@ -37,6 +40,64 @@ def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
     UserError: the file has another form, or another number of rows than it
       says.
   """
+  count, rows = None, _csv_rows(path, HEADER)
+  if rows is None:
+    count, rows = _text_rows(path)
+  found: dict[str, np.ndarray] = {}
+  for number, pieces in rows:
+    name, points = _landmarks(pieces, f'{path}, line {number}')
+    _check_new(name, found, path, number)
+    found[name] = points
+  if count not in (None, str(len(found))):
+    raise UserError(
+        f'{path}: found {len(found)} rows, expected {count[:20]}, as line 1 '
+        'says'
+    )
+  return found
+
+
+def read_partition(path: pathlib.Path) -> dict[str, int]:
+  """list_eval_partition.txt or .csv: name -> 0 train, 1 validation, 2 test.
+
+  Raises:
+    UserError: the file has another form.
+  """
+  rows = _csv_rows(path, ('partition',))
+  if rows is None:
+    rows = _pieces(text_files.read_lines(path), start=1)
+  found: dict[str, int] = {}
+  for number, pieces in rows:
+    good = len(pieces) == 2 and pieces[0].isprintable()
+    if not good or pieces[1] not in ('0', '1', '2'):
+      raise UserError(
+          f'{path}, line {number}: found {" ".join(pieces)[:80]!r}, expected a '
+          'file name and 0, 1 or 2'
+      )
+    _check_new(pieces[0], found, path, number)
+    found[pieces[0]] = int(pieces[1])
+  if not found:
+    raise UserError(f'{path}: found no names, expected one on each line')
+  return found
+
+
+def _csv_rows(
+    path: pathlib.Path, header: tuple[str, ...]
+) -> list[tuple[int, list[str]]] | None:
+  """The numbered rows of a csv below its header; None of another file."""
+  if path.suffix != '.csv':
+    return None
+  rows = cells.read_cells(path)
+  if not rows or tuple(rows[0][1]) != ('image_id', *header):
+    found = ','.join(rows[0][1]) if rows else ''
+    raise UserError(
+        f'{path}: begins with {found[:80]!r}, expected '
+        f'image_id,{",".join(header)}'
+    )
+  return rows[1:]
+
+
+def _text_rows(path: pathlib.Path) -> tuple[str, list[tuple[int, list[str]]]]:
+  """The number of rows that a text of landmarks states, and its rows."""
   lines = text_files.read_lines(path)
   header = lines[1].split() if len(lines) > 1 else []
   if not lines[0].isdecimal() or tuple(header) != HEADER:
@@ -44,26 +105,26 @@ def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
         f"{path}: begins with {' '.join(lines[:2])[:80]!r}, expected the "
         f'number of images in line 1 and in line 2 {" ".join(HEADER)}'
     )
-  found: dict[str, np.ndarray] = {}
-  for number, line in enumerate(lines[2:], start=3):
-    if line:
-      name, points = _landmarks(line, f'{path}, line {number}')
-      if name in found:
-        raise UserError(
-            f'{path}, line {number}: found {name[:60]!r} again, expected each '
-            'once'
-        )
-      found[name] = points
-  if lines[0] != str(len(found)):
+  return lines[0], _pieces(lines[2:], start=3)
+
+
+def _pieces(lines: list[str], start: int) -> list[tuple[int, list[str]]]:
+  """The words of the lines that are not blank, with their numbers."""
+  split = [(number, line.split()) for number, line in enumerate(lines, start)]
+  return [(number, pieces) for number, pieces in split if pieces]
+
+
+def _check_new(
+    name: str, found: dict[str, Any], path: pathlib.Path, number: int
+) -> None:
+  if name in found:
     raise UserError(
-        f'{path}: found {len(found)} rows, expected {lines[0][:20]}, as line 1 '
-        'says'
+        f'{path}, line {number}: found {name[:60]!r} again, expected each once'
     )
-  return found
 
 
-def _landmarks(line: str, where: str) -> tuple[str, np.ndarray]:
-  name, *values = line.split()
+def _landmarks(pieces: list[str], where: str) -> tuple[str, np.ndarray]:
+  name, *values = pieces
   try:
     numbers = [int(value) for value in values]
   except ValueError:
@@ -71,36 +132,8 @@ def _landmarks(line: str, where: str) -> tuple[str, np.ndarray]:
   good = len(numbers) == len(HEADER) and name.isprintable()
   if not good or max(map(abs, numbers)) > _LARGEST:
     raise UserError(
-        f'{where}: found {line[:80]!r}, expected a file name and {len(HEADER)} '
-        'whole numbers, in pixels'
+        f'{where}: found {" ".join(pieces)[:80]!r}, expected a file name and '
+        f'{len(HEADER)} whole numbers, in pixels'
     )
   points = np.array(numbers, np.float64).reshape(-1, 2)
   return name, points[:, ::-1] + 0.5
-
-
-def read_partition(path: pathlib.Path) -> dict[str, int]:
-  """list_eval_partition.txt: file name -> 0 train, 1 validation, 2 test.
-
-  Raises:
-    UserError: the file has another form.
-  """
-  found: dict[str, int] = {}
-  for number, line in enumerate(text_files.read_lines(path), start=1):
-    pieces = line.split()
-    if not pieces:
-      continue
-    good = len(pieces) == 2 and pieces[0].isprintable()
-    if not good or pieces[1] not in ('0', '1', '2'):
-      raise UserError(
-          f'{path}, line {number}: found {line[:80]!r}, expected a file name '
-          'and 0, 1 or 2'
-      )
-    if pieces[0] in found:
-      raise UserError(
-          f'{path}, line {number}: found {pieces[0][:60]!r} again, expected '
-          'each once'
-      )
-    found[pieces[0]] = int(pieces[1])
-  if not found:
-    raise UserError(f'{path}: found no names, expected one on each line')
-  return found

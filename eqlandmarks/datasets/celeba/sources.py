@@ -24,8 +24,12 @@ _IMAGES = (
 )  # fmt: skip
 _LANDMARKS = (
     'Anno/list_landmarks_align_celeba.txt', 'list_landmarks_align_celeba.txt',
+    'list_landmarks_align_celeba.csv',
 )  # fmt: skip
-_PARTITION = ('Eval/list_eval_partition.txt', 'list_eval_partition.txt')
+_PARTITION = (
+    'Eval/list_eval_partition.txt', 'list_eval_partition.txt',
+    'list_eval_partition.csv',
+)  # fmt: skip
 _TFDS_SPLITS = ('train', 'validation', 'test')
 
 
@@ -52,7 +56,7 @@ class Source(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-  """The aligned images and the text files."""
+  """The aligned images and the text files, or Kaggle's csv files."""
 
   root: pathlib.Path
   audit: benchmark.Audit

@@ -19,6 +19,7 @@ from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,19 +59,19 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     fields: say which labels, and what is excluded.
     found: paths of the videos below the root.
   """
-  paths = labels.label_files(fields.labels, fields.root, fields.exclude)
+  files = labels.label_files(fields.labels, fields.root, fields.exclude)
   given = labels.read_labels(
-      fields.labels, fields.root, paths, fields.min_likelihood
+      fields.labels, fields.root, files, fields.min_likelihood
   )
   project = None
   if given.form in deeplabcut.FORMS:
-    project = deeplabcut_config.of_labels(paths[0])
+    project = deeplabcut_config.of_labels(files[0])
   marks = Marks(
       given.names, given.has_split, {}, {}, {}, project, given.notes
   )
-  finder, missing = _Finder(found, fields.exclude), []
+  finder, missing = _Finder(fields.root, found, fields.exclude), []
   for path, row in given.rows.items():
-    file, place = _file(fields.root, path), finder.place(path, row.where)
+    file, place = _file(fields.root, path), finder.place(path, row)
     if place and file is None:
       own = sources.frame_id(*place)
     else:
@@ -169,17 +170,22 @@ def _check_ends(
 class _Finder:
   """Finds the frame that a path in a label file means."""
 
-  def __init__(self, found: Sequence[str], exclude: tuple[str, ...]):
+  def __init__(
+      self,
+      root: pathlib.Path,
+      found: Sequence[str],
+      exclude: tuple[str, ...],
+  ):
     self._exclude = exclude
-    self._exact: dict[str, set[str]] = {}
-    self._loose: dict[str, set[str]] = {}
+    # By path, with the ending and without.
+    self._videos: dict[str, set[str]] = {}
     for name in found:
       path = images.canonical(name)
       for key in (path, posixpath.splitext(path)[0]):
-        self._exact.setdefault(key, set()).add(name)
-        self._loose.setdefault(posixpath.basename(key), set()).add(name)
+        self._videos.setdefault(key, set()).add(name)
+    self._nearest = paths.Nearest(self._videos, root)
 
-  def place(self, path: str, where: str) -> tuple[str, int] | None:
+  def place(self, path: str, row: Row) -> tuple[str, int] | None:
     """The video and the frame's number; None where there is no such video."""
     folder, last = posixpath.split(path)
     stem, extension = posixpath.splitext(last)
@@ -187,18 +193,28 @@ class _Finder:
       stem = last
     # Of other lengths and scripts, `int` takes more than a frame can have.
     number = re.search(r'(?<![-+.\d])[0-9]{1,15}$', stem)
-    meant = self._exact.get(folder)
-    meant = meant or self._loose.get(posixpath.basename(folder), set())
+    meant = self._meant(folder, row.video)
     if not number or not meant:
       return None
     used = {name for name in meant if not images.matches(name, self._exclude)}
     if len(used) > 1:
       raise UserError(
-          f"{where}: path '{path}' may mean {' or '.join(sorted(used))}, "
+          f"{row.where}: path '{path}' may mean {' or '.join(sorted(used))}, "
           "expected the video's path below the root; config.dataset.exclude "
           'can leave videos out'
       )
     return min(used or meant), int(number.group())
+
+  def _meant(self, folder: str, video: str) -> set[str]:
+    """The videos that a row's folder, and its video if it has one, may mean."""
+    if not video:
+      keys = self._nearest.find(folder)
+    else:
+      # The folder is as long as it takes to tell the label file's videos apart.
+      least = len(paths.parts(folder))
+      keys = self._nearest.find(images.canonical(video), least)
+      keys = keys or self._nearest.find(paths.without_ending(video), least)
+    return {name for key in keys for name in self._videos[key]}
 
 
 def _file(root: pathlib.Path, path: str) -> pathlib.Path | None:

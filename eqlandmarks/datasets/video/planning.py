@@ -11,6 +11,7 @@ from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import splits
+from eqlandmarks.datasets import stated_sizes
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.datasets.video import blocks
 from eqlandmarks.datasets.video import marks as marks_lib
@@ -83,6 +84,12 @@ def _checked_labels(
   """The labels in pixels of what they are drawn on, and what is shown of it."""
   marks = marks_lib.usable(marks, fields, known, notes)
   shown = views.make(known, marks, crop, notes)
+  stated_sizes.check(
+      marks.rows, '',
+      lambda own: images.displayed_size(marks.files[own])
+      if own in marks.files else known[marks.places[own][0]].size,
+      marks.files.get,
+  )  # fmt: skip
   rows = checks.inside(
       fields, marks.names, shown.in_frames(marks.rows), notes, shown
   )

@@ -1,0 +1,112 @@
+"""Finds the images that paths in label files mean, where folders differ."""
+
+import dataclasses
+import os
+import pathlib
+import posixpath
+from collections.abc import Mapping
+
+from eqlandmarks.datasets import images
+from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
+
+
+def below_their_folder(
+    marks: label_rows.Labels,
+    files: list[pathlib.Path],
+    own_path: Mapping[str, str],
+    fields: Fields,
+) -> label_rows.Labels:
+  """The labels with paths below the root, if they are below another folder.
+
+  That is the folder of the label file, or the only one below which all of the
+  images are. Where some images are below no such folder, nothing changes.
+
+  Args:
+    marks: the labels.
+    files: the files that they were read from.
+    own_path: the images, by their path below the root in its one spelling.
+    fields: say what the root is, and what is excluded.
+
+  Raises:
+    UserError: the images are below several folders.
+  """
+  named = [p for p in marks.rows if not images.matches(p, fields.exclude)]
+  absent = next((path for path in named if path not in own_path), None)
+  if absent is None or len(files) != 1:
+    return marks
+  folders = [
+      path.removesuffix(f'/{absent}') for path in own_path
+      if path.endswith(f'/{absent}')
+  ]
+  fitting = [
+      folder for folder in folders
+      if all(
+          f'{folder}/{path}' in own_path
+          or images.matches(f'{folder}/{path}', fields.exclude)
+          for path in named
+      )
+  ]
+  if not fitting:
+    return marks
+  beside = below(fields.root, files[0].parent)
+  chosen = beside if beside in fitting else fitting[0]
+  if chosen != beside and len(fitting) > 1:
+    raise UserError(
+        f'{files[0]}: its images may be those in {fitting[0]} or in '
+        f'{fitting[1]}, expected paths below {fields.root}, or the label file '
+        'beside its images'
+    )
+  rows = {f'{chosen}/{path}': row for path, row in marks.rows.items()}
+  note = f'labels: their paths are below {chosen}/'
+  return dataclasses.replace(marks, rows=rows, notes=(*marks.notes, note))
+
+
+def below(root: pathlib.Path, folder: pathlib.Path) -> str | None:
+  """The path of a folder below the root, '.' of the root; None if elsewhere."""
+  for spelled in (os.path.abspath, os.path.realpath):  # links have two places
+    top, own = (pathlib.Path(spelled(path)) for path in (root, folder))
+    if own.is_relative_to(top):
+      return paths.canonical(own.relative_to(top).as_posix())
+  return None
+
+
+class Frames:
+  """The images that are frames of videos, by folder and number.
+
+  Programs differ in the folders above, and in the digits of the number.
+  """
+
+  def __init__(self, kept: list[str], root: pathlib.Path):
+    self._images: dict[str, dict[int, list[str]]] = {}
+    for path in kept:
+      own = images.canonical(path)
+      key = paths.frame_key(own)
+      if key is not None:
+        folder = self._images.setdefault(posixpath.dirname(own), {})
+        folder.setdefault(key[1], []).append(path)
+    self._nearest = paths.Nearest(self._images, root)
+
+  def find(self, path: str, row: label_rows.Row) -> str | None:
+    """The image of a row; None where there is none."""
+    key, folder = paths.frame_key(path), posixpath.dirname(path)
+    if key is None:
+      return None
+    if row.video:
+      # The folder is as long as it takes to tell the label file's videos apart.
+      least = len(paths.parts(folder))
+      folders = self._nearest.find(paths.without_ending(row.video), least)
+    else:
+      folders = self._nearest.find(folder)
+    same = [
+        image for folder in folders
+        for image in self._images[folder].get(key[1], [])
+    ]
+    if len(same) > 1:
+      raise UserError(
+          f"{row.where}: path '{path}' may mean {' or '.join(same)}, expected "
+          'the path below the root; config.dataset.exclude can leave images out'
+      )
+    return same[0] if same else None

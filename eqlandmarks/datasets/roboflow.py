@@ -1,0 +1,78 @@
+"""Roboflow's COCO export: a folder for each split, with labels of its own.
+
+    train/_annotations.coco.json    and the images that it names
+    valid/_annotations.coco.json
+    test/_annotations.coco.json
+
+Where there is no test, valid is the test; otherwise it is left out, like any
+split that is neither train nor test.
+"""
+
+import dataclasses
+import pathlib
+import posixpath
+
+from eqlandmarks import formats
+from eqlandmarks.datasets import label_paths
+from eqlandmarks.datasets import label_rows
+from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
+
+_FORM = 'coco'
+_LABELS = '_annotations.coco.json'
+_SPLITS = ('train', 'valid', 'test')
+
+
+def find(place: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
+  """The label files of an export below the root; none if there is no export.
+
+  Args:
+    place: one of the label files, or the folder of one or of all.
+    root: the folder of images.
+  """
+  file = place / _LABELS if place.is_dir() else place
+  if file.name == _LABELS and file.is_file():
+    alone, folder = [file], file.parent.parent
+    whole = file.parent.name in _SPLITS and _is_below(root, folder)
+  else:
+    alone, folder, whole = [], place, place.is_dir()
+  files = [folder / split / _LABELS for split in _SPLITS if whole]
+  files = [file for file in files if file.is_file()] or alone
+  return files if all(_is_below(root, file.parent) for file in files) else []
+
+
+def _is_below(root: pathlib.Path, folder: pathlib.Path) -> bool:
+  return label_paths.below(root, folder) is not None
+
+
+def read(files: list[pathlib.Path], root: pathlib.Path) -> label_rows.Labels:
+  """Reads the files that `find` found."""
+  splits = {file.parent.name: file for file in files}
+  parts = [_read(file, root) for file in files]
+  for file, poses in zip(files, parts, strict=True):
+    if poses.names != parts[0].names:
+      raise UserError(
+          f'{file}: found keypoints {paths.shown(", ".join(poses.names))}, '
+          f'expected {paths.shown(", ".join(parts[0].names))} as in {files[0]}'
+      )
+  notes = [f"labels: {', '.join(splits)} of Roboflow's export are read"]
+  if 'valid' in splits and 'test' not in splits:
+    notes.append('labels: there is no folder test, valid is the test split')
+  rows: dict[str, label_rows.Row] = {}
+  for split, poses in zip(splits, parts, strict=True):
+    if split == 'valid' and 'test' not in splits:
+      split = 'test'
+    for image, row in label_rows.from_poses(poses, _FORM).rows.items():
+      rows[image] = dataclasses.replace(row, split=split)
+  return label_rows.Labels(
+      parts[0].names, rows, len(files) > 1, _FORM, notes=tuple(notes)
+  )
+
+
+def _read(file: pathlib.Path, root: pathlib.Path) -> formats.Poses:
+  """The labels of a split, with its images' paths below the root."""
+  poses = formats.read(file, _FORM)
+  folder = label_paths.below(root, file.parent)
+  images = [posixpath.join(folder, image) for image in poses.images]
+  images = [posixpath.normpath(image) for image in images]
+  return dataclasses.replace(poses, images=images)

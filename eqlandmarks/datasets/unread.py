@@ -1,0 +1,38 @@
+"""Says which images of a folder are of formats that are not read."""
+
+import collections
+import pathlib
+import posixpath
+
+from eqlandmarks.datasets import images
+from eqlandmarks.formats import paths
+
+
+def note(root: pathlib.Path, exclude: tuple[str, ...] = ()) -> str:
+  """A line for the images that are not found, for their endings; '' for none.
+
+  Args:
+    root: the folder.
+    exclude: patterns of paths that the user has left out.
+  """
+  found = [
+      path for path in images.find_images(root, paths.UNREAD)
+      if not images.matches(path, exclude)
+  ]
+  if not found:
+    return ''
+  counts = collections.Counter(map(_ending, found))
+  kinds = [f'{count} files {ending}' for ending, count in counts.most_common()]
+  return (
+      f'images: {", ".join(kinds)} are left out, the first is {found[0]}: such '
+      'files are not read; save them as .png or .jpg'
+  )
+
+
+def is_unread(path: str) -> bool:
+  """Whether a path is that of an image of a format that is not read."""
+  return _ending(path) in paths.UNREAD
+
+
+def _ending(path: str) -> str:
+  return posixpath.splitext(path)[1].lower()
