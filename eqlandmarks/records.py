@@ -17,12 +17,13 @@ A record is a dict that JSON can hold:
     protocol         all that the figure depends on
 """
 
-import pathlib
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
 import numpy as np
+
+from eqlandmarks import disk
 
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
@@ -119,7 +120,7 @@ def _merge(group: list[dict[str, Any]]) -> dict[str, Any]:
 def dataset_name(dataset: Any) -> str:
   """What the figures are called by: a folder's own name, say."""
   if dataset.name == 'folder':
-    return pathlib.Path(dataset.root).expanduser().resolve().name
+    return disk.expanded(dataset.root).resolve().name
   return dataset.name
 
 

@@ -33,6 +33,7 @@ from PIL import UnidentifiedImageError
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats.paths import EXTENSIONS
 from eqlandmarks.formats.paths import canonical
+from eqlandmarks.formats.paths import check_distinct
 
 # Named one by one, since Pillow would otherwise go by the content and start
 # Ghostscript, say, on an image that is none.
@@ -59,7 +60,8 @@ def find_images(
       if path.suffix.lower() in extensions and (
           path.is_file() or (path.is_symlink() and not path.is_dir())
       ):
-        found.append(_readable_name(root, path))
+        found.append(readable_name(root, path))
+  check_distinct(found)
   return sorted(found, key=natural_key)
 
 
@@ -186,7 +188,12 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
   return [folder / name for name in sorted(names) if name[0] != '.']
 
 
-def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
+def readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
+  """The path of an image below `root`, as label files can hold it.
+
+  Raises:
+    UserError: it is not UTF-8.
+  """
   name = path.relative_to(root).as_posix()
   try:
     name.encode()

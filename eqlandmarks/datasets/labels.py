@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
@@ -73,7 +74,7 @@ def label_files(
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
-  path = pathlib.Path(labels).expanduser()
+  path = disk.expanded(labels)
   for candidate in (path, root / path):
     if os.path.exists(candidate):
       return candidate

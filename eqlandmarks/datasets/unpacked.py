@@ -9,7 +9,6 @@ are whole.
 import contextlib
 import dataclasses
 import pathlib
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 
@@ -18,6 +17,7 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 from array_record.python import array_record_module
 
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import stored
 from eqlandmarks.datasets import examples
@@ -93,23 +93,19 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
   folder = pathlib.Path(builder.data_dir) / _FOLDER
   if folder.exists():
     return
-  partial = folder.with_name(f'{_FOLDER}.partial')
-  shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
   try:
-    partial.mkdir()
-    for split in builder.info.splits:
-      _unpack_split(builder, split, partial)
-    partial.rename(folder)
+    with disk.replacing(folder) as partial:
+      partial.mkdir()
+      for split in builder.info.splits:
+        _unpack_split(builder, split, partial)
+  except errors.UserError:
+    raise
   # array_record raises errors of its own for a disk that is full.
   except (OSError, RuntimeError, ValueError) as error:
-    shutil.rmtree(partial, ignore_errors=True)
     reason = ' '.join(str(error).split())
     raise errors.UserError(
         f'{folder}: cannot be written ({reason}), expected a folder with room'
     ) from error
-  except BaseException:
-    shutil.rmtree(partial, ignore_errors=True)
-    raise
 
 
 def is_there(builder: tfds.core.DatasetBuilder) -> bool:

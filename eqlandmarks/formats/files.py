@@ -6,10 +6,10 @@ import errno
 import importlib
 import os
 import pathlib
-import shutil
 import types
 from collections.abc import Iterable, Iterator
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -23,26 +23,22 @@ _CODES = {
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place beside `path` to write to, which takes its name at the end.
+  """A place to write to, which takes the name at the end: `disk.replacing`.
 
-  Nothing stays there if an error ends the block.
+  The folder must be there.
 
   Raises:
     UserError: the file system refuses.
   """
-  partial = path.with_name(path.name + '.partial')
   try:
-    yield partial
-    os.replace(partial, path)
+    os.stat(path.parent)  # unlike a run's, it is not made
+    with disk.replacing(path, 'expected a place that can be written to') as new:
+      yield new
   except (OSError, RuntimeError) as error:  # the latter: PyTables, h5py
     raise UserError(
         f'{path}: cannot be written ({reason(error)}), expected a place that '
         'can be written to'
     ) from error
-  finally:
-    with contextlib.suppress(OSError):
-      partial.unlink()
-    shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager

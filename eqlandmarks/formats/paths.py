@@ -11,6 +11,7 @@ import pathlib
 import posixpath
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from eqlandmarks.errors import UserError
 
@@ -31,6 +32,26 @@ def canonical(path: str) -> str:
   Windows tables have backslashes, and macOS decomposes accented letters.
   """
   return unicodedata.normalize('NFC', path.replace('\\', '/'))
+
+
+def check_distinct(names: Iterable[str]) -> None:
+  """Checks that images are told apart by their names in one spelling.
+
+  Raises:
+    UserError: two of them are the same, or become so.
+  """
+  own: dict[str, str] = {}
+  for name in names:
+    key = canonical(name)
+    if own.get(key) == name:
+      raise UserError(f'found {name} twice, expected each image once')
+    if key in own:
+      raise UserError(
+          f"found the images '{own[key]}' and '{name}', which label files "
+          'cannot tell apart, expected names that differ in more than the '
+          'slash or the spelling of accents; rename one of them'
+      )
+    own[key] = name
 
 
 def below_root(name: str, root: pathlib.Path, where: str) -> str:

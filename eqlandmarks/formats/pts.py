@@ -15,10 +15,10 @@ names; here they are called 1, 2, ... as in pictures of the markup. A point
 import os
 import pathlib
 import re
-import shutil
 
 import numpy as np
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
@@ -152,10 +152,8 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       raise UserError(
           f'{path}: found something there, expected a new or an empty folder'
       )
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
     for name, text in texts.items():
-      (partial / name).parent.mkdir(parents=True, exist_ok=True)
-      (partial / name).write_text(text, encoding='utf-8', newline='')
-    if os.path.isdir(path):
-      path.rmdir()  # where folders cannot be replaced, even empty ones
+      file = disk.below(partial, str(name))
+      file.parent.mkdir(parents=True, exist_ok=True)
+      file.write_text(text, encoding='utf-8', newline='')

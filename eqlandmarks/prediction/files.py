@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,10 +41,11 @@ def label_file(
     video: the name of the video whose frames they are of. It begins the name
       where nothing else would tell it.
   """
-  stem = kind if form == 'table' else f'{kind}_{form}'
+  name = kind if form == 'table' else f'{kind}_{form}'
+  name += _ENDINGS.get(form, '.csv')
   if video and form in _BY_NUMBER:
-    stem = f'{video}_{stem}'
-  return folder / (stem + _ENDINGS.get(form, '.csv'))
+    name = disk.fitting(video, f'_{name}')
+  return folder / name
 
 
 def least_sure(found: Prediction, count: int) -> np.ndarray:
@@ -96,7 +96,7 @@ class Files:
     # Written last, so that it stands for all the rest.
     (self.output / _DONE).unlink(missing_ok=True)
     files = self._write_labels(fields.formats)
-    shutil.rmtree(self.output / 'overlays', ignore_errors=True)
+    disk.remove(self.output / 'overlays')
     if fields.overlays and self.source.video:
       files.append(self._draw_video(parts, fields.trail))
     elif fields.overlays:
@@ -166,11 +166,10 @@ class Files:
       )
       for form in forms:
         path = label_file(
-            self.output, kind, form,
-            self.source.root.stem if self.source.video else '',
-        )  # fmt: skip
+            self.output, kind, form, self.source.video_name
+        )
         if path.is_dir():  # one of points files, which is written whole
-          shutil.rmtree(path)
+          disk.remove(path)
         formats.write(poses, path, form)
         files.append(path)
     return files
@@ -192,7 +191,9 @@ class Files:
             yield entry.id, entry.load(), self.found.row(row_of[entry.id])
             bar.update()
 
-    return overlays.draw_pictures(self.output / 'overlays', drawn())
+    return overlays.draw_pictures(
+        self.output / 'overlays', drawn(), self.found.ids
+    )
 
   def _draw_video(
       self, parts: parts_lib.Parts, trail: int
