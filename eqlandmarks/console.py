@@ -52,6 +52,11 @@ def printable(text: str) -> str:
   )
 
 
+def one_line(text: str) -> str:
+  """As `printable`, with the ends of lines escaped as well."""
+  return printable(text).replace('\n', '\\n')
+
+
 def _escape(character: str) -> str:
   return character.encode('unicode_escape').decode('ascii')
 

@@ -12,7 +12,7 @@ class UserError(ValueError):
   """
 
   def __init__(self, message: str = ''):
-    super().__init__(console.printable(message).replace('\n', '\\n'))
+    super().__init__(console.one_line(message))
 
   def _render_traceback_(self) -> list[str]:
     """What a notebook shows in the place of a traceback."""

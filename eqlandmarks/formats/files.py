@@ -97,7 +97,11 @@ def write_cells(path: pathlib.Path, rows: Iterable[list[str]]) -> None:
       replacing(path) as partial,
       open(partial, 'w', encoding='utf-8', newline='') as file,
   ):
-    csv.writer(file, lineterminator='\n').writerows(rows)
+    plain = csv.writer(file, lineterminator='\n')
+    quoted = csv.writer(file, lineterminator='\n', quoting=csv.QUOTE_ALL)
+    for row in rows:
+      # Which ends a line for readers, but not for Python's writer.
+      (quoted if '\r' in ''.join(row) else plain).writerow(row)
 
 
 def number(value: float, missing: str = '') -> str:

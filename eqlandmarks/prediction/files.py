@@ -11,6 +11,7 @@ import tabulate
 import tqdm
 from PIL import Image
 
+from eqlandmarks import console
 from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks import stored
@@ -122,16 +123,20 @@ class Files:
     if found.skipped:
       print(
           f'{len(found.skipped)} {unit} do not decode and are left out, the '
-          f'first is {found.skipped[0]}'
+          f'first is {console.one_line(found.skipped[0])}'
       )
-    rows = self._least_sure(uncertain)
+    rows = [
+        {**row, 'id': console.one_line(row['id'])}
+        for row in self._least_sure(uncertain)
+    ]
     if rows:
       heads = {'id': 'least sure', 'confidence': 'mean confidence',
                'jump': 'largest jump (px)'}  # fmt: skip
       print(tabulate.tabulate(
           rows, heads, floatfmt=('', '.3f', '.1f'), missingval='-',
       ))  # fmt: skip
-    print(f'predictions are in {self.output}', flush=True)
+    where = console.one_line(str(self.output))
+    print(f'predictions are in {where}', flush=True)
 
   def _is_done(self, asked: dict[str, Any]) -> bool:
     try:

@@ -167,6 +167,8 @@ def _open_pattern(pattern: pathlib.Path) -> Source:
 def _placed(*parts: str) -> pathlib.Path:
   """A path from the root of all files on, without any '..'."""
   path = disk.expanded(os.path.join(*parts)).absolute()
+  if path.name == '..':
+    return path.resolve()
   # What is above the folder that a link leads to, only the system knows.
   return path.parent.resolve() / path.name if '..' in path.parts else path
 
