@@ -23,6 +23,7 @@ from eqlandmarks import stored
 from eqlandmarks.datasets import examples
 
 _FOLDER = 'unpacked'
+_ROOM = 'expected a folder with room'
 # Plain pixels are read six times as fast as compressed ones, and are half as
 # large again.
 _OPTIONS = 'group_size:1,uncompressed'
@@ -94,7 +95,7 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
   if folder.exists():
     return
   try:
-    with disk.replacing(folder) as partial:
+    with disk.replacing(folder, _ROOM) as partial:
       partial.mkdir()
       for split in builder.info.splits:
         _unpack_split(builder, split, partial)
@@ -104,7 +105,7 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
   except (OSError, RuntimeError, ValueError) as error:
     reason = ' '.join(str(error).split())
     raise errors.UserError(
-        f'{folder}: cannot be written ({reason}), expected a folder with room'
+        f'{folder}: cannot be written ({reason}), {_ROOM}'
     ) from error
 
 
