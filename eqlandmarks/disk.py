@@ -236,12 +236,19 @@ def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
   """A path as a user gives it, with the home folder in the place of a `~`.
 
   Raises:
-    UserError: it begins with the home folder of a user who is not known, or
-      holds what no path can.
+    UserError: it begins with the home folder of a user who is not known, or is
+      one that the libraries cannot open.
   """
   path = pathlib.Path(path)
   if '\0' in str(path):
     raise UserError(f'found the path {str(path)!r}, expected one without NUL')
+  try:
+    str(path).encode()
+  except UnicodeEncodeError as error:
+    raise UserError(
+        f'{path}: is not UTF-8 in this locale, expected a path that is, or a '
+        'locale that has its letters (LC_ALL=C.UTF-8)'
+    ) from error
   try:
     return path.expanduser()
   except RuntimeError as error:

@@ -17,7 +17,7 @@ from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 
 # In bytes, far beyond what any run writes: 100 points each of a million images
-# are 1.6 GB.
+# are 1.6 GB. What is not compressed may have any size.
 _LARGEST_JSON, _LARGEST_ARRAYS = 2**28, 2**31
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -105,7 +105,7 @@ def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
     if not {entry.compress_type for entry in entries} <= _COMPRESSIONS:
       raise ValueError('its compression is another one')
     size = sum(entry.file_size for entry in entries)
-    if size > _LARGEST_ARRAYS:
+    if size > max(_LARGEST_ARRAYS, path.stat().st_size):
       raise ValueError(f'it unpacks to {size} bytes')
     with np.load(path, allow_pickle=False) as stored:
       arrays = dict(stored)

@@ -149,6 +149,8 @@ def test_a_home_folder_of_nobody():
   assert disk.expanded('~/a') == pathlib.Path.home() / 'a'
   assert disk.expanded('a/~b') == pathlib.Path('a/~b')
   assert 'without NUL' in _refused(disk.expanded, 'a\0b')
+  said = _refused(disk.expanded, 'w\udcc3\udcb6rk')  # in a locale of ASCII
+  assert r'w\udcc3\udcb6rk: is not UTF-8' in said and 'LC_ALL=C.UTF-8' in said
 
 
 def test_names_are_cut_to_what_file_systems_take():

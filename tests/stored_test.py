@@ -71,6 +71,8 @@ def test_arrays_that_would_fill_the_memory(tmp_path, monkeypatch, counted):
       stored.read_arrays, path
   )
   assert not counted
+  _archive(path, zipfile.ZIP_STORED, a=zeros, b=zeros)
+  assert len(stored.read_arrays(path, '')) == 2
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
   except UnicodeEncodeError as error:
     raise UserError(
         f'{root}: the file name {name!a} is not UTF-8, expected a name '
-        'that is; rename the file'
+        'that is; rename the file, or take a locale of UTF-8 (LC_ALL=C.UTF-8)'
     ) from error
   return name
 
