@@ -18,7 +18,7 @@ from eqlandmarks.errors import UserError
 
 # In bytes, far beyond what any run writes: 100 points each of a million images
 # are 1.6 GB. What is not compressed may have any size.
-_LARGEST_JSON, _LARGEST_ARRAYS = 2**28, 2**31
+_LARGEST_JSON, _LARGEST_ARRAYS = 2**26, 2**31
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
@@ -69,14 +69,24 @@ def read_json(path: pathlib.Path, remedy: str, form: Any = object) -> Any:
     UserError: it is damaged, or cannot be read.
   """
   with intact(path, remedy):
-    size = path.stat().st_size
-    if size > _LARGEST_JSON:
-      raise ValueError(f'it has {size} bytes')
-    content = parse_json(path.read_bytes())
+    content = load_json(path)
   found = _misfit(content, form)
   if found is not None:
     raise damaged(path, found, remedy)
   return content
+
+
+def load_json(path: pathlib.Path) -> Any:
+  """What a JSON file holds, of whatever form.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: it is not JSON, or larger than any of ours.
+  """
+  size = path.stat().st_size
+  if size > _LARGEST_JSON:
+    raise ValueError(f'it has {size} bytes')
+  return parse_json(path.read_bytes())
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -88,7 +88,8 @@ def draw_pictures(
   Returns:
     The files.
   """
-  files, taken = [], {*ids}
+  files = []
+  taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
   for name, image, found in drawn:
     path = disk.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)

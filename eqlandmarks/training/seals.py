@@ -83,7 +83,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
 
 def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
-  seal = stored.parse_json((folder / _SEAL).read_bytes())
+  seal = stored.load_json(folder / _SEAL)
   known, found = seal['files'], _files(folder)
   if seal['sha256'] != _digest(known):
     return f'{_SEAL} was altered'

@@ -5,7 +5,6 @@ whatever cause, and finds out within a minute that a machine or the network
 between is gone. A process that ends well says so before.
 """
 
-import contextlib
 import json
 import os
 import secrets
@@ -137,12 +136,13 @@ class Server(Watch):
   def _accept(self) -> None:
     with self._socket:
       while len(self._peers) < self._count - 1:
-        with contextlib.suppress(OSError):  # nobody, or no longer
+        try:
           peer, _ = self._socket.accept()
-          # A silent stranger must not keep the others waiting.
-          threading.Thread(
-              target=self._greet, args=(peer,), daemon=True
-          ).start()
+        except OSError:  # nobody yet, or too many files are open
+          time.sleep(0.1)
+          continue
+        # A silent stranger must not keep the others waiting.
+        threading.Thread(target=self._greet, args=(peer,), daemon=True).start()
 
   def _greet(self, peer: socket.socket) -> None:
     """Takes a connection for a process of ours, or closes it."""

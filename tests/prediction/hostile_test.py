@@ -105,7 +105,8 @@ def test_pictures_stay_in_their_folder(tmp_path):
 
 def test_every_image_has_a_picture_of_its_own(tmp_path):
   names = ('a.jpg', 'a.jpg.png', 'b.PNG', 'c/a.jpg', 'n' * 251 + '.jpg',
-           'n' * 250 + 'm.jpg', 'ä' * 125 + '.webp')  # fmt: skip
+           'n' * 250 + 'm.jpg', 'ä' * 125 + '.webp', 'd.jpg',
+           'd.jpg.png/e.png')  # fmt: skip
   drawn = _draw(tmp_path, *names)
   assert drawn[:4] == ['a.jpg.drawn.png', 'a.jpg.png', 'b.PNG', 'c/a.jpg.png']
   assert len(set(drawn)) == len(names)
