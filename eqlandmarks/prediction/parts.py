@@ -64,6 +64,11 @@ def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Parts']:
 
 def _check_ours(output: pathlib.Path) -> None:
   """Checks that a folder holds predictions, or nothing."""
+  if (output / _FOLDER).is_symlink():
+    raise UserError(
+        f'{output / _FOLDER} is a link, expected a folder of predictions, or '
+        'nothing; remove it'
+    )
   try:
     names = {path.name for path in output.iterdir()} - {_FOLDER}
   except OSError:  # not there, or else making it says why it is of no use

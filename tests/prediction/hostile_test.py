@@ -5,6 +5,7 @@ import os
 import shutil
 
 import fresh_run
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -179,6 +180,20 @@ def test_two_predictions_into_one_folder(tmp_path):
   assert not list(tmp_path.iterdir())
   with locking.held(output, 'x'):
     pass
+
+
+def test_parts_do_not_go_where_a_link_leads(tmp_path):
+  theirs, output = tmp_path / 'theirs', tmp_path / 'out'
+  theirs.mkdir()
+  output.mkdir()
+  np.savez(theirs / '000000256.npz', a=[1])
+  (output / '.parts').symlink_to(theirs)
+  with (
+      pytest.raises(errors.UserError, match=r'\.parts is a link'),
+      parts_lib.opened(output, {}),
+  ):
+    pass
+  assert [path.name for path in theirs.iterdir()] == ['000000256.npz']
 
 
 def test_pictures_do_not_go_where_a_link_leads(run, photos, tmp_path):
