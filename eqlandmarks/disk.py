@@ -2,9 +2,14 @@
 
 import contextlib
 import errno
+import fcntl
+import functools
+import hashlib
 import os
 import pathlib
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 
 from eqlandmarks.errors import UserError
@@ -21,7 +26,11 @@ _QUOTED = (
     *map(os.strerror, (*_REFUSALS, errno.EMFILE, errno.ENFILE, errno.ENOMEM)),
     'RESOURCE_EXHAUSTED', "can't start new thread",
 )  # fmt: skip
-_ROOM = 'expected a place with room that can be written to'
+ROOM = 'expected a place with room that can be written to'
+# In bytes, what Linux and macOS allow a name.
+_LONGEST = 255
+# Names of folders in which files are written that are not whole yet.
+_PREFIX, _SUFFIX = '.eqlandmarks-', '.partial'
 
 
 def refusal(error: BaseException | None) -> str | None:
@@ -60,7 +69,7 @@ def passing(error: BaseException | None) -> str | None:
 
 
 @contextlib.contextmanager
-def written(path: pathlib.Path, expected: str = _ROOM) -> Iterator[None]:
+def written(path: pathlib.Path, expected: str = ROOM) -> Iterator[None]:
   """Makes one line of a refusal to write what is at `path`.
 
   Raises:
@@ -81,34 +90,216 @@ def written(path: pathlib.Path, expected: str = _ROOM) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(
-    path: pathlib.Path, expected: str = _ROOM
+    path: pathlib.Path, expected: str = ROOM
 ) -> Iterator[pathlib.Path]:
-  """A place beside `path` to write a file to; it takes the name at the end.
+  """A place to write a file or a folder to; it takes its name at the end.
 
-  Nothing stays there if an error ends the block, and an older file stays as it
-  was. The folder is made where it is not there.
+  The place lies in a new folder beside `path`, which nobody else knows: nothing
+  is there yet, no link can stand there, and the name is as it will be. A link
+  at `path` is replaced itself, not what it leads to. If an error ends the
+  block, nothing stays, and what was at `path` before is as it was. Folders
+  above it are made where they are not there.
+
+  Args:
+    path: a file, which is replaced; or a folder, which must not be there, or
+      must be empty.
+    expected: what the message says of the place.
 
   Raises:
     UserError: the file system refuses.
   """
-  partial = path.with_name(path.name + '.partial')
-  with written(path, expected):
-    try:
-      path.parent.mkdir(parents=True, exist_ok=True)
-      yield partial
-      os.replace(partial, path)
-    finally:
-      with contextlib.suppress(OSError):
-        partial.unlink()
+  with (
+      written(path, expected),
+      made(path.parent),
+      scratch(path.parent) as folder,
+  ):
+    yield folder / path.name
+    os.replace(folder / path.name, path)
 
 
 @contextlib.contextmanager
-def nothing_left(folder: pathlib.Path) -> Iterator[None]:
-  """Removes folders that were made for `folder` if an error ends the block."""
-  made = [p for p in (folder, *folder.parents) if not p.exists()]
+def scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
+  """A new folder in `parent`, which is removed at the end.
+
+  What killed processes have left of theirs is removed at the start.
+  """
+  _remove_leftovers(parent.absolute())
+  folder, lock = _own_folder(parent)
   try:
+    yield folder
+  finally:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+
+
+@contextlib.contextmanager
+def made(folder: pathlib.Path) -> Iterator[None]:
+  """Makes a folder; if an error ends the block, what was made is removed.
+
+  Only folders that were made here, and are empty: others may write there.
+  """
+  new = []
+  try:
+    for each in (*reversed(folder.parents), folder):
+      if not each.is_dir():
+        # Somebody else may just have made it, whose it is then.
+        with contextlib.suppress(FileExistsError):
+          each.mkdir()
+          new.append(each)
+    if not folder.is_dir():
+      raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     yield
   except BaseException:
-    if made:
-      shutil.rmtree(made[-1], ignore_errors=True)
+    for each in reversed(new):
+      with contextlib.suppress(OSError):
+        each.rmdir()
     raise
+
+
+def remove(path: pathlib.Path) -> None:
+  """Removes a file, a folder with all that is in it, or a link alone."""
+  if path.is_dir() and not path.is_symlink():
+    shutil.rmtree(path)
+  else:
+    path.unlink(missing_ok=True)
+
+
+def below(folder: pathlib.Path, name: str) -> pathlib.Path:
+  """The path of what is called `name` in a folder, which it does not leave.
+
+  Args:
+    folder: which need not be there.
+    name: a relative path with forward slashes.
+
+  Raises:
+    UserError: the name is absolute, leads upwards or through a link out of the
+      folder, or is none.
+  """
+  path = folder / name
+  parts = name.split('/')
+  if '\0' in name or not all(parts) or {'.', '..'} & {*parts}:
+    raise UserError(
+        f'found the name {name!r}, expected a path that stays below {folder}'
+    )
+  if not path.parent.resolve().is_relative_to(folder.resolve()):
+    raise UserError(
+        f'{path.parent} leads out of {folder} by a link, expected a folder in '
+        'it; remove the link'
+    )
+  return path
+
+
+def fitting(stem: str, ending: str) -> str:
+  """The name of a file, cut where no file system takes one of its length.
+
+  What is cut off stands in it as a digest, so that names stay distinct.
+  """
+  room = _LONGEST - len(os.fsencode(ending))
+  if len(os.fsencode(stem)) > room:
+    digest = hashlib.sha256(os.fsencode(stem)).hexdigest()[:12]
+    kept = os.fsencode(stem)[: room - len(digest) - 1]
+    stem = f'{kept.decode(errors="ignore")}~{digest}'
+  return stem + ending
+
+
+def open_own(path: pathlib.Path, flags: int) -> int:
+  """Opens a file that is kept open and written in place; makes it if needed.
+
+  Args:
+    path: the file. Its folder is there.
+    flags: as for `os.open`.
+
+  Returns:
+    The open file, which programs that are started do not inherit.
+
+  Raises:
+    OSError: the system refuses.
+    UserError: a link, a pipe or a device is there: it would be written through.
+  """
+  if path.is_symlink():
+    raise _foreign(path, 'a link')
+  # Without O_NONBLOCK, opening a pipe would wait for its reader.
+  kept = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+  try:
+    file = os.open(path, flags | kept, 0o666)
+  except OSError as error:
+    if error.errno in (errno.ELOOP, errno.ENXIO):
+      raise _foreign(path, 'a link or a pipe') from error
+    raise
+  if not stat.S_ISREG(os.fstat(file).st_mode):
+    os.close(file)
+    raise _foreign(path, 'a pipe or a device')
+  return file
+
+
+def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
+  """A path as a user gives it, with the home folder in the place of a `~`.
+
+  Raises:
+    UserError: it begins with the home folder of a user who is not known, or is
+      one that the libraries cannot open.
+  """
+  path = pathlib.Path(path)
+  if '\0' in str(path):
+    raise UserError(f'found the path {str(path)!r}, expected one without NUL')
+  try:
+    str(path).encode()
+  except UnicodeEncodeError as error:
+    raise UserError(
+        f'{path}: is not UTF-8 in this locale, expected a path that is, or a '
+        'locale that has its letters (LC_ALL=C.UTF-8)'
+    ) from error
+  try:
+    return path.expanduser()
+  except RuntimeError as error:
+    raise UserError(
+        f"{path}: found no home folder for '{path.parts[0]}', expected that of "
+        "a user who is known here, or './~...' for a folder of this name"
+    ) from error
+
+
+def _foreign(path: pathlib.Path, found: str) -> UserError:
+  return UserError(
+      f"{path}: found {found}, expected a file of the program's own, or none; "
+      'remove it'
+  )
+
+
+def is_partial(name: str) -> bool:
+  """Whether a folder's name is that of one which holds half-written files."""
+  return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def _own_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int]:
+  """A new folder that others know to be in use, and the lock that says so."""
+  while True:
+    folder = pathlib.Path(tempfile.mkdtemp(_SUFFIX, _PREFIX, parent))
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    with contextlib.suppress(OSError):  # not every file system has locks
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Another process may have taken it for a left-over before it was locked.
+    with contextlib.suppress(FileNotFoundError):
+      if os.path.samestat(os.fstat(lock), os.stat(folder)):
+        return folder, lock
+    os.close(lock)
+
+
+@functools.cache
+def _remove_leftovers(parent: pathlib.Path) -> None:
+  """Removes what killed processes have half written in a folder.
+
+  Each process looks once: folders of pictures have many files.
+  """
+  with os.scandir(parent) as entries:
+    names = [
+        entry.name for entry in entries
+        if is_partial(entry.name) and entry.is_dir(follow_symlinks=False)
+    ]
+  for name in names:
+    with contextlib.suppress(OSError):  # in use, say, or another user's
+      lock = os.open(parent / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+      try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(parent / name)
+      finally:
+        os.close(lock)

@@ -10,6 +10,11 @@ import pathlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import TextIO
+
+from eqlandmarks import console
+from eqlandmarks import disk
+from eqlandmarks.errors import UserError
 
 _LOGGER = logging.getLogger('eqlandmarks.journal')
 _LOGGER.setLevel(logging.INFO)
@@ -20,8 +25,15 @@ class _File(logging.FileHandler):
   """A log that never ends a run: a full disk is found where it matters."""
 
   def emit(self, record: logging.LogRecord) -> None:
-    with contextlib.suppress(OSError):  # of opening
+    with contextlib.suppress(OSError, UserError):  # of opening
       super().emit(record)
+
+  def _open(self) -> TextIO:
+    return open(
+        self.baseFilename, self.mode, encoding=self.encoding,
+        errors=self.errors,
+        opener=lambda path, flags: disk.open_own(pathlib.Path(path), flags),
+    )  # fmt: skip
 
   def handleError(self, record: logging.LogRecord) -> None:
     pass
@@ -30,13 +42,14 @@ class _File(logging.FileHandler):
 def say(line: str) -> None:
   """Tells the user what is being done, apart from the results."""
   if not _LOGGER.disabled:
+    line = console.printable(line)
     print(line, file=sys.stderr, flush=True)
   note(line)
 
 
 def note(line: str) -> None:
   """Puts a line into the log alone."""
-  _LOGGER.info('%s', ' '.join(line.split()))
+  _LOGGER.info('%s', console.printable(' '.join(line.split())))
 
 
 @contextlib.contextmanager
@@ -54,8 +67,11 @@ def writing(path: pathlib.Path) -> Iterator[None]:
   """Appends to a log what is said within, and the error that ends it.
 
   Args:
-    path: the file. It is made at the first line, in a folder that is there.
+    path: the file. It is made at the first line, in a folder that is there. A
+      link is not written through.
   """
+  if path.is_symlink():
+    say(f'warning: {path} is a link, so no log is written; remove it')
   handler = _File(path, delay=True, encoding='utf-8', errors='replace')
   formatter = logging.Formatter('%(asctime)s %(message)s', '%Y-%m-%dT%H:%M:%SZ')
   formatter.converter = time.gmtime

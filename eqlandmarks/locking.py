@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from eqlandmarks import disk
 from eqlandmarks import journal
+from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 
 NAME = 'lock'
@@ -29,7 +30,12 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 @contextlib.contextmanager
 def held(
-    folder: pathlib.Path, doing: str, name: str = NAME, *, wait: bool = False
+    folder: pathlib.Path,
+    doing: str,
+    name: str = NAME,
+    *,
+    wait: bool = False,
+    expected: str = disk.ROOM,
 ) -> Iterator[bool]:
   """Holds a folder's lock; makes the folder, and removes it if left empty.
 
@@ -38,6 +44,7 @@ def held(
     doing: what others are told that this process does.
     name: of the file in the folder.
     wait: for another process that holds the lock, which is said in one line.
+    expected: what the message says of a folder that cannot be written.
 
   Yields:
     Whether others are kept out: not on a file system without locks.
@@ -49,10 +56,11 @@ def held(
   made = [p for p in (folder, *folder.parents) if not p.exists()]
   path = folder / name
   try:
-    with disk.written(folder):
+    with disk.written(folder, expected):
       file, locked = _acquire(path, folder, wait)
+      _check_ours(file, path)
     try:
-      with disk.written(folder):
+      with disk.written(folder, expected):
         _sign(file, doing)
       yield locked
     finally:
@@ -112,9 +120,7 @@ def _open(path: pathlib.Path) -> int:
   while True:
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
-      # Not inherited by programs that are started, which could outlive this
-      # one.
-      return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+      return disk.open_own(path, os.O_RDWR)
     except FileNotFoundError:
       # Whoever held the lock has just removed a folder that was left empty.
       tries += 1
@@ -135,13 +141,32 @@ def _sign(file: int, doing: str) -> None:
   os.pwrite(file, json.dumps(about).encode(), 0)
 
 
+def _check_ours(file: int, path: pathlib.Path) -> None:
+  """Checks that the file is a lock, which is emptied and removed.
+
+  Raises:
+    UserError: it holds something else. It is closed then.
+  """
+  if os.fstat(file).st_size and _signature(file) is None:
+    os.close(file)
+    raise UserError(
+        f'{path}: found a file that is no lock of this program, expected none '
+        'of this name: move it away'
+    )
+
+
 def _holder(file: int) -> str:
   """Who holds the lock, as far as the file says."""
+  return _signature(file) or 'another process'  # one that has not signed yet
+
+
+def _signature(file: int) -> str | None:
+  """What `_sign` has written, in words; None where it has not."""
   try:
-    about = json.loads(os.pread(file, 10_000, 0))
+    about = stored.parse_json(os.pread(file, 10_000, 0))
     return (
         f"process {int(about['pid'])} on {about['host']} ({about['doing']}, "
         f"since {about['since']})"
     )
   except (OSError, ValueError, KeyError, TypeError):
-    return 'another process'  # one that has not signed yet
+    return None

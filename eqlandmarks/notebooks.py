@@ -20,6 +20,7 @@ from absl import logging
 from PIL import Image
 
 from eqlandmarks import config_fields
+from eqlandmarks import disk
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import videos
 from eqlandmarks.datasets import images as images_lib
@@ -92,7 +93,7 @@ def find_data(where: str) -> pathlib.Path:
     return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
   if where == 'example':
     return _drawn(pathlib.Path(_FOLDER) / 'example')
-  path = pathlib.Path(where).expanduser()
+  path = disk.expanded(where)
   if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
     return path
   if where and path.is_dir() and images_lib.find_images(path):

@@ -11,6 +11,7 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
 from eqlandmarks import memory
@@ -188,7 +189,7 @@ def _make_builder(
     return registry.make_builder(
         config.dataset,
         image_size=config.image_size,
-        data_dir=config.dataset.cache or str(workdir.data),
+        data_dir=str(disk.expanded(config.dataset.cache or workdir.data)),
     )
   except errors.UserError:
     # Whoever only looks at the data may still be about to get them.

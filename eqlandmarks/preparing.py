@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from eqlandmarks import console
 from eqlandmarks import nets
 from eqlandmarks import runs
 from eqlandmarks import scoring
@@ -46,7 +47,7 @@ def show(this: runs.Run) -> None:
   names = this.description.point_names
   for table in (_counts(this, splits), _points(names, splits), _protocol(this)):
     if table:
-      print(table.to_text() + '\n', flush=True)
+      print(console.printable(table.to_text()) + '\n', flush=True)
   for both in found:
     one, same = both.pairs[0]
     runs.say(

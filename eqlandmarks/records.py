@@ -28,12 +28,13 @@ The records of one results.json differ in (method, budget, metric, at, point,
 layer, fit_images).
 """
 
-import pathlib
 from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
 import numpy as np
+
+from eqlandmarks import disk
 
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
@@ -147,7 +148,7 @@ def _merged_protocol(protocols: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def dataset_name(dataset: Any) -> str:
   """What the figures are called by: a folder's own name, say."""
   if dataset.name == 'folder':
-    return pathlib.Path(dataset.root).expanduser().resolve().name
+    return disk.expanded(dataset.root).resolve().name
   return dataset.name
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from eqlandmarks import ablation
 from eqlandmarks import collapse
+from eqlandmarks import console
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
 from eqlandmarks.datasets import loader
@@ -54,7 +55,7 @@ def report(this: runs.Run) -> None:
   shown = _shown(this)
   split = this.load(this.description.shown_split)
   for table in _terminal_tables(records):
-    print(table.to_text() + '\n', flush=True)
+    print(console.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
     runs.say('no labelled test images, so nothing to score: see the report')
   charts = charts_lib.from_records(records) + _losses(shown)

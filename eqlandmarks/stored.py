@@ -7,6 +7,7 @@ errors of reading are caught here, and nowhere else.
 import contextlib
 import json
 import pathlib
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,11 @@ import numpy as np
 
 from eqlandmarks import disk
 from eqlandmarks.errors import UserError
+
+# In bytes, far beyond what any run writes: 100 points each of a million images
+# are 1.6 GB. What is not compressed may have any size.
+_LARGEST_JSON, _LARGEST_ARRAYS = 2**26, 2**31
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 @contextlib.contextmanager
@@ -63,11 +69,36 @@ def read_json(path: pathlib.Path, remedy: str, form: Any = object) -> Any:
     UserError: it is damaged, or cannot be read.
   """
   with intact(path, remedy):
-    content = json.loads(path.read_text(encoding='utf-8'))
+    content = load_json(path)
   found = _misfit(content, form)
   if found is not None:
     raise damaged(path, found, remedy)
   return content
+
+
+def load_json(path: pathlib.Path) -> Any:
+  """What a JSON file holds, of whatever form.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: it is not JSON, or larger than any of ours.
+  """
+  size = path.stat().st_size
+  if size > _LARGEST_JSON:
+    raise ValueError(f'it has {size} bytes')
+  return parse_json(path.read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+  """What JSON text, in UTF-8 where it is bytes, stands for.
+
+  Raises:
+    ValueError: it is not JSON, or is nested deeper than any of ours.
+  """
+  try:
+    return json.loads(text)
+  except RecursionError as error:
+    raise ValueError('it is nested too deeply') from error
 
 
 def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
@@ -76,8 +107,22 @@ def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
   Raises:
     UserError: it is damaged, or cannot be read.
   """
-  with intact(path, remedy), np.load(path, allow_pickle=False) as arrays:
-    return dict(arrays)
+  with intact(path, remedy):
+    with zipfile.ZipFile(path) as archive:
+      entries = archive.infolist()
+    # Small files can unpack to more than the memory holds, above all by the
+    # methods of compression that are not ours.
+    if not {entry.compress_type for entry in entries} <= _COMPRESSIONS:
+      raise ValueError('its compression is another one')
+    size = sum(entry.file_size for entry in entries)
+    if size > max(_LARGEST_ARRAYS, path.stat().st_size):
+      raise ValueError(f'it unpacks to {size} bytes')
+    with np.load(path, allow_pickle=False) as stored:
+      arrays = dict(stored)
+    # Elements of no bytes could be any number.
+    if any(array.size > size for array in arrays.values()):
+      raise ValueError('it has more elements than bytes')
+    return arrays
 
 
 def _misfit(content: Any, form: Any, name: str = 'it') -> str | None:

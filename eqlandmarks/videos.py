@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import disk
 from eqlandmarks import regular_files
 from eqlandmarks import video_lengths
 from eqlandmarks.errors import UserError
@@ -176,11 +177,13 @@ def writing(
   Raises:
     UserError: the file cannot be written.
   """
-  partial = path.with_name(path.name + '.partial')
   try:
-    with _av().open(
-        str(partial), 'w', format='mp4', options={'movflags': 'faststart'}
-    ) as container:
+    with (
+        disk.replacing(path) as partial,
+        _av().open(
+            str(partial), 'w', format='mp4', options={'movflags': 'faststart'}
+        ) as container,
+    ):
       stream = _add_stream(container, size, fps)
 
       def append(frame: np.ndarray) -> None:
@@ -188,15 +191,11 @@ def writing(
 
       yield append
       container.mux(stream.encode())
-    partial.replace(path)
   except (OSError, _av().FFmpegError) as error:
     raise UserError(
         f'{path}: cannot be written ({_reason(error)}), expected a folder with '
         'room that can be written to'
     ) from error
-  finally:
-    with contextlib.suppress(OSError):
-      partial.unlink()
 
 
 def _av() -> types.ModuleType:

@@ -75,7 +75,7 @@ class Workdir:
   def __init__(self, path: str | os.PathLike[str]):
     if not str(path):
       raise errors.UserError("--workdir is '', expected a folder.")
-    self.path = pathlib.Path(path).expanduser()
+    self.path = disk.expanded(path)
 
   @property
   def figures(self) -> pathlib.Path:

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 
 
@@ -97,7 +98,7 @@ def checked_root(root: str | os.PathLike) -> pathlib.Path:
   expected = 'expected a folder of images'
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {expected}')
-  path = pathlib.Path(root).expanduser()
+  path = disk.expanded(root)
   if not path.exists():
     raise UserError(
         f'config.dataset.root: there is no folder {path}, {expected}'

@@ -23,6 +23,7 @@ from eqlandmarks.datasets import pixels
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats.paths import EXTENSIONS
 from eqlandmarks.formats.paths import canonical
+from eqlandmarks.formats.paths import check_distinct
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 # What can be done about a file that does not decode, in a folder.
@@ -45,7 +46,8 @@ def find_images(
       if path.suffix.lower() in extensions and (
           path.is_file() or (path.is_symlink() and not path.is_dir())
       ):
-        found.append(_readable_name(root, path))
+        found.append(readable_name(root, path))
+  check_distinct(found)
   return sorted(found, key=natural_key)
 
 
@@ -182,14 +184,19 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
   return [folder / name for name in sorted(names) if name[0] != '.']
 
 
-def _readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
+def readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
+  """The path of an image below `root`, as label files can hold it.
+
+  Raises:
+    UserError: it is not UTF-8.
+  """
   name = path.relative_to(root).as_posix()
   try:
     name.encode()
   except UnicodeEncodeError as error:
     raise UserError(
         f'{root}: the file name {name!a} is not UTF-8, expected a name '
-        'that is; rename the file'
+        'that is; rename the file, or take a locale of UTF-8 (LC_ALL=C.UTF-8)'
     ) from error
   return name
 

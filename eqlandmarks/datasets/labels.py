@@ -11,6 +11,7 @@ import pathlib
 
 import numpy as np
 
+from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
@@ -80,7 +81,7 @@ def label_files(
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
-  path = pathlib.Path(labels).expanduser()
+  path = disk.expanded(labels)
   if path == pathlib.Path('.'):
     return root
   for candidate in (path, root / path):

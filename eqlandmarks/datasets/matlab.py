@@ -1,7 +1,6 @@
 """Reading MATLAB files, with one line for whatever is wrong."""
 
 import io
-import json
 import os
 import pathlib
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 
 # No image is as large; what is beyond is no coordinate.
@@ -62,7 +62,8 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
     UserError: the file is damaged, of version 7.3, or lacks a variable.
   """
   answer = subprocess.run(
-      [sys.executable, '-c', _READ, str(path), *variables],
+      # Else, Python takes modules from the current folder, whatever is there.
+      [sys.executable, '-P', '-c', _READ, str(path), *variables],
       capture_output=True,
       check=False,
       # Each thread of it reserves memory, of which there is a limit.
@@ -72,7 +73,7 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
     raise UserError(f'{path}: {_why(answer)}')
   try:
     with np.load(io.BytesIO(answer.stdout), allow_pickle=False) as leaves:
-      tree = json.loads(str(leaves['tree']))
+      tree = stored.parse_json(str(leaves['tree']))
       found = [_unpack(node, leaves) for node in tree]
   except (ValueError, KeyError, zipfile.BadZipFile) as error:
     raise UserError(f'{path}: {_why(answer)}') from error

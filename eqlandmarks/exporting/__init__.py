@@ -9,8 +9,10 @@ too (docs/export.md). Here it is checked that it is one of ours, and that the
 images are what it was made for. Needs nothing but jax and flatbuffers.
 """
 
+import hashlib
 import json
 import os
+import re
 import struct
 from typing import Any
 
@@ -21,8 +23,14 @@ from eqlandmarks import errors
 
 __all__ = ['FORMAT', 'Model', 'load']
 
-# Raised when what a file describes, takes or gives back changes.
-FORMAT = 1
+# Raised when what a file describes, takes or gives back changes. Since 2, there
+# is a checksum in the description.
+FORMAT = 2
+_FORMATS = (1, FORMAT)
+
+# How the checksum stands in a file: its own place holds zeros when it is made.
+_SHA256 = b'"sha256": "%s"'
+_NONE_YET = _SHA256 % (b'0' * 64)
 
 
 class Model:
@@ -67,36 +75,69 @@ class Model:
     return self._call(images)
 
 
+def sealed(content: bytes) -> bytes:
+  """The bytes of a file with their SHA-256 in its description.
+
+  Args:
+    content: with `"sha256": "000..."`, 64 zeros, in the description.
+  """
+  digest = hashlib.sha256(content).hexdigest().encode()
+  return content.replace(_NONE_YET, _SHA256 % digest, 1)
+
+
+def _is_sealed(content: bytes) -> bool | None:
+  """Whether the checksum in a file is right; None where there is none."""
+  seal = re.search(_SHA256 % b'[0-9a-f]{64}', content)
+  if seal is None:
+    return None
+  unsealed = content[: seal.start()] + _NONE_YET + content[seal.end() :]
+  return sealed(unsealed) == content
+
+
 def load(path: str | os.PathLike[str]) -> Model:
   """Reads a file that `--mode=export` has written.
 
   Raises:
     UserError: there is no such file, it is another one, or it was written by
-      a version of eqlandmarks or JAX that this one does not understand.
+      a version of eqlandmarks or JAX that this one does not understand; or
+      its bytes are not those that were written.
   """
   try:
     with open(path, 'rb') as file:
-      content = bytearray(file.read())
+      content = file.read()
   except OSError as error:
     raise errors.UserError(
         f'{path}: cannot be read ({error.strerror}), expected a file of '
         '--mode=export.'
     ) from error
-  exported = _deserialize(content, path)
+  is_sealed = _is_sealed(content)
+  # Before it is taken apart by what is not made for damaged files.
+  if is_sealed is False:
+    raise _damaged(path)
+  exported = _deserialize(bytearray(content), path)
   try:
     description = json.loads(exported.fun_name)
     found, version = description['format'], description['version']
-  except (ValueError, KeyError, TypeError) as error:
+  except (ValueError, KeyError, TypeError, RecursionError) as error:
     raise errors.UserError(
         f'{path}: is the exported function {exported.fun_name!r}, expected a '
         'file of --mode=export.'
     ) from error
-  if found != FORMAT:
+  if found not in _FORMATS:
     raise errors.UserError(
         f'{path}: format is {found!r}, written by eqlandmarks {version}; '
         f'expected {FORMAT}.'
     )
+  if found != 1 and not is_sealed:
+    raise _damaged(path)
   return Model(exported, description)
+
+
+def _damaged(path: str | os.PathLike[str]) -> errors.UserError:
+  return errors.UserError(
+      f'{path}: is damaged (its SHA-256 differs), expected what --mode=export '
+      'wrote, which writes it anew.'
+  )
 
 
 def _deserialize(

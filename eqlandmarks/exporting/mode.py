@@ -49,7 +49,7 @@ def export(config: Any, workdir: Workdir) -> None:
   model = trained.load(
       workdir.path, fields.method or None, regression=config.regression
   )
-  output = pathlib.Path(fields.output or workdir.path / 'export').expanduser()
+  output = disk.expanded(fields.output or workdir.path / 'export')
   path = output / 'model.jaxexport'
   content = program.serialize(model)
   _write(path, content)
@@ -81,10 +81,7 @@ def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
       'expected a folder with room that can be written to '
       '(config.export.output)'
   )
-  with (
-      disk.nothing_left(path.parent),
-      disk.replacing(path, expected) as partial,
-  ):
+  with disk.replacing(path, expected) as partial:
     partial.write_bytes(content)
   runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 

@@ -101,16 +101,17 @@ def describe(model: trained.Trained) -> dict[str, Any]:
   }
 
 
-def serialize(model: trained.Trained) -> bytearray:
+def serialize(model: trained.Trained) -> bytes:
   """The program as StableHLO for any batch size, with its description.
 
   The description stands in the place of the function's name, which is the one
-  text that JAX keeps in such a file.
+  text that JAX keeps in such a file; the file's SHA-256 is a part of it.
   """
   size = model.config.image_size
   (batch,) = jax_export.symbolic_shape('b')
   exported = jax_export.export(
       jax.jit(make_program(model)), platforms=PLATFORMS
   )(jax.ShapeDtypeStruct((batch, size, size, 3), jnp.uint8))
-  text = json.dumps(describe(model))
-  return dataclasses.replace(exported, fun_name=text).serialize()
+  text = json.dumps({**describe(model), 'sha256': '0' * 64})
+  named = dataclasses.replace(exported, fun_name=text)
+  return exporting.sealed(bytes(named.serialize()))

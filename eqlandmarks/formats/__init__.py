@@ -13,6 +13,7 @@ import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import cells
 from eqlandmarks.formats import coco
@@ -72,7 +73,7 @@ def read(
     UserError: the file is not there or not of that format, or something in it
       is not as it must be; the message names the place.
   """
-  path = pathlib.Path(path).expanduser()
+  path = disk.expanded(path)
   with files.reading(path, 'a file or folder of labels'):
     path.stat()
   found = FORMATS[checked(form or recognise(path))]
@@ -98,7 +99,7 @@ def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
       library that is not installed; or the place cannot be written to.
   """
   write_form = FORMATS[checked(form)].write
-  path = pathlib.Path(path).expanduser()
+  path = disk.expanded(path)
   if not poses.images:
     raise UserError(f'{path}: found no images to write, expected at least one')
   for image in poses.images if poses.video else ():

@@ -6,10 +6,10 @@ import errno
 import importlib
 import os
 import pathlib
-import tempfile
 import types
 from collections.abc import Iterable, Iterator
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -23,43 +23,22 @@ _CODES = {
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place to write a file or folder to, which takes its name at the end.
+  """A place to write to, which takes the name at the end: `disk.replacing`.
 
-  It is in a new folder beside `path`, so that nothing else is there. Nothing
-  stays if an error ends the block.
+  The folder must be there.
 
   Raises:
     UserError: the file system refuses.
   """
   try:
-    with tempfile.TemporaryDirectory(
-        prefix='.eqlandmarks-', suffix='.partial', dir=path.parent
-    ) as folder:
-      partial = pathlib.Path(folder) / path.name
-      yield partial
-      os.replace(partial, path)
+    os.stat(path.parent)  # unlike a run's, it is not made
+    with disk.replacing(path, 'expected a place that can be written to') as new:
+      yield new
   except (OSError, RuntimeError) as error:  # the latter: PyTables, h5py
     raise UserError(
         f'{path}: cannot be written ({reason(error)}), expected a place that '
         'can be written to'
     ) from error
-
-
-def inside(folder: pathlib.Path, name: str) -> pathlib.Path:
-  """The path of a file that is named below a folder, and stays in it.
-
-  Raises:
-    UserError: it would not, here or on Windows.
-  """
-  pieces = name.replace('\\', '/').split('/')
-  if not pieces[0] or pieces[0][1:2] == ':' or not (
-      {'', '.', '..'}.isdisjoint(pieces)
-  ):
-    raise UserError(
-        f"{folder}: found the name '{paths.shown(name)}' for a file in it, "
-        'expected a path below a folder, as of images below their root'
-    )
-  return folder / pathlib.PurePosixPath(*pieces)
 
 
 @contextlib.contextmanager
@@ -118,7 +97,11 @@ def write_cells(path: pathlib.Path, rows: Iterable[list[str]]) -> None:
       replacing(path) as partial,
       open(partial, 'w', encoding='utf-8', newline='') as file,
   ):
-    csv.writer(file, lineterminator='\n').writerows(rows)
+    plain = csv.writer(file, lineterminator='\n')
+    quoted = csv.writer(file, lineterminator='\n', quoting=csv.QUOTE_ALL)
+    for row in rows:
+      # Which ends a line for readers, but not for Python's writer.
+      (quoted if '\r' in ''.join(row) else plain).writerow(row)
 
 
 def number(value: float, missing: str = '') -> str:

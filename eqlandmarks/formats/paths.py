@@ -50,6 +50,26 @@ def canonical(path: str) -> str:
   return unicodedata.normalize('NFC', path.replace('\\', '/'))
 
 
+def check_distinct(names: Iterable[str]) -> None:
+  """Checks that images are told apart by their names in one spelling.
+
+  Raises:
+    UserError: two of them are the same, or become so.
+  """
+  own: dict[str, str] = {}
+  for name in names:
+    key = canonical(name)
+    if own.get(key) == name:
+      raise UserError(f'found {name} twice, expected each image once')
+    if key in own:
+      raise UserError(
+          f"found the images '{own[key]}' and '{name}', which label files "
+          'cannot tell apart, expected names that differ in more than the '
+          'slash or the spelling of accents; rename one of them'
+      )
+    own[key] = name
+
+
 def below_root(name: str, root: pathlib.Path, where: str) -> str:
   """A path from a label file, relative to the root, in its one spelling.
 

@@ -18,6 +18,7 @@ import re
 
 import numpy as np
 
+from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
@@ -138,7 +139,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   points = conventions.to_file(poses.points, 'pts')
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    name = files.inside(path, image).with_suffix(SUFFIX).relative_to(path)
+    name = disk.below(path, image).with_suffix(SUFFIX).relative_to(path)
     if name in texts:
       raise UserError(
           f"{path}: found two images for '{name}', expected their names to "
@@ -155,7 +156,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       )
     partial.mkdir()
     for name, text in texts.items():
-      (partial / name).parent.mkdir(parents=True, exist_ok=True)
-      (partial / name).write_text(text, encoding='utf-8', newline='')
-    if os.path.isdir(path):
-      path.rmdir()  # where folders cannot be replaced, even empty ones
+      file = disk.below(partial, str(name))
+      file.parent.mkdir(parents=True, exist_ok=True)
+      file.write_text(text, encoding='utf-8', newline='')

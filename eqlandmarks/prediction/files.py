@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import tabulate
 import tqdm
 from PIL import Image
 
+from eqlandmarks import console
 from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks import stored
@@ -42,10 +42,11 @@ def label_file(
     video: the name of the video whose frames they are of. It begins the name
       where nothing else would tell it.
   """
-  stem = kind if form == 'table' else f'{kind}_{form}'
+  name = kind if form == 'table' else f'{kind}_{form}'
+  name += _ENDINGS.get(form, '.csv')
   if video and form in _BY_NUMBER:
-    stem = f'{video}_{stem}'
-  return folder / (stem + _ENDINGS.get(form, '.csv'))
+    name = disk.fitting(video, f'_{name}')
+  return folder / name
 
 
 def least_sure(found: Prediction, count: int) -> np.ndarray:
@@ -96,7 +97,7 @@ class Files:
     # Written last, so that it stands for all the rest.
     (self.output / _DONE).unlink(missing_ok=True)
     files = self._write_labels(fields.formats)
-    shutil.rmtree(self.output / 'overlays', ignore_errors=True)
+    disk.remove(self.output / 'overlays')
     if fields.overlays and self.source.video:
       files.append(self._draw_video(parts, fields.trail))
     elif fields.overlays:
@@ -122,16 +123,20 @@ class Files:
     if found.skipped:
       print(
           f'{len(found.skipped)} {unit} do not decode and are left out, the '
-          f'first is {found.skipped[0]}'
+          f'first is {console.one_line(found.skipped[0])}'
       )
-    rows = self._least_sure(uncertain)
+    rows = [
+        {**row, 'id': console.one_line(row['id'])}
+        for row in self._least_sure(uncertain)
+    ]
     if rows:
       heads = {'id': 'least sure', 'confidence': 'mean confidence',
                'jump': 'largest jump (px)'}  # fmt: skip
       print(tabulate.tabulate(
           rows, heads, floatfmt=('', '.3f', '.1f'), missingval='-',
       ))  # fmt: skip
-    print(f'predictions are in {self.output}', flush=True)
+    where = console.one_line(str(self.output))
+    print(f'predictions are in {where}', flush=True)
 
   def _is_done(self, asked: dict[str, Any]) -> bool:
     try:
@@ -166,11 +171,10 @@ class Files:
       )
       for form in forms:
         path = label_file(
-            self.output, kind, form,
-            self.source.root.stem if self.source.video else '',
-        )  # fmt: skip
+            self.output, kind, form, self.source.video_name
+        )
         if path.is_dir():  # one of points files, which is written whole
-          shutil.rmtree(path)
+          disk.remove(path)
         formats.write(poses, path, form)
         files.append(path)
     return files
@@ -192,7 +196,9 @@ class Files:
             yield entry.id, entry.load(), self.found.row(row_of[entry.id])
             bar.update()
 
-    return overlays.draw_pictures(self.output / 'overlays', drawn())
+    return overlays.draw_pictures(
+        self.output / 'overlays', drawn(), self.found.ids
+    )
 
   def _draw_video(
       self, parts: parts_lib.Parts, trail: int

@@ -8,19 +8,15 @@ OUTPUT/predictions.json   what was done, written last
 OUTPUT/.parts/            what an interrupted prediction goes on from
 """
 
-import contextlib
 import pathlib
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tqdm
 
+from eqlandmarks import disk
 from eqlandmarks import formats
-from eqlandmarks import locking
 from eqlandmarks import runs
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import files
@@ -60,19 +56,17 @@ def predict(config: Any, workdir: Workdir) -> None:
   )
   output = _output_folder(fields, workdir, source)
   about = _describe(source, predictor, config)
-  with _nothing_left(output):
-    parts = parts_lib.Parts(output, about)
-    with locking.held(parts.folder, '--mode=predict'):
-      _try_formats(output, fields.formats, predictor)
-      _predict_rest(predictor, source, parts, fields.skip_bad)
-      found = join(list(parts))
-      if not found.ids:
-        raise UserError(
-            f'{source.root}: none of {len(found.skipped)} images decodes and '
-            'is large enough, expected one at least'
-        )
-      made = files.Files(output, source, predictor, found)
-      made.write(fields, parts)
+  with parts_lib.opened(output, about) as parts:
+    _try_formats(output, fields.formats, predictor, source)
+    _predict_rest(predictor, source, parts, fields.skip_bad)
+    found = join(list(parts))
+    if not found.ids:
+      raise UserError(
+          f'{source.root}: none of {len(found.skipped)} images decodes and '
+          'is large enough, expected one at least'
+      )
+    made = files.Files(output, source, predictor, found)
+    made.write(fields, parts)
   made.report(fields.uncertain)
 
 
@@ -82,26 +76,14 @@ def _output_folder(
   """Where the files go; not into the images, where they would be found."""
   output = workdir.path / 'predictions' / source.name
   if fields.output:
-    output = pathlib.Path(fields.output).expanduser()
-  searched = pathlib.Path(fields.input).expanduser()
+    output = disk.expanded(fields.output)
+  searched = disk.expanded(fields.input)
   if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
     raise UserError(
         f'config.predict.output: {output} lies in the folder of the images, '
         f'{searched}; expected another one'
     )
   return output
-
-
-@contextlib.contextmanager
-def _nothing_left(output: pathlib.Path) -> Iterator[None]:
-  """Removes a folder that was made in vain: nothing is predicted in it."""
-  made = [p for p in (output, *output.parents) if not p.exists()]
-  try:
-    yield
-  except BaseException:
-    if made and not any((output / '.parts').glob('*.npz')):
-      shutil.rmtree(made[-1], ignore_errors=True)
-    raise
 
 
 def _describe(
@@ -121,7 +103,10 @@ def _describe(
 
 
 def _try_formats(
-    output: pathlib.Path, names: tuple[str, ...], predictor: Predictor
+    output: pathlib.Path,
+    names: tuple[str, ...],
+    predictor: Predictor,
+    source: sources.Source,
 ) -> None:
   """Sees that the files can be written, rather than find out at the end."""
   points = np.full((1, len(predictor.landmark_names), 2), 0.5)
@@ -132,9 +117,9 @@ def _try_formats(
       confidence=points[..., 0],
       sizes=np.array([[32, 32]]),
   )
-  with tempfile.TemporaryDirectory(dir=output, prefix='.trial') as folder:
+  with disk.scratch(output) as folder:
     for name in names:
-      path = files.label_file(pathlib.Path(folder), 'trial', name)
+      path = files.label_file(folder, 'annotations', name, source.video_name)
       formats.write(poses, path, name)
 
 

@@ -6,7 +6,7 @@ video has thousands. The colours and markers of landmarks are the report's.
 
 import collections
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 from PIL import Image
@@ -74,22 +74,24 @@ def draw(
 
 
 def draw_pictures(
-    folder: pathlib.Path, drawn: Iterable[tuple[str, Image.Image, Prediction]]
+    folder: pathlib.Path,
+    drawn: Iterable[tuple[str, Image.Image, Prediction]],
+    ids: Collection[str] = (),
 ) -> list[pathlib.Path]:
   """Draws images, each into a PNG that is called as the image.
 
   Args:
     folder: where to, made if needed.
     drawn: (id, image, prediction of this image alone).
+    ids: of all images, whose pictures keep their names.
 
   Returns:
     The files.
   """
   files = []
+  taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
   for name, image, found in drawn:
-    path = folder / name
-    if path.suffix.lower() != '.png':
-      path = path.with_name(path.name + '.png')
+    path = disk.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)
     picture = draw(
         image,
@@ -102,6 +104,15 @@ def draw_pictures(
       picture.save(partial, 'PNG', compress_level=1)
     files.append(path)
   return files
+
+
+def _picture_name(name: str, taken: set[str]) -> str:
+  """Where the picture of an image goes: NAME.png, which no other image is."""
+  head, slash, tail = name.rpartition('/')
+  ending = '' if tail.lower().endswith('.png') else '.png'
+  while ending and f'{head}{slash}{disk.fitting(tail, ending)}' in taken:
+    ending = f'.drawn{ending}'
+  return f'{head}{slash}{disk.fitting(tail, ending)}'
 
 
 def draw_video(

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import disk
+from eqlandmarks import locking
 from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction.result import Prediction
@@ -25,45 +27,76 @@ from eqlandmarks.prediction.result import join
 # Images in a part: that many are predicted again at most.
 _PER_PART = 256
 
-_ABOUT = 'about.json'
+_FOLDER, _ABOUT, _FIRST = '.parts', 'about.json', '000000000.npz'
+_ROOM = (
+    'expected a folder with room that can be written to '
+    '(config.predict.output)'
+)
 # What to do about a damaged file.
 _REMEDY = 'remove the folder, and all is predicted anew'
 _TEXTS = ('ids', 'annotation_names', 'skipped')
+
+
+@contextlib.contextmanager
+def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Parts']:
+  """Opens the predictions in a folder, for one process at a time.
+
+  The folder is made where it is not there. If an error ends the block before
+  anything is predicted, what was made is removed again.
+
+  Args:
+    output: the folder of the predictions, new or empty or made by us.
+    about: what the predictions are made from, as JSON can hold it.
+
+  Raises:
+    UserError: it holds something else, or predictions from something else, or
+      another process predicts into it, or it cannot be written.
+  """
+  folder = output / _FOLDER
+  _check_ours(output)
+  with locking.held(folder, '--mode=predict', expected=_ROOM):
+    try:
+      yield Parts(folder, about)
+    finally:
+      if not any(folder.glob('*.npz')):
+        (folder / _ABOUT).unlink(missing_ok=True)
+
+
+def _check_ours(output: pathlib.Path) -> None:
+  """Checks that a folder holds predictions, or nothing."""
+  if (output / _FOLDER).is_symlink():
+    raise UserError(
+        f'{output / _FOLDER} is a link, expected a folder of predictions, or '
+        'nothing; remove it'
+    )
+  try:
+    names = {path.name for path in output.iterdir()} - {_FOLDER}
+  except OSError:  # not there, or else making it says why it is of no use
+    return
+  if all(map(disk.is_partial, names)):
+    return
+  if not any((output / _FOLDER / name).exists() for name in (_ABOUT, _FIRST)):
+    raise UserError(
+        f'{output} holds other files, expected a new or empty folder, or one '
+        'of predictions to go on with (config.predict.output)'
+    )
 
 
 class Parts:
   """The predictions in an output folder.
 
   Attributes:
-    folder: OUTPUT/.parts.
+    folder: OUTPUT/.parts, which is there.
     about: what they are made from: names of fields -> values.
     num_seen: how many images they cover, from the first one on.
   """
 
-  def __init__(self, output: pathlib.Path, about: dict[str, Any]):
-    """Opens the folder, or makes it.
-
-    Args:
-      output: the folder of the predictions, new or empty or made by us.
-      about: what the predictions are made from, as JSON can hold it.
-
-    Raises:
-      UserError: it holds something else, or predictions from something else, or
-        cannot be written.
-    """
-    self.folder, self.about = output / '.parts', about
+  def __init__(self, folder: pathlib.Path, about: dict[str, Any]):
+    self.folder, self.about = folder, about
     self._count: int | None = None
     self._waiting: list[Prediction] = []
-    try:
-      with contextlib.suppress(FileNotFoundError):
-        self._check(output)
-      self.folder.mkdir(parents=True, exist_ok=True)
-      self._write_about()
-    except OSError as error:
-      raise UserError(
-          f'{output}: cannot be written ({error.strerror}), expected a folder '
-          'with room that can be written to (config.predict.output)'
-      ) from error
+    self._check()
+    self._write_about()
     self.num_seen = sum(part.num_seen for part in self)
 
   @property
@@ -95,17 +128,9 @@ class Parts:
       return
     part = join(self._waiting)
     path = self._path(self.num_seen)
-    partial = path.with_name(path.name + '.partial')
-    try:
-      with partial.open('wb') as file:
-        np.savez(file, **_to_arrays(part))
-      partial.replace(path)
-    except OSError as error:
-      partial.unlink(missing_ok=True)
-      raise UserError(
-          f'{path}: cannot be written ({error.strerror}), expected a folder '
-          'with room (config.predict.output); what was predicted before is kept'
-      ) from error
+    kept = f'{_ROOM}; what was predicted before is kept'
+    with disk.replacing(path, kept) as partial, partial.open('wb') as file:
+      np.savez(file, **_to_arrays(part))
     self._waiting = []
     self.num_seen += part.num_seen
 
@@ -120,20 +145,11 @@ class Parts:
 
   def _write_about(self) -> None:
     content = {**self.about, 'count': self._count}
-    partial = self.folder / (_ABOUT + '.partial')
-    partial.write_text(json.dumps(content, indent=2) + '\n')
-    partial.replace(self.folder / _ABOUT)
+    with disk.replacing(self.folder / _ABOUT, _ROOM) as partial:
+      partial.write_text(json.dumps(content, indent=2) + '\n')
 
-  def _check(self, output: pathlib.Path) -> None:
-    """Sees that the folder is ours, and reads how far it is."""
-    names = {path.name for path in output.iterdir()}
-    if not names:
-      return
-    if self.folder.name not in names:
-      raise UserError(
-          f'{output} holds other files, expected a new or empty folder, or one '
-          'of predictions to go on with (config.predict.output)'
-      )
+  def _check(self) -> None:
+    """Checks that the folder is of the same input, and reads how far it is."""
     if not self._path(0).exists():  # nothing was predicted
       for stray in self.folder.glob('*.npz'):
         stray.unlink()
@@ -146,9 +162,9 @@ class Parts:
         found, asked = known.get(name), self.about.get(name)
         if found != asked:
           raise UserError(
-              f'{output} holds predictions with other {name}: {_short(found)} '
-              f'there, {_short(asked)} asked; expected the same, or another '
-              'folder (config.predict.output)'
+              f'{self.folder.parent} holds predictions with other {name}: '
+              f'{_short(found)} there, {_short(asked)} asked; expected the '
+              'same, or another folder (config.predict.output)'
           )
 
 

@@ -1,6 +1,5 @@
 """What landmarks are predicted on: images in files, a video, or arrays."""
 
-import collections
 import dataclasses
 import functools
 import glob
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import unread
@@ -75,6 +75,11 @@ class Source:
   size: tuple[int, int] | None = None
   digest: str = ''
 
+  @property
+  def video_name(self) -> str:
+    """The name of the video without its ending; '' for images."""
+    return self.root.stem if self.video else ''
+
 
 def open_source(what: Input) -> Source:
   """Finds what is to be predicted on; decodes nothing but a first frame.
@@ -104,13 +109,13 @@ def open_source(what: Input) -> Source:
           f'found {type(item).__name__} in a list, expected paths only, or '
           'arrays only'
       )
-  return _files('images', pathlib.Path(), [os.fspath(item) for item in what])
+  return _files('images', [_placed(os.fspath(item)) for item in what])
 
 
 def _open_path(text: str) -> Source:
   if not text:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
-  path = pathlib.Path(text).expanduser()
+  path = disk.expanded(text)
   if path.is_dir():
     found = images.find_images(path)
     if not found:
@@ -119,7 +124,7 @@ def _open_path(text: str) -> Source:
           f'{path}: holds no image, {_EXPECTED}{"; " * bool(left_out)}'
           f'{left_out}'
       )
-    return _files(path.resolve().name or 'images', path, found)
+    return _named(path.resolve().name or 'images', path, found)
   if path.exists():
     return _open_file(path)
   if glob.has_magic(str(path)):
@@ -129,7 +134,7 @@ def _open_path(text: str) -> Source:
 
 def _open_file(path: pathlib.Path) -> Source:
   if path.suffix.lower() in images.EXTENSIONS:
-    return _files(path.stem, path.parent, [path.name])
+    return _named(path.stem, path.parent, [path.name])
   if path.suffix.lower() not in videos.EXTENSIONS:
     raise UserError(
         f"{path}: found a file with the ending '{path.suffix}', {_EXPECTED}"
@@ -150,28 +155,44 @@ def _open_file(path: pathlib.Path) -> Source:
 
 def _open_pattern(pattern: pathlib.Path) -> Source:
   """All images that a pattern matches, below its part without wildcards."""
-  root = pathlib.Path(
-      *itertools.takewhile(lambda x: not glob.has_magic(x), pattern.parts)
+  root = _placed(
+      *itertools.takewhile(lambda x: not glob.has_magic(x), pattern.parts), '.'
   )
-  found = sorted(
-      (
-          pathlib.Path(path).relative_to(root).as_posix()
-          for path in glob.glob(str(pattern), recursive=True)
-          if pathlib.Path(path).suffix.lower() in images.EXTENSIONS
-      ),
-      key=images.natural_key,
-  )
+  found = {  # '*/../a.png' matches a file many times
+      _placed(path)
+      for path in glob.glob(str(pattern), recursive=True)
+      if pathlib.Path(path).suffix.lower() in images.EXTENSIONS
+  }
   if not found:
     raise UserError(f'{pattern}: matches no image, {_EXPECTED}')
-  return _files(root.resolve().name or 'images', root, found)
+  ordered = sorted(found, key=lambda path: images.natural_key(path.as_posix()))
+  return _files(root.resolve().name or 'images', ordered, root)
 
 
-def _files(name: str, root: pathlib.Path, found: list[str]) -> Source:
+def _placed(*parts: str) -> pathlib.Path:
+  """A path from the root of all files on, without any '..'."""
+  path = disk.expanded(os.path.join(*parts)).absolute()
+  if path.name == '..':
+    return path.resolve()
+  # What is above the folder that a link leads to, only the system knows.
+  return path.parent.resolve() / path.name if '..' in path.parts else path
+
+
+def _files(
+    name: str, found: list[pathlib.Path], root: pathlib.Path | None = None
+) -> Source:
+  """Images anywhere, with ids below `root` or else their common folder."""
   if not found:
     raise UserError('found an empty list, expected at least one image')
-  repeated = collections.Counter(found).most_common(1)[0]
-  if repeated[1] > 1:
-    raise UserError(f'found {repeated[0]} twice, expected each image once')
+  if root is None or not all(path.is_relative_to(root) for path in found):
+    root = pathlib.Path(os.path.commonpath([path.parent for path in found]))
+  ids = [images.readable_name(root, path) for path in found]
+  return _named(name, root, ids)
+
+
+def _named(name: str, root: pathlib.Path, found: list[str]) -> Source:
+  """Images below a folder, by their ids: paths below it."""
+  paths.check_distinct(found)
 
   def read(start: int) -> Iterator[Entry]:
     for path in found[start:]:

@@ -106,15 +106,12 @@ class StageFolder:
     if self.path.exists():
       return
     # Under another name first: a half copy must not be taken for a state.
-    partial = self.path.with_name(self.path.name + '.partial')
-    shutil.rmtree(partial, ignore_errors=True)
-    with disk.written(self.path):
-      partial.mkdir(parents=True)
+    with disk.replacing(self.path) as partial:
+      partial.mkdir()
       for name in _TAKEN_OVER:
         source = other.path / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, partial / name)
-      partial.rename(self.path)
 
   def checkpointer(
       self, *, keep: int, best: str = '', config: dict[str, Any] | None = None

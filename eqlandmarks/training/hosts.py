@@ -10,27 +10,36 @@ first, which the system closes the moment that one of its ends is gone: see
 `eqlandmarks.training.watch`.
 """
 
+import contextlib
 import itertools
 import os
 import re
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src import distributed
 from jax.experimental import multihost_utils
 from orbax.checkpoint import multihost
 
 from eqlandmarks import errors
+from eqlandmarks import journal
 from eqlandmarks.training import parallel
 from eqlandmarks.training import watch as watch_lib
 
 # A barrier ends by a lost process, not by time: preparing a large dataset, or
 # measuring, takes the first process as long as it takes.
 _FOR_EVER_MS = 30 * 24 * 3600 * 1000
-# How long an error of the runtime may wait for the reason: who is gone.
+# Once all have found each other, they say hello within seconds.
+_MEETING_MS = 60_000
+_ADDRESS = 'eqlandmarks/watch'
+# How long, in seconds, an error of the runtime may wait for the reason, who is
+# gone; and how long others are waited for without a word.
 _PATIENCE = 10.0
 
 _barriers = itertools.count()
@@ -68,8 +77,9 @@ def join(
   jax.config.update('jax_enable_preemption_service', False)
   try:
     # Only so many seconds: a process that ends waits for those that are stuck.
-    jax.distributed.initialize(**given, shutdown_timeout_seconds=60)
-    if jax.process_count() > 1:
+    with _said_to_wait(coordinator):
+      jax.distributed.initialize(**given, shutdown_timeout_seconds=60)
+    if distributed.global_state.num_processes > 1:
       _start_watch(coordinator)
   except (RuntimeError, ValueError, OSError) as error:
     raise errors.UserError(_explain(error, given)) from error
@@ -203,19 +213,39 @@ def _explain(error: Exception, given: dict[str, Any]) -> str:
 
 
 def _start_watch(coordinator: str | None) -> None:
-  """Connects all processes to the first, to notice when one is gone."""
+  """Connects all processes to the first, to notice when one is gone.
+
+  This comes before anything is asked of JAX's devices: to find them, each
+  process waits for all others, for minutes if one of them is gone. So the
+  address goes by JAX's store of keys and values, to which JAX has no public
+  way; Orbax takes the same one.
+  """
   global _watch
-  me, count = jax.process_index(), jax.process_count()
+  state = distributed.global_state
+  me, count, client = state.process_id, state.num_processes, state.client
   server = watch_lib.Server(count) if me == 0 else None
-  letter = np.zeros(256, np.uint8)
   if server is not None:
-    text = np.frombuffer(server.address.encode(), np.uint8)
-    letter[:len(text)] = text
-  letter = multihost_utils.broadcast_one_to_all(letter)
-  address = bytes(np.asarray(letter)).rstrip(b'\0').decode()
+    client.key_value_set(_ADDRESS, server.address)
+  address = client.blocking_key_value_get(_ADDRESS, _MEETING_MS)
   host = coordinator.rpartition(':')[0].strip('[]') if coordinator else None
   _watch = server or watch_lib.connect(address, me, count, host=host)
   sys.excepthook = _on_error
+  # From here on, whoever is gone is missed.
+  client.wait_at_barrier(f'{_ADDRESS}/connected', _MEETING_MS)
+
+
+@contextlib.contextmanager
+def _said_to_wait(coordinator: str | None) -> Iterator[None]:
+  """Says in one line that others are waited for, if it takes a while."""
+  where = f', at {coordinator}' if coordinator else ''
+  line = f'waiting for the other processes{where}, for 5 minutes at most'
+  timer = threading.Timer(_PATIENCE, journal.say, [line])
+  timer.daemon = True
+  timer.start()
+  try:
+    yield
+  finally:
+    timer.cancel()
 
 
 def _on_error(

@@ -26,20 +26,16 @@ class MetricWriter:
 
   def __init__(self, folder: pathlib.Path, *, start_step: int):
     self._path = folder / 'metrics.csv'
-    with disk.written(self._path):
-      folder.mkdir(parents=True, exist_ok=True)
     kept = [row for row in read_metrics(folder) if row['step'] <= start_step]
     self._columns = list(kept[0]) if kept else None
     # Rewritten beside the old file, so that a kill here loses nothing.
-    partial = folder / 'metrics.csv.partial'
-    with disk.written(self._path):
+    with disk.replacing(self._path) as partial:
       self._file = partial.open('w', newline='')
       if kept:
         self._write_header()
         for row in kept:
           self._write_row(row)
       self._file.flush()
-      partial.rename(self._path)
     self._events = events.Writer(folder / 'events', first_step=start_step + 1)
 
   def write(self, row: dict[str, float]) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import tensorstore
 
 from eqlandmarks import disk
+from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 
 _SEAL = 'seal.json'
@@ -82,7 +83,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
 
 def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
-  seal = json.loads((folder / _SEAL).read_bytes())
+  seal = stored.load_json(folder / _SEAL)
   known, found = seal['files'], _files(folder)
   if seal['sha256'] != _digest(known):
     return f'{_SEAL} was altered'
@@ -134,7 +135,10 @@ def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   return {
       path.relative_to(folder).as_posix(): path
       for path in sorted(found)
-      if path.is_file() and path.name not in (_SEAL, f'{_SEAL}.partial')
+      # The folder is the seal's, half written, of a process that was killed.
+      if path.is_file()
+      and path.name != _SEAL
+      and not disk.is_partial(path.parent.name)
   }
 
 

@@ -14,8 +14,13 @@ import threading
 import time
 from typing import Any
 
-# Seconds in which a process that connects must say who it is.
+from eqlandmarks import console
+from eqlandmarks import stored
+
+# Seconds in which a process that connects must say who it is, and bytes that it
+# may take for that, or for any message.
 _HELLO = 30.0
+_LONGEST = 1000
 # Seconds that a process which stops gives the others, to hear why. The first
 # one's end alone would make JAX end them without a word of ours.
 _LINGER = 5.0
@@ -66,12 +71,13 @@ class Watch:
   def _listen(self, peer: socket.socket, name: str) -> None:
     try:
       with peer.makefile('rb') as lines:
-        for line in lines:
-          message = json.loads(line)
+        while line := lines.readline(_LONGEST):
+          message = stored.parse_json(line)
           if message.get('done'):
             return
-          name = message['gone']
-    except (OSError, ValueError):
+          name = str(message['gone'])
+    # A connection that is lost, or brings nothing that we say.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
       pass
     self._stop(name)
 
@@ -80,8 +86,9 @@ class Watch:
     if not self._ending.acquire(blocking=False):
       return
     print(
-        f'{self._line_end}error: {gone} is gone, so this one stops; the same '
-        'command for all processes goes on from the last checkpoint',
+        f'{self._line_end}error: {console.printable(gone)} is gone, so this '
+        'one stops; the same command for all processes goes on from the last '
+        'checkpoint',
         file=sys.stderr,
         flush=True,
     )
@@ -120,25 +127,52 @@ class Server(Watch):
     super().__init__(0, count)
     self._secret = secrets.token_hex(16)
     self._socket = socket.create_server(('', 0))
+    self._socket.settimeout(1.0)  # to find out that all are there
+    self._adding = threading.Lock()
     port = self._socket.getsockname()[1]
     self.address = f'{_own_host()} {port} {self._secret}'
     threading.Thread(target=self._accept, daemon=True).start()
 
   def _accept(self) -> None:
-    while len(self._peers) < self._count - 1:
-      peer, _ = self._socket.accept()
-      try:
-        peer.settimeout(_HELLO)
-        with peer.makefile('rb') as lines:
-          hello = json.loads(lines.readline(1000))
-        if not secrets.compare_digest(str(hello['secret']), self._secret):
-          raise ValueError('a stranger')
-        name = str(hello['name'])
-      except (OSError, ValueError, KeyError, TypeError):
-        peer.close()
-        continue
+    with self._socket:
+      while len(self._peers) < self._count - 1:
+        try:
+          peer, _ = self._socket.accept()
+        except OSError:  # nobody yet, or too many files are open
+          time.sleep(0.1)
+          continue
+        # A silent stranger must not keep the others waiting.
+        threading.Thread(target=self._greet, args=(peer,), daemon=True).start()
+
+  def _greet(self, peer: socket.socket) -> None:
+    """Takes a connection for a process of ours, or closes it."""
+    try:
+      hello = stored.parse_json(_first_line(peer))
+      if not secrets.compare_digest(str(hello['secret']), self._secret):
+        raise ValueError('a stranger')
+      name = str(hello['name'])
+    except (OSError, ValueError, KeyError, TypeError):
+      peer.close()
+      return
+    with self._adding:
       self._add(peer, name)
-    self._socket.close()
+
+
+def _first_line(peer: socket.socket) -> bytes:
+  """What a connection says first, and not a byte of what comes after it.
+
+  Raises:
+    OSError: it takes too long, or is lost.
+  """
+  line, end = b'', time.monotonic() + _HELLO
+  while not line.endswith(b'\n') and len(line) < _LONGEST:
+    # As a whole: a byte now and then does not prolong it.
+    peer.settimeout(max(end - time.monotonic(), 1e-3))
+    byte = peer.recv(1)
+    if not byte:
+      break
+    line += byte
+  return line
 
 
 def _own_host() -> str:

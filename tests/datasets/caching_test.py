@@ -135,8 +135,9 @@ def test_nothing_is_left_of_a_killed_one(tmp_path):
 def test_nothing_is_left_of_one_killed_while_it_unpacked(tmp_path):
   builder = _make(tmp_path)
   builder.download_and_prepare()
-  partial = pathlib.Path(builder.data_dir) / 'unpacked.partial'
-  partial.mkdir()
+  data_dir = pathlib.Path(builder.data_dir)
+  partial = data_dir / '.eqlandmarks-killed.partial/unpacked'
+  partial.mkdir(parents=True)
   (partial / 'train.npz').write_bytes(b'half')
   caching.prepare(_make(tmp_path), 'x')
   _assert_whole(tmp_path)

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
@@ -170,7 +171,10 @@ def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
   assert sorted(folder.iterdir()) == before
   monkeypatch.undo()
   # What a killed run leaves is made anew.
-  (folder / 'unpacked.partial').mkdir()
-  (folder / 'unpacked.partial/train.npz').write_bytes(b'half')
+  left = folder / '.eqlandmarks-killed.partial/unpacked'
+  left.mkdir(parents=True)
+  (left / 'train.npz').write_bytes(b'half')
+  disk._remove_leftovers.cache_clear()  # as another process
   unpacked.unpack(made)
+  assert not left.parent.exists()
   assert len(loader.load(made, 'train')) == 3

@@ -1,3 +1,5 @@
+import pathlib
+
 import fuzz_parsers
 import numpy as np
 import pytest
@@ -68,6 +70,15 @@ def test_matlab_files_with_other_heads(tmp_path, name):
       changed[place] = rng.choice([0, 1, 2, 4, 5, 8, 14, 15, 19, 255])
     read += fuzz_parsers.check(tmp_path, name, bytes(changed))
   assert read < 8
+
+
+def test_the_current_folder_has_no_part_in_it(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  for name in ('json', 'numpy', 'scipy', 'io', 'warnings'):
+    pathlib.Path(f'{name}.py').write_text('open("run", "w")\nraise OSError')
+  path = write(tmp_path, fuzz_parsers.SEEDS['keypoints.mat'][0])
+  matlab.points_of_images(path, 3, 9)
+  assert not pathlib.Path('run').exists()
 
 
 def test_a_matlab_file_that_ends_scipy(tmp_path, monkeypatch):

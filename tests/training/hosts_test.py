@@ -229,6 +229,48 @@ def test_flags_that_do_not_say_who_joins_whom(arguments, said):
   assert said in str(caught.value)
 
 
+def test_others_are_not_waited_for_in_silence(monkeypatch):
+  said = []
+  monkeypatch.setattr(hosts, '_PATIENCE', 0.01)
+  monkeypatch.setattr(hosts.journal, 'say', said.append)
+  with hosts._said_to_wait('a:1'):
+    _until(lambda: said)
+  assert said == [
+      'waiting for the other processes, at a:1, for 5 minutes at most'
+  ]
+
+
+_JOIN = """
+import os, sys, time
+import jax
+from eqlandmarks.training import hosts
+number = int(sys.argv[1])
+hosts.join(False, 'localhost:' + sys.argv[2], 2, number)
+if number == 1:
+  os._exit(9)
+print('joined', flush=True)
+jax.devices()  # which waits for all processes
+"""
+
+
+@pytest.mark.slow
+def test_one_that_dies_before_devices_are_looked_for_is_missed():
+  port = str(_free_port())
+  first, second = (
+      subprocess.Popen(
+          [sys.executable, '-c', _JOIN, str(number), port],
+          cwd=ROOT, text=True, env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      )
+      for number in range(2)
+  )  # fmt: skip
+  out, said = first.communicate(timeout=60)
+  second.communicate()
+  assert (first.returncode, out) == (1, 'joined\n')
+  (line,) = said.strip().splitlines()
+  assert line.startswith('error: process 1 of 2 (on ') and 'is gone' in line
+
+
 def test_one_process_needs_nobody():
   hosts.join(False, None, None, None)
   assert hosts.is_first()

@@ -4,6 +4,7 @@ import os
 import pathlib
 from typing import Any
 
+from eqlandmarks import disk
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import examples
@@ -197,7 +198,7 @@ def _exclude_file(
   """The file of the field, if it is given."""
   if not exclude_list:
     return []
-  path = pathlib.Path(exclude_list).expanduser()
+  path = disk.expanded(exclude_list)
   if not path.is_file():
     raise UserError(
         f'config.dataset.exclude_list: there is no file {path}, expected a '

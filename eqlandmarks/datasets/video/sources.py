@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
+from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
@@ -57,7 +58,7 @@ def find(root: str | os.PathLike) -> tuple[pathlib.Path, list[str]]:
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
-  path = pathlib.Path(root).expanduser()
+  path = disk.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
