@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqlandmarks import precision
+
 __all__ = [
     'Mean',
     'accuracy_curve',
@@ -71,7 +73,13 @@ def distances(predicted: jax.Array, true: jax.Array) -> jax.Array:
         f'{predicted.shape} and {true.shape}.'
     )
   difference = jnp.asarray(predicted) - jnp.asarray(true)
-  return jnp.sqrt(jnp.sum(difference**2, axis=-1))
+  missing = jnp.isnan(difference).any(-1)
+  # Masked on both sides of the root: where a point is missing, or is found
+  # exactly, the gradient is zero, not NaN.
+  square = jnp.sum(jnp.where(missing[..., None], 0.0, difference) ** 2, axis=-1)
+  apart = square > 0
+  distance = jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1.0)), 0.0)
+  return jnp.where(missing, jnp.nan, distance)
 
 
 def share_within(errors: jax.Array, limit: float) -> Mean:
@@ -102,8 +110,11 @@ def inter_ocular(
     coincide, or are missing, are left out.
   """
   between = distances(points[:, eyes[0]], points[:, eyes[1]])
-  between = jnp.where(between > 0, between, jnp.nan)
-  return Mean.of(errors / between[:, None])
+  counts = (between > 0)[:, None] & ~jnp.isnan(errors)
+  ratios = jnp.where(counts, errors, 0.0) / jnp.where(
+      counts, between[:, None], 1.0
+  )
+  return Mean(jnp.sum(ratios), jnp.sum(counts))
 
 
 def match(features: jax.Array, queries: jax.Array) -> jax.Array:
@@ -118,11 +129,11 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
     one in row order where several are equal.
   """
   width, depth = features.shape[1:]
-  flat = features.reshape(-1, depth).astype(jnp.float32)
+  flat = precision.at_least_float32(features.reshape(-1, depth))
   norm = jnp.linalg.norm(flat, axis=-1)
   # A pixel without any feature is similar to nothing, not to everything.
   similarity = jnp.matmul(
-      queries.astype(jnp.float32), flat.T, precision='highest'
+      precision.at_least_float32(queries), flat.T, precision='highest'
   )
   similarity = jnp.where(
       norm > 0, similarity / jnp.where(norm > 0, norm, 1.0), -jnp.inf
