@@ -37,10 +37,11 @@ def logsumexp_similarities(
   """For each row r, log of the sum over columns c of exp(r . c / temperature).
 
   Args:
-    rows: float32 `[R, D]`.
-    columns: float32 `[C, D]`.
+    rows: `[R, D]`, float32 or float64.
+    columns: `[C, D]`, of the same dtype.
     temperature: scalar.
-    usable: `[C]` boolean, the columns that are summed over.
+    usable: `[C]` boolean, the columns that are summed over; the others may be
+      anything, also not finite.
     skip: `[R]` integer, one further column that each row leaves out; a number
       that is no column's leaves out none.
     block_size: rows of the matrix that are held at a time, 0 for all of them;
@@ -50,6 +51,7 @@ def logsumexp_similarities(
   Returns:
     `[R]`; about -1e9 where no column is left.
   """
+  columns = jnp.where(usable[:, None], columns, 0)
   if block_size is None:
     block_size = _choose(len(rows), len(columns))
   if block_size == 0 or block_size >= len(rows):

@@ -28,8 +28,8 @@ def pixel_centres(shape: tuple[int, int]) -> jax.Array:
   Returns:
     Float array `[H, W, 2]`; entry (i, j) is (i + 0.5, j + 0.5).
   """
-  rows = jnp.arange(shape[0], dtype=jnp.float32) + 0.5
-  columns = jnp.arange(shape[1], dtype=jnp.float32) + 0.5
+  rows = jnp.arange(shape[0], dtype=float) + 0.5
+  columns = jnp.arange(shape[1], dtype=float) + 0.5
   return jnp.stack(jnp.meshgrid(rows, columns, indexing='ij'), axis=-1)
 
 
@@ -65,7 +65,8 @@ def sample(
     border: one of `BORDERS`.
 
   Returns:
-    `[..., C]`, in the image's dtype.
+    `[..., C]`, in the image's dtype; NaN at points that are NaN, which have no
+    part in the gradient.
 
   Raises:
     ValueError: the image is not `[H, W, C]` or not floating point, or the
@@ -85,6 +86,8 @@ def sample(
   shape = jnp.asarray(image.shape[:2], points.dtype)
   if border == 'reflect':
     points = shape - jnp.abs(jnp.mod(points, 2 * shape) - shape)
+  missing = jnp.isnan(points).any(-1, keepdims=True)
+  points = jnp.where(missing, 0.0, points)
   # One pixel of padding on each side, so that no neighbour is ever missing: in
   # the padded array the pixel (i, j) stands at (i + 1, j + 1).
   mode = 'constant' if border == 'zeros' else 'edge'
@@ -96,7 +99,8 @@ def sample(
   patches = patches.reshape(*points.shape[:-1], 2, 2, image.shape[-1])
   row, column = fraction[..., :1, None], fraction[..., 1:]
   lines = patches[..., 0, :, :] * (1 - row) + patches[..., 1, :, :] * row
-  return lines[..., 0, :] * (1 - column) + lines[..., 1, :] * column
+  values = lines[..., 0, :] * (1 - column) + lines[..., 1, :] * column
+  return jnp.where(missing, jnp.nan, values)
 
 
 def _gather_2x2(image: jax.Array, corners: jax.Array) -> jax.Array:

@@ -2,14 +2,17 @@
 
 Heatmaps are `[..., H, W, K]`, one channel per landmark; points follow the
 convention of `eqlandmarks.geometry`: (row, column) in pixels, the centre of the
-top-left pixel at (0.5, 0.5). All results are float32, whatever the dtype of the
-logits: a softmax over thousands of pixels has no digits to spare in bfloat16.
+top-left pixel at (0.5, 0.5). All results are float32 at least, whatever the
+dtype of the logits: a softmax over thousands of pixels has no digits to spare
+in bfloat16.
 """
 
 import functools
 
 import jax
 import jax.numpy as jnp
+
+from eqlandmarks import precision
 
 __all__ = ['expectation', 'soft_argmax', 'spatial_softmax', 'spread']
 
@@ -27,7 +30,7 @@ def spatial_softmax(logits: jax.Array) -> jax.Array:
     ValueError: fewer than three axes.
   """
   _check_rank(logits)
-  return jax.nn.softmax(logits.astype(jnp.float32), axis=(-3, -2))
+  return jax.nn.softmax(precision.at_least_float32(logits), axis=(-3, -2))
 
 
 def expectation(probabilities: jax.Array) -> jax.Array:

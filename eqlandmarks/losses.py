@@ -5,7 +5,7 @@ Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). Equation
 numbers are the paper's. Points are (row, column) in pixels (see
 `eqlandmarks.geometry`), heatmaps `[..., H, W, K]`. Nothing here knows of nets,
 configs or data; everything works under jit, vmap, grad, pmap and shard_map, and
-computes in float32.
+computes in float32, or in float64 where the arguments are.
 """
 
 import math
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import blockwise
+from eqlandmarks import precision
 
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
@@ -47,7 +48,8 @@ def contrastive(
     warped_features: `[N, D]`, f' at the images of these locations.
     temperature: tau.
     valid: `[N]` boolean; a pair that is not valid (its point left the image,
-      say) is neither anchor nor negative. All pairs are valid by default.
+      say) is neither anchor nor negative, and its features may be anything,
+      also not finite. All pairs are valid by default.
     axis_name: name of a mapped axis. The negatives are then gathered from all
       its devices, and the result is this device's share: the loss is the
       `psum` of the results, its gradient the `psum` of the gradients.
@@ -75,7 +77,12 @@ def contrastive(
   count = features.shape[0]
   if valid is None:
     valid = jnp.ones(count, bool)
-  _check_mask(valid, (count,))
+  else:
+    _check_mask(valid, (count,))
+    # Before anything is computed: zero times what is not finite is not zero.
+    features, warped_features = (
+        jnp.where(valid[:, None], x, 0) for x in (features, warped_features)
+    )
   if isinstance(temperature, numbers.Real) and not temperature > 0:
     raise ValueError(f'temperature must be above 0, got {temperature}.')
   if block_size is not None and block_size < 0:
@@ -157,7 +164,7 @@ def equivariance(
         'equivariance needs two arrays [..., K, 2] of one shape, got '
         f'{points_of_warped.shape} and {warped_points.shape}.'
     )
-  difference = (points_of_warped - warped_points).astype(jnp.float32)
+  difference = precision.at_least_float32(points_of_warped - warped_points)
   # Beyond it, squares and their sums would leave float32's range; what is not
   # finite already must not seem to be.
   near = jnp.clip(difference, -_FAR, _FAR)
@@ -199,7 +206,7 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     raise ValueError(
         f'patch must be a whole number of at least 1 pixel, got {patch}.'
     )
-  pooled = _sum_patches(probabilities.astype(jnp.float32), patch)
+  pooled = _sum_patches(precision.at_least_float32(probabilities), patch)
   shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
   return jnp.sum(shared, axis=(-2, -1))
 
@@ -219,7 +226,7 @@ def variance(spreads: jax.Array) -> jax.Array:
   _check_floats(spreads=spreads)
   if not spreads.ndim:
     raise ValueError('spreads must be [..., K], got shape ().')
-  return jnp.mean(spreads.astype(jnp.float32), axis=-1)
+  return jnp.mean(precision.at_least_float32(spreads), axis=-1)
 
 
 def _check_floats(**arrays: jax.Array) -> None:
@@ -240,7 +247,7 @@ def _check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
 
 def _unit(vectors: jax.Array) -> jax.Array:
   """Vectors of length 1; a zero vector stays zero, with a zero gradient."""
-  vectors = vectors.astype(jnp.float32)
+  vectors = precision.at_least_float32(vectors)
   # Scaled first, so that neither huge nor tiny vectors leave float32's range.
   largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
   scaled = vectors / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))

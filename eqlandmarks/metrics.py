@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from eqlandmarks import precision
+
 __all__ = [
     'Mean',
     'accuracy_curve',
@@ -84,7 +86,14 @@ def distances(predicted: Array, true: Array) -> Array:
         f'{predicted.shape} and {true.shape}.'
     )
   xp = _numpy_of(predicted, true)
-  return xp.sqrt(xp.sum((predicted - true) ** 2, axis=-1))
+  difference = xp.asarray(predicted) - xp.asarray(true)
+  missing = xp.isnan(difference).any(-1)
+  # Masked on both sides of the root: where a point is missing, or is found
+  # exactly, the gradient is zero, not NaN.
+  square = xp.sum(xp.where(missing[..., None], 0.0, difference) ** 2, axis=-1)
+  apart = square > 0
+  distance = xp.where(apart, xp.sqrt(xp.where(apart, square, 1.0)), 0.0)
+  return xp.where(missing, xp.nan, distance)
 
 
 def within(errors: Array, limit: float) -> Array:
@@ -132,8 +141,11 @@ def inter_ocular_errors(
   """
   xp = _numpy_of(errors, points)
   between = distances(points[:, eyes[0]], points[:, eyes[1]])
-  between = xp.where(between > 0, between, xp.nan)
-  return errors / between[:, None]
+  counts = (between > 0)[:, None] & ~xp.isnan(errors)
+  ratios = xp.where(counts, errors, 0.0) / xp.where(
+      counts, between[:, None], 1.0
+  )
+  return xp.where(counts, ratios, xp.nan)
 
 
 def inter_ocular(
@@ -158,11 +170,11 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
     one in row order where several are equal.
   """
   width, depth = features.shape[1:]
-  flat = features.reshape(-1, depth).astype(jnp.float32)
+  flat = precision.at_least_float32(features.reshape(-1, depth))
   norm = jnp.linalg.norm(flat, axis=-1)
   # A pixel without any feature is similar to nothing, not to everything.
   similarity = jnp.matmul(
-      queries.astype(jnp.float32), flat.T, precision='highest'
+      precision.at_least_float32(queries), flat.T, precision='highest'
   )
   similarity = jnp.where(
       norm > 0, similarity / jnp.where(norm > 0, norm, 1.0), -jnp.inf

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import convolutions
+from eqlandmarks import precision
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
@@ -128,7 +129,7 @@ class LandmarkNet(nn.Module):
   def __call__(
       self, features: jax.Array, *, train: bool = False
   ) -> dict[str, jax.Array]:
-    """Returns `layer1` to `layer4` and the float32 logits `heatmaps`."""
+    """Returns `layer1` to `layer4` and the logits `heatmaps`."""
     _check_input('features', features)
     norm = _norm(self, train)
     x = features.astype(self.dtype)
@@ -151,7 +152,7 @@ class LandmarkNet(nn.Module):
     logits = _conv(
         self.num_landmarks, (1, 1), dtype=self.dtype, name='heatmaps'
     )(x)
-    heatmaps = self.heatmap_scale * logits.astype(jnp.float32)
+    heatmaps = self.heatmap_scale * precision.at_least_float32(logits)
     return {**layers, 'heatmaps': heatmaps}
 
 
@@ -238,7 +239,7 @@ class GroupNorm(nn.Module):
 
   Attributes:
     num_groups: groups of neighbouring channels.
-    dtype: of the result; statistics are float32.
+    dtype: of the result; statistics are float32 at least.
     epsilon: added to the variance.
   """
 
@@ -249,9 +250,9 @@ class GroupNorm(nn.Module):
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     channels = x.shape[-1]
-    scale = self.param('scale', nn.initializers.ones, (channels,))
-    bias = self.param('bias', nn.initializers.zeros, (channels,))
-    x = x.astype(jnp.float32)
+    scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
+    x = precision.at_least_float32(x)
     mean = self._of_groups(jnp.mean(x, (-3, -2), keepdims=True))
     square = self._of_groups(jnp.mean(x * x, (-3, -2), keepdims=True))
     # Rounding can bring the difference below zero.

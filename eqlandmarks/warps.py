@@ -170,13 +170,13 @@ def affine(
       `scale` squared.
     translation: (rows, columns) in pixels.
   """
-  angle = jnp.deg2rad(jnp.asarray(rotation, jnp.float32))
+  angle = jnp.deg2rad(jnp.asarray(rotation, float))
   cosine, sine = jnp.cos(angle), jnp.sin(angle)
   turn = jnp.array([[cosine, sine], [-sine, cosine]])
-  stretch = jnp.sqrt(jnp.asarray(aspect, jnp.float32))
+  stretch = jnp.sqrt(jnp.asarray(aspect, float))
   matrix = turn * scale * jnp.stack([stretch, 1.0 / stretch])
-  centre = jnp.asarray(shape, jnp.float32) / 2
-  offset = centre - matrix @ centre + jnp.asarray(translation, jnp.float32)
+  centre = jnp.asarray(shape, float) / 2
+  offset = centre - matrix @ centre + jnp.asarray(translation, float)
   return Warp((Affine(matrix, offset),))
 
 
@@ -227,7 +227,7 @@ def random_warp(
   Returns:
     A `Warp` whose structure does not depend on the key.
   """
-  sides = jnp.asarray(shape, jnp.float32)
+  sides = jnp.asarray(shape, float)
   spin, size, ratio, shift, bend = jax.random.split(key, 5)
   field = elastic * sides * jax.random.normal(bend, (grid, grid, 2))
   turned = affine(

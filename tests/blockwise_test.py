@@ -1,4 +1,7 @@
-"""The contrastive loss in blocks of rows, against the whole matrix."""
+"""The contrastive loss in blocks of rows, against the whole matrix.
+
+In float64, but for features at the ends of what float32 holds.
+"""
 
 import functools
 
@@ -11,10 +14,12 @@ import scipy.special
 from eqlandmarks import blockwise
 from eqlandmarks import losses
 
+pytestmark = pytest.mark.x64
+
 
 def _pairs(count, depth=16, seed=0):
   rng = np.random.default_rng(seed)
-  f, g = rng.normal(size=(2, count, depth)).astype(np.float32)
+  f, g = rng.normal(size=(2, count, depth))
   return jnp.asarray(f), jnp.asarray(g), jnp.asarray(rng.random(count) > 0.2)
 
 
@@ -39,9 +44,9 @@ def test_blocks_change_neither_the_loss_nor_its_gradient(block_size, jitted):
   wrap = jax.jit if jitted else lambda f: f
   value, gradients = wrap(_value_and_grad(block_size))(*arrays)
   expected, expected_gradients = _value_and_grad(0)(*arrays)
-  np.testing.assert_allclose(value, expected, rtol=1e-6)
+  np.testing.assert_allclose(value, expected, rtol=1e-9)
   for found, right in zip(gradients, expected_gradients, strict=True):
-    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(found, right, rtol=1e-9, atol=1e-11)
 
 
 def test_log_sum_exp_is_scipys():
@@ -53,18 +58,21 @@ def test_log_sum_exp_is_scipys():
   logits[:, ~usable] = -np.inf
   logits[np.arange(5), skip[:5]] = -np.inf
   found = blockwise.logsumexp_similarities(
-      jnp.asarray(rows, jnp.float32),
-      jnp.asarray(columns, jnp.float32),
+      jnp.asarray(rows),
+      jnp.asarray(columns),
       temperature=0.5,
       usable=jnp.asarray(usable),
       skip=jnp.asarray(skip),
       block_size=3,
   )
   np.testing.assert_allclose(
-      found, scipy.special.logsumexp(logits, axis=1), rtol=1e-5
+      found, scipy.special.logsumexp(logits, axis=1), rtol=1e-9
   )
 
 
+@pytest.mark.parametrize(
+    ('dtype', 'tolerance'), [('float64', 1e-9), ('float32', 1e-3)]
+)
 @pytest.mark.parametrize(
     'change',
     [
@@ -75,16 +83,22 @@ def test_log_sum_exp_is_scipys():
         lambda f, g, v: (1e30 * f, 1e-30 * g, v),
     ],
 )
-def test_degenerate_features_are_as_in_the_whole_matrix(change):
-  arrays = change(*_pairs(12))
+def test_degenerate_features_are_as_in_the_whole_matrix(
+    change, dtype, tolerance
+):
+  f, g, valid = _pairs(12)
+  arrays = change(f.astype(dtype), g.astype(dtype), valid)
   value, gradients = _value_and_grad(5)(*arrays)
   expected, expected_gradients = _value_and_grad(0)(*arrays)
-  np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-6)
+  np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance)
   for found, right in zip(gradients, expected_gradients, strict=True):
+    assert found.dtype == dtype
     assert np.isfinite(found).all()
     # Of terms near 1 that take each other away, rounding is left.
-    scale = max(float(jnp.abs(right).max()), 1e-2)
-    np.testing.assert_allclose(found / scale, right / scale, atol=1e-5)
+    scale = max(float(jnp.abs(right).max()), 1.0)
+    np.testing.assert_allclose(
+        found / scale, right / scale, atol=tolerance
+    )
 
 
 def test_mapped_over_devices_and_masked_the_blocks_are_the_whole():
@@ -100,9 +114,9 @@ def test_mapped_over_devices_and_masked_the_blocks_are_the_whole():
   value, gradients = jax.pmap(share, axis_name='i')(
       split(f), split(g), split(valid)
   )
-  np.testing.assert_allclose(value, np.full(8, expected), rtol=1e-6)
-  np.testing.assert_allclose(gradients[0].reshape(64, -1), of_f, atol=1e-6)
-  np.testing.assert_allclose(gradients[1].reshape(64, -1), of_g, atol=1e-6)
+  np.testing.assert_allclose(value, np.full(8, expected), rtol=1e-9)
+  np.testing.assert_allclose(gradients[0].reshape(64, -1), of_f, atol=1e-9)
+  np.testing.assert_allclose(gradients[1].reshape(64, -1), of_g, atol=1e-9)
 
 
 def test_vmap_is_a_loop():
@@ -111,9 +125,9 @@ def test_vmap_is_a_loop():
   value, gradients = jax.vmap(_value_and_grad(4))(*batch)
   for index in range(3):
     one, one_gradients = _value_and_grad(4)(*(a[index] for a in batch))
-    np.testing.assert_allclose(value[index], one, rtol=1e-6)
+    np.testing.assert_allclose(value[index], one, rtol=1e-9)
     np.testing.assert_allclose(
-        gradients[1][index], one_gradients[1], atol=1e-6
+        gradients[1][index], one_gradients[1], atol=1e-9
     )
 
 

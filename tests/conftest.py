@@ -23,6 +23,22 @@ _STRICT = ('heatmaps', 'losses')
 
 
 @pytest.fixture(autouse=True)
+def _x64(request):
+  """What is marked so computes in float64.
+
+  How float32 rounds depends on the processor, and on how many devices share
+  it: what is equal but for rounding is compared in float64.
+  """
+  if request.node.get_closest_marker('x64') is None:
+    yield
+    return
+  import jax
+
+  with jax.enable_x64(True):
+    yield
+
+
+@pytest.fixture(autouse=True)
 def _strict_rank_promotion(request):
   """In some modules, adding an axis silently is an error."""
   name = request.module.__name__.rpartition('.')[2].removesuffix('_test')

@@ -41,7 +41,7 @@ def make_views(
   """
   strengths = dict(warp)
   border = strengths.pop('border')
-  x = images.astype(jnp.float32) / 255.0
+  x = jnp.asarray(images, float) / 255.0
 
   def one(key: jax.Array, image: jax.Array) -> tuple[jax.Array, warps.Warp]:
     first, second = jax.random.split(key)
@@ -82,7 +82,7 @@ def pretrain(
   draw = functools.partial(
       jax.random.uniform,
       shape=(stage.num_locations, 2),
-      maxval=jnp.asarray(shape, jnp.float32),
+      maxval=jnp.asarray(shape, float),
   )
   locations = jax.vmap(draw)(keys[:, 1])
   images_of = jax.vmap(lambda w, p: w(p))(g, locations)
