@@ -77,13 +77,13 @@ def without_bad(
     root: pathlib.Path, kept: list[str], notes: list[str]
 ) -> list[str]:
   """Leaves out the images that do not decode."""
-  bad = images.bad_images(root, kept)
+  bad = dict.fromkeys(images.bad_images(root, kept))
   if bad:
     notes.append(
         f'skip_bad: {len(bad)} images that do not decode are left out, the '
-        f'first is {bad[0]}'
+        f'first is {next(iter(bad))}'
     )
-  return [path for path in kept if path not in set(bad)]
+  return [path for path in kept if path not in bad]
 
 
 def inside(

@@ -49,17 +49,15 @@ def inside(folder: pathlib.Path, name: str) -> pathlib.Path:
   """The path of a file that is named below a folder, and stays in it.
 
   Raises:
-    UserError: it would not, here or on Windows.
+    UserError: it would not.
   """
-  pieces = name.replace('\\', '/').split('/')
-  if not pieces[0] or pieces[0][1:2] == ':' or not (
-      {'', '.', '..'}.isdisjoint(pieces)
-  ):
+  own = paths.canonical(name)
+  if not {'', '.', '..'}.isdisjoint(own.split('/')):
     raise UserError(
         f"{folder}: found the name '{paths.shown(name)}' for a file in it, "
         'expected a path below a folder, as of images below their root'
     )
-  return folder / pathlib.PurePosixPath(*pieces)
+  return folder / own
 
 
 @contextlib.contextmanager
