@@ -77,13 +77,14 @@ def without_bad(
     root: pathlib.Path, kept: list[str], notes: list[str]
 ) -> list[str]:
   """Leaves out the images that do not decode."""
-  bad = dict.fromkeys(images.bad_images(root, kept))
+  bad = images.bad_images(root, kept)
+  left_out = set(bad)
   if bad:
     notes.append(
         f'skip_bad: {len(bad)} images that do not decode are left out, the '
-        f'first is {next(iter(bad))}'
+        f'first is {bad[0]}'
     )
-  return [path for path in kept if path not in bad]
+  return [path for path in kept if path not in left_out]
 
 
 def inside(
