@@ -111,7 +111,8 @@ class Frames:
     ]
     if len(same) > 1:
       raise UserError(
-          f"{row.where}: path '{path}' may mean {' or '.join(same)}, expected "
-          'the path below the root; config.dataset.exclude can leave images out'
+          f"{row.where}: path '{paths.shown(path)}' may mean "
+          f"{' or '.join(same)}, expected the path below the root; "
+          'config.dataset.exclude can leave images out'
       )
     return same[0] if same else None
