@@ -6,7 +6,6 @@ result depends on both, so they are fields, and travel with every number.
 """
 
 import dataclasses
-import warnings
 from typing import Any
 
 import numpy as np
@@ -127,11 +126,12 @@ def fit(
       )
     same = np.all(there == pattern[:, None], axis=0)
     columns = np.repeat(same, 2)
-    ridge = linear_model.Ridge(alpha=alpha, fit_intercept=fit_intercept)
-    with warnings.catch_warnings():
-      # Few images make an ill-conditioned fit; what it is worth is measured.
-      warnings.filterwarnings('ignore', message='(?i).*ill-conditioned')
-      ridge.fit(inputs[pattern], targets[pattern][:, columns])
+    # Few images make an ill-conditioned fit; what it is worth is measured. This
+    # solver does not warn of it: filters of warnings are shared by all threads.
+    ridge = linear_model.Ridge(
+        alpha=alpha, fit_intercept=fit_intercept, solver='svd'
+    )
+    ridge.fit(inputs[pattern], targets[pattern][:, columns])
     weights[columns] = ridge.coef_
     intercept[columns] = ridge.intercept_
   return LandmarkRegressor(coordinates, weights, intercept)

@@ -1,3 +1,6 @@
+import sys
+import warnings
+
 import numpy as np
 import pytest
 from sklearn import linear_model
@@ -80,3 +83,24 @@ def test_a_point_that_no_image_has_may_be_predicted_as_missing():
   assert np.isnan(predicted[:, 1]).all()
   alone = regression.fit(landmarks, points[:, :1], image_size=64)
   np.testing.assert_allclose(predicted[:, :1], alone.predict(landmarks))
+
+
+def test_an_ill_conditioned_fit_leaves_the_filters_of_warnings(monkeypatch):
+  """Which all threads share."""
+  landmarks = np.tile(np.arange(12.0).reshape(1, 6, 2), (3, 1, 1))
+  changing, change = [], warnings.catch_warnings
+
+  def watched(*args, **kwargs):
+    changing.append(sys._getframe(1).f_globals['__name__'])
+    return change(*args, **kwargs)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(warnings, 'catch_warnings', watched)
+    warnings.simplefilter('error')  # pytest restores it
+    fitted = regression.fit(
+        landmarks, np.ones((3, 1, 2)), image_size=32, alpha=1e-12, unit='px'
+    )
+  assert regression.__name__ not in changing
+  np.testing.assert_allclose(
+      fitted.predict(landmarks), np.ones((3, 1, 2)), atol=1e-6
+  )

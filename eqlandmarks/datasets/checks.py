@@ -16,6 +16,7 @@ from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 # Formats that may name a frame by its video and its number alone.
 _OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
@@ -40,7 +41,7 @@ def matched_labels(
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
-      missing.append((path, row.where))
+      missing.append((paths.shown(path), row.where))
   if missing:
     path, where = missing[0]
     others = [name for name, _ in missing if unread.is_unread(name)]

@@ -22,7 +22,8 @@ def below_their_folder(
   """The labels with paths below the root, if they are below another folder.
 
   That is the folder of the label file, or the only one below which all of the
-  images are. Where some images are below no such folder, nothing changes.
+  images are, or the one in which the root is. Where some images are below no
+  such folder, nothing changes.
 
   Args:
     marks: the labels.
@@ -37,6 +38,10 @@ def below_their_folder(
   absent = next((path for path in named if path not in own_path), None)
   if absent is None or len(files) != 1:
     return marks
+  top = f'{paths.canonical(fields.root.absolute().name)}/'
+  if all(p.startswith(top) and p[len(top):] in own_path for p in named):
+    rows = {path.removeprefix(top): row for path, row in marks.rows.items()}
+    return dataclasses.replace(marks, rows=rows)
   folders = [
       path.removesuffix(f'/{absent}') for path in own_path
       if path.endswith(f'/{absent}')
@@ -106,7 +111,8 @@ class Frames:
     ]
     if len(same) > 1:
       raise UserError(
-          f"{row.where}: path '{path}' may mean {' or '.join(same)}, expected "
-          'the path below the root; config.dataset.exclude can leave images out'
+          f"{row.where}: path '{paths.shown(path)}' may mean "
+          f"{' or '.join(same)}, expected the path below the root; "
+          'config.dataset.exclude can leave images out'
       )
     return same[0] if same else None

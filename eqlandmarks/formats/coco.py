@@ -27,6 +27,8 @@ from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
 _SECTIONS = ('images', 'annotations', 'categories')
+# Of a number; Python's own bound comes with advice for programmers.
+_MOST_DIGITS = 1000
 # Of values that are nested so deeply that Python's own gives up, too.
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxlong = 120
@@ -36,7 +38,7 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a JSON file whose paths lie below `root`; see `formats.read`."""
   with files.reading(path, 'JSON in UTF-8'):
     text = path.read_text(encoding='utf-8-sig')
-    data = json.loads(text, object_pairs_hook=_object)
+    data = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
   if not isinstance(data, dict) or not all(
       isinstance(data.get(section), list) for section in _SECTIONS
   ):
@@ -73,6 +75,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
   return fields
 
 
+def _integer(digits: str) -> int:
+  if len(digits) > _MOST_DIGITS:
+    raise ValueError(f'a number of {len(digits)} digits')
+  return int(digits)
+
+
 def _value(entry: Any, field: str, types: tuple, where: str) -> Any:
   """A field of an object in the file, of one of the types."""
   value = entry.get(field) if isinstance(entry, dict) else None
@@ -89,7 +97,10 @@ def _told(value: Any) -> str:
 
 
 def _id(entry: Any, field: str, where: str) -> str:
-  """An id in its one spelling: some programs write numbers, others text."""
+  """An id in its one spelling: programs write 7, 7.0 or "7"."""
+  value = entry.get(field) if isinstance(entry, dict) else None
+  if isinstance(value, float) and value.is_integer():
+    return str(int(value))
   return str(_value(entry, field, (int, str), where)).strip()
 
 

@@ -134,6 +134,13 @@ def test_images_in_the_only_folder_that_has_them(root):
   assert planned(builder)['test'] == ['images/2.png']
 
 
+def test_paths_that_begin_with_the_root(root):
+  for n in range(3):
+    picture(root / 'a' / f'{n}.png')
+  table(root, [f'root/a/{n}.png,1,1,2,2' for n in range(3)])
+  assert planned(build(root, labels='labels.csv'))['test'] == ['a/2.png']
+
+
 def test_images_that_may_be_in_two_folders(root):
   for folder in ('a', 'b'):
     for n in range(3):

@@ -53,8 +53,9 @@ def refused(read):
     [('images', 'id'), ('annotations', 'image_id'),
      ('annotations', 'category_id'), ('categories', 'id')],
 )  # fmt: skip
-def test_ids_may_be_text(read, section, field):
-  poses = read(with_field(section, field, '1'))
+@pytest.mark.parametrize('value', ['1', 1.0])
+def test_ids_may_be_text(read, section, field, value):
+  poses = read(with_field(section, field, value))
   np.testing.assert_array_equal(poses.points, [[[2.5, 1.5]]])
 
 
@@ -141,5 +142,6 @@ def test_json_that_no_program_writes(refused, case):
   refused(TEXTS[case], 'l.json')
 
 
-def test_a_field_twice_is_named(refused):
+def test_what_is_wrong_is_named(refused):
   refused(TEXTS['twice'], "field 'images' twice")
+  refused(TEXTS['digits'], 'a number of 5000 digits')

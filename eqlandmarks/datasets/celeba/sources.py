@@ -24,11 +24,11 @@ _IMAGES = (
 )  # fmt: skip
 _LANDMARKS = (
     'Anno/list_landmarks_align_celeba.txt', 'list_landmarks_align_celeba.txt',
-    'list_landmarks_align_celeba.csv',
+    'Anno/list_landmarks_align_celeba.csv', 'list_landmarks_align_celeba.csv',
 )  # fmt: skip
 _PARTITION = (
     'Eval/list_eval_partition.txt', 'list_eval_partition.txt',
-    'list_eval_partition.csv',
+    'Eval/list_eval_partition.csv', 'list_eval_partition.csv',
 )  # fmt: skip
 _TFDS_SPLITS = ('train', 'validation', 'test')
 
