@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -134,6 +134,50 @@ def inside(
         f'the first is {dropped[0]}'
     )
   return checked
+
+
+def annotated(
+    names: tuple[str, ...], rows: dict[str, labels.Row], notes: list[str]
+) -> tuple[tuple[str, ...], dict[str, labels.Row]]:
+  """Labels without points that are annotated nowhere: outside a crop, say.
+
+  Nothing can be fitted to them.
+
+  Args:
+    names: the points.
+    rows: path below the root -> labels.
+    notes: gets a line if points are left out.
+  """
+  found = np.zeros(len(names), bool)
+  for row in rows.values():
+    found |= np.isfinite(row.points).all(-1)
+  if found.all() or not found.any():
+    return names, rows
+  lost = [name for name, kept in zip(names, found, strict=True) if not kept]
+  notes.append(
+      f'labels: {len(lost)} points that are annotated nowhere are left out: '
+      f'{", ".join(lost)}'
+  )
+  kept = tuple(name for name, kept in zip(names, found, strict=True) if kept)
+  return kept, {
+      path: dataclasses.replace(row, points=row.points[found])
+      for path, row in rows.items()
+  }
+
+
+def can_be_fitted(
+    names: tuple[str, ...], rows: dict[str, labels.Row], train: Sequence[str]
+) -> None:
+  """Refuses labels with a point that no train image has."""
+  found = np.zeros(len(names), bool)
+  for path in train:
+    found |= np.isfinite(rows[path].points).all(-1)
+  if train and not found.all():
+    raise UserError(
+        f"config.dataset.labels: point '{names[np.argmin(found)]}' is "
+        f'annotated in none of the {len(train)} train images, expected at '
+        'least one to fit on'
+    )
 
 
 def _whole(root: pathlib.Path, path: str) -> crops.Box:

@@ -41,7 +41,6 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   marks, rows = checks.matched_labels(fields, kept)
   notes += marks.notes
-  checks.check_names(fields, marks.names)
   kept = deeplabcut.without_drawn_pictures(
       fields.root, kept, rows, marks.form, notes
   )
@@ -54,11 +53,14 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
     )
   rows = {path: rows[path] for path in kept if path in rows}
   rows = checks.inside(fields, marks.names, rows, notes)
+  names, rows = checks.annotated(marks.names, rows, notes)
+  checks.check_names(fields, names)
   splits = assign(fields, marks.has_split, kept, rows, notes)
   check(fields, marks.has_split, splits, rows)
+  checks.can_be_fitted(names, rows, splits['train'])
   points = {p: rows[p].points for s in ('train', 'test') for p in splits[s]}
   splits = {split: paths for split, paths in splits.items() if paths}
-  return Plan(splits, points, describe(fields, marks.names, splits, notes))
+  return Plan(splits, points, describe(fields, names, splits, notes))
 
 
 def describe(

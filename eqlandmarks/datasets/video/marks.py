@@ -7,8 +7,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import deeplabcut_config
@@ -122,39 +120,6 @@ def usable(
       places={o: p for o, p in places.items()
               if o in files or o not in marks.files},
   )  # fmt: skip
-
-
-def annotated(marks: Marks, notes: list[str]) -> Marks:
-  """The labels without points that are annotated nowhere: outside a crop, say.
-
-  Nothing can be fitted to them.
-  """
-  found = np.zeros(len(marks.names), bool)
-  for row in marks.rows.values():
-    found |= np.isfinite(row.points).all(-1)
-  if found.all() or not found.any():
-    return marks
-  lost = [n for n, there in zip(marks.names, found, strict=True) if not there]
-  notes.append(
-      f'labels: {len(lost)} points that are annotated nowhere are left out: '
-      f'{", ".join(lost)}'
-  )
-  return dataclasses.replace(
-      marks,
-      names=tuple(n for n in marks.names if n not in lost),
-      rows={own: dataclasses.replace(row, points=row.points[found])
-            for own, row in marks.rows.items()},
-  )  # fmt: skip
-
-
-def check_fit(marks: Marks, train: Sequence[str]) -> None:
-  """Refuses labels with a point that no train image has."""
-  for j, name in enumerate(marks.names if train else ()):
-    if not any(np.isfinite(marks.rows[own].points[j]).all() for own in train):
-      raise UserError(
-          f"config.dataset.labels: point '{name}' is annotated in none of the "
-          f'{len(train)} train images, expected at least one to fit on'
-      )
 
 
 def _check_ends(

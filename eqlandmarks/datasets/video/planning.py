@@ -65,7 +65,7 @@ def make_plan(
                      if own in marks.places}  # fmt: skip
   parts = blocks.part(parts, places, known, rows, marks.has_split, notes)
   splits.check(fields, marks.has_split, parts, rows)
-  marks_lib.check_fit(marks, parts['train'])
+  checks.can_be_fitted(marks.names, rows, parts['train'])
   parts = {split: ids for split, ids in parts.items() if ids}
   make = _ItemMaker(marks, frames, shown)
   return building.Plan(
@@ -87,9 +87,9 @@ def _checked_labels(
   rows = checks.inside(
       fields, marks.names, shown.in_frames(marks.rows), notes, shown
   )
-  marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
-  checks.check_names(fields, marks.names)
-  return marks, shown
+  names, rows = checks.annotated(marks.names, rows, notes)
+  checks.check_names(fields, names)
+  return dataclasses.replace(marks, names=names, rows=rows), shown
 
 
 def _frames(

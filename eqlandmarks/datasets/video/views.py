@@ -8,8 +8,8 @@ sizes. A `crop_box` is in pixels of the whole frames, and lies within that.
 **Convention.** Boxes are in (row, column), from the corner of the picture.
 """
 
+import collections
 import dataclasses
-import pathlib
 import posixpath
 from collections.abc import Mapping
 
@@ -140,20 +140,18 @@ def make(
     UserError: a crop reaches beyond its video, or `crop_box` beyond the crop.
   """
   project, own = marks.project, {}
-  pictures: dict[str, list[pathlib.Path]] = {}
+  pictures: dict[str, collections.Counter] = {}
   for id_ in marks.files.keys() & marks.places.keys():
-    name, _ = marks.places[id_]
-    pictures.setdefault(name, []).append(marks.files[id_])
+    sizes = pictures.setdefault(marks.places[id_][0], collections.Counter())
+    sizes[images.displayed_size(marks.files[id_])] += 1
   for name, source in known.items() if project else ():
     box = project.crops.get(deeplabcut_config.name_of(name))
     whole = crops.Box(0, 0, *source.size)
     if box in (None, whole) or not (
         # DeepLabCut can also crop frames when it extracts them, and leave
         # `cropping` false: the pictures tell.
-        project.cropping
-        or any(images.displayed_size(file) == box.shape
-               for file in pictures.get(name, ()))
-    ):  # fmt: skip
+        project.cropping or box.shape in pictures.get(name, ())
+    ):
       continue
     if not box.lies_in(whole):
       raise UserError(
@@ -172,6 +170,15 @@ def make(
     notes.append(
         f'videos: {len(own)} of {len(known)} are cropped as {project.path} '
         'says, since the pictures and labels of the project are'
+    )
+  odd = sum(
+      count for name, sizes in pictures.items() if name not in own
+      for size, count in sizes.items() if size != known[name].size
+  )
+  if odd:
+    notes.append(
+        f'labels: {odd} of {len(marks.files)} pictures are of another size '
+        'than their videos, so their object may be seen larger or smaller'
     )
   return Views(known, marks, crop, own)
 
