@@ -36,7 +36,7 @@ def matched_labels(
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
-      missing.append(f"'{path}' ({row.where})")
+      missing.append(f"'{paths.shown(path)}' ({row.where})")
   if missing:
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '

@@ -17,6 +17,7 @@ from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,13 +57,13 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     fields: say which labels, and what is excluded.
     found: paths of the videos below the root.
   """
-  paths = labels.label_files(fields.labels, fields.root, fields.exclude)
+  files = labels.label_files(fields.labels, fields.root, fields.exclude)
   given = labels.read_labels(
-      fields.labels, fields.root, paths, fields.min_likelihood
+      fields.labels, fields.root, files, fields.min_likelihood
   )
   project = None
   if given.form in deeplabcut.FORMS:
-    project = deeplabcut_config.of_labels(paths[0])
+    project = deeplabcut_config.of_labels(files[0])
   marks = Marks(
       given.names, given.has_split, {}, {}, {}, project, given.notes
   )
@@ -77,7 +78,7 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     if any(images.matches(name, fields.exclude) for name in excluded):
       continue
     if not place and not file:
-      missing.append(f"'{path}' ({row.where})")
+      missing.append(f"'{paths.shown(path)}' ({row.where})")
       continue
     label_rows.add(marks.rows, own, row)
     if file:
