@@ -19,7 +19,7 @@ _FOLDERS = ('.', 'labeled-data', 'labeled-data/*')
 # Folders below a project, into which DeepLabCut draws or copies pictures.
 _DRAWN = re.compile(
     r'(evaluation-results|dlc-models|training-datasets)[^/]*(/|$)|'
-    r'(.*/)?plot-poses(/|$)'
+    r'(.*/)?plot-poses(/|$)|videos/(.*/)?temp-[^/]+(/|$)'
 )
 
 

@@ -44,8 +44,8 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   left_out = unread.note(fields.root, fields.exclude)
   notes += [left_out] if left_out else []
   marks, rows = checks.matched_labels(fields, kept)
-  notes += marks.notes
   checks.check_names(fields, marks.names)
+  notes += marks.notes
   kept = deeplabcut.without_drawn_pictures(
       fields.root, kept, rows, marks.form, notes
   )

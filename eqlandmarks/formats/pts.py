@@ -139,7 +139,8 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   points = conventions.to_file(poses.points, 'pts')
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    name = disk.below(path, paths.canonical(image)).with_suffix(SUFFIX).relative_to(path)
+    file = disk.below(path, paths.canonical(image)).with_suffix(SUFFIX)
+    name = file.relative_to(path)
     if name in texts:
       raise UserError(
           f"{path}: found two images for '{name}', expected their names to "

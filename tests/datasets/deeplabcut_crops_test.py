@@ -164,6 +164,15 @@ def test_cropped_pictures_of_a_project_without_cropping(root):
   assert shapes(stored(make(root))) == {SHAPE}
 
 
+def test_cropped_pictures_of_no_project_get_a_line(root):
+  labels(root)
+  pictures(root)
+  line = 'labels: 8 of 8 pictures are of another size than their videos'
+  assert line in notes(make(root))
+  config(root)
+  assert line not in notes(make(root))
+
+
 def test_whole_pictures_of_a_project_with_cropping(root):
   labels(root, corner=(0, 0))
   pictures(root, 0, 0, WHOLE)

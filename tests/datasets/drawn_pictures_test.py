@@ -12,8 +12,9 @@ DRAWN = (
     'evaluation-results/iteration-0/x/LabeledImages_me/Test-m-1.png',
     'evaluation-results-pytorch/iteration-0/y.png',
     'videos/plot-poses/m/trajectory.png', 'videos/day 1/plot-poses/m/hist.png',
-    'dlc-models/iteration-0/a.png', 'dlc-models-pytorch/b.png',
-    'training-datasets/c.png', 'labeled-data/m_labeled/1.png',
+    'videos/temp-m/file0001.png', 'dlc-models/iteration-0/a.png',
+    'dlc-models-pytorch/b.png', 'training-datasets/c.png',
+    'labeled-data/m_labeled/1.png',
 )  # fmt: skip
 KEPT = (
     'labeled-data/m/1.png', 'labeled-data/m/2.png', 'labeled-data/n/2.png',
@@ -54,10 +55,10 @@ def test_a_project_by_its_config(tmp_path):
 def test_a_folder_of_such_a_name_elsewhere_is_the_users(tmp_path):
   root = tmp_path / 'root'
   own = ('m/1.png', 'm_labeled/1.png', 'p/labeled-data/1.png')
-  for name in (*DRAWN[:7], *own):
+  for name in (*DRAWN[:8], *own):
     picture(root / name)
   kept, notes = left(root)
-  assert len(kept) == 10 and not notes
+  assert len(kept) == 11 and not notes
 
 
 @pytest.mark.parametrize(

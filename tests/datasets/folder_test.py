@@ -184,11 +184,12 @@ def test_decomposed_letters_match(tmp_path):
 
 
 def test_points_outside_count_as_missing(root):
-  table(root, ['0.png,-0.5,19.5,39.6,0', '1.png,1,1,1,1', '2.png,,,0,-1'])
+  rows = ['0.png,-0.5,19.5,39.6,0', '1.png,1,1,1,1', '2.png,,,0,-1']
+  table(root, [*rows, '3.png,1,1,1,1'])
   builder = build(root, labels='labels.csv', outside='missing')
-  assert planned(builder)['train'] == ['0.png']
+  assert planned(builder)['train'] == ['0.png', '1.png']
   assert '2.png' in planned(builder)['unlabelled']
-  (item,) = builder._plan().splits['train']
+  item, _ = builder._plan().splits['train']
   # x = -0.5, y = 19.5 is the left edge, and the lower one of 20 rows.
   np.testing.assert_array_equal(item.points, [[20, 0], [np.nan] * 2])
   assert description(builder).notes[0].startswith('outside: 2 points')

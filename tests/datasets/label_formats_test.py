@@ -89,7 +89,7 @@ def test_points_files_beside_the_images(root):
 
 def test_the_split_of_a_table(root):
   poses = some_poses([f'v/img{n}.png' for n in range(4)])
-  splits = ('test', 'train', 'test', 'val')
+  splits = ('train', 'test', 'test', 'val')
   formats.write(
       formats.Poses(poses.names, poses.images, poses.points, splits=splits),
       root / 'l.csv', 'table',

@@ -122,3 +122,19 @@ def test_points_that_are_missing_do_not_count(root):
   given = dataclasses.replace(given, where=('',) * 4)
   found = label_rows.from_poses(given, 'table', 0.6)
   assert (found.scored, found.unsure) == (2, 2)
+
+
+def test_a_point_that_is_never_likely_is_left_out(root):
+  likelihoods = np.where([True, False], 0.9, np.full((4, 2), 0.1))
+  formats.write(poses(likelihoods), root / 'l.csv', 'deeplabcut')
+  about = description(build(root, labels='l.csv'))
+  assert about.point_names == ('a',)
+  assert "point 'b' is left out and not scored" in about.notes[-1]
+
+
+def test_a_point_that_no_train_image_has(root):
+  likelihoods = np.full((4, 2), 0.9)
+  likelihoods[:3, 1] = 0.1
+  formats.write(poses(likelihoods), root / 'l.csv', 'deeplabcut')
+  with pytest.raises(UserError, match=r"point 'b' .* none of the 3 train"):
+    build(root, labels='l.csv')

@@ -282,7 +282,7 @@ def test_points_that_are_nowhere_in_the_crop_are_left_out(root, data_dir):
   builder = build(root, data_dir, labels='labels.csv', outside='missing',
                   crop_box='0,0,48,60', test_share=0)  # fmt: skip
   assert description(builder).point_names == ('a',)
-  assert '1 points that are annotated nowhere are left out: b' in ' '.join(
+  assert "point 'b' is left out and not scored" in ' '.join(
       description(builder).notes
   )
   assert prepared(builder)['train']['v.mp4/000010']['points'].shape == (1, 2)

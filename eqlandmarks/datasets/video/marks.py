@@ -7,8 +7,6 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import deeplabcut_config
@@ -80,7 +78,7 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     if any(images.matches(name, fields.exclude) for name in excluded):
       continue
     if not place and not file:
-      missing.append(f"'{path}' ({row.where})")
+      missing.append(f"'{paths.shown(path)}' ({row.where})")
       continue
     label_rows.add(marks.rows, own, row)
     if file:
@@ -122,29 +120,6 @@ def usable(
       files=files,
       places={o: p for o, p in places.items()
               if o in files or o not in marks.files},
-  )  # fmt: skip
-
-
-def annotated(marks: Marks, notes: list[str]) -> Marks:
-  """The labels without points that are annotated nowhere: outside a crop, say.
-
-  Nothing can be fitted to them.
-  """
-  found = np.zeros(len(marks.names), bool)
-  for row in marks.rows.values():
-    found |= np.isfinite(row.points).all(-1)
-  if found.all() or not found.any():
-    return marks
-  lost = [n for n, there in zip(marks.names, found, strict=True) if not there]
-  notes.append(
-      f'labels: {len(lost)} points that are annotated nowhere are left out: '
-      f'{", ".join(lost)}'
-  )
-  return dataclasses.replace(
-      marks,
-      names=tuple(n for n in marks.names if n not in lost),
-      rows={own: dataclasses.replace(row, points=row.points[found])
-            for own, row in marks.rows.items()},
   )  # fmt: skip
 
 

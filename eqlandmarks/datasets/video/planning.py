@@ -93,9 +93,8 @@ def _checked_labels(
   rows = checks.inside(
       fields, marks.names, shown.in_frames(marks.rows), notes, shown
   )
-  marks = marks_lib.annotated(dataclasses.replace(marks, rows=rows), notes)
   checks.check_names(fields, marks.names)
-  return marks, shown
+  return dataclasses.replace(marks, rows=rows), shown
 
 
 def _frames(

@@ -8,10 +8,10 @@ sizes. A `crop_box` is in pixels of the whole frames, and lies within that.
 **Convention.** Boxes are in (row, column), from the corner of the picture.
 """
 
+import collections
 import dataclasses
-import pathlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 
@@ -139,41 +139,59 @@ def make(
   Raises:
     UserError: a crop reaches beyond its video, or `crop_box` beyond the crop.
   """
-  project, own = marks.project, {}
-  pictures: dict[str, list[pathlib.Path]] = {}
+  pictures: dict[str, collections.Counter] = {}
   for id_ in marks.files.keys() & marks.places.keys():
-    name, _ = marks.places[id_]
-    pictures.setdefault(name, []).append(marks.files[id_])
-  for name, source in known.items() if project else ():
-    box = project.crops.get(deeplabcut_config.name_of(name))
-    whole = crops.Box(0, 0, *source.size)
-    if box in (None, whole) or not (
-        # DeepLabCut can also crop frames when it extracts them, and leave
-        # `cropping` false: the pictures tell.
-        project.cropping
-        or any(images.displayed_size(file) == box.shape
-               for file in pictures.get(name, ()))
-    ):  # fmt: skip
-      continue
-    if not box.lies_in(whole):
-      raise UserError(
-          f'{project.path}: found crop {_text(box)} of {name}, expected a part '
-          f'of the {source.size[1]} x {source.size[0]} pixels (width x height) '
-          f'of {source.path}'
-      )
-    if crop and not crop.lies_in(box):
-      raise UserError(
-          f'config.dataset.crop_box: reaches beyond the crop {_text(box)} (x1, '
-          f'x2, y1, y2) that {project.path} has for {name}, expected a part of '
-          'it, in pixels of the whole frames: its pictures show no more'
-      )
-    own[name] = box
+    sizes = pictures.setdefault(marks.places[id_][0], collections.Counter())
+    sizes[images.displayed_size(marks.files[id_])] += 1
+  own = {}
+  for name, source in known.items() if marks.project else ():
+    box = _own_crop(source, marks.project, pictures.get(name, ()), crop)
+    if box is not None:
+      own[name] = box
   if own:
     notes.append(
-        f'videos: {len(own)} of {len(known)} are cropped as {project.path} '
-        'says, since the pictures and labels of the project are'
+        f'videos: {len(own)} of {len(known)} are cropped as '
+        f'{marks.project.path} says, since the pictures and labels of the '
+        'project are'
+    )
+  odd = sum(
+      count for name, sizes in pictures.items() if name not in own
+      for size, count in sizes.items() if size != known[name].size
+  )
+  if odd:
+    notes.append(
+        f'labels: {odd} of {len(marks.files)} pictures are of another size '
+        'than their videos, so their object may be seen larger or smaller'
     )
   return Views(known, marks, crop, own)
+
+
+def _own_crop(
+    source: Source,
+    project: deeplabcut_config.Project,
+    sizes: Container[tuple[int, int]],
+    crop: crops.Box | None,
+) -> crops.Box | None:
+  """The crop that is in force for a video with pictures of these sizes."""
+  box = project.crops.get(deeplabcut_config.name_of(source.name))
+  whole = crops.Box(0, 0, *source.size)
+  # DeepLabCut can also crop frames when it extracts them, and leave `cropping`
+  # false: the pictures tell.
+  if box in (None, whole) or not (project.cropping or box.shape in sizes):
+    return None
+  if not box.lies_in(whole):
+    raise UserError(
+        f'{project.path}: found crop {_text(box)} of {source.name}, expected a '
+        f'part of the {source.size[1]} x {source.size[0]} pixels (width x '
+        f'height) of {source.path}'
+    )
+  if crop and not crop.lies_in(box):
+    raise UserError(
+        f'config.dataset.crop_box: reaches beyond the crop {_text(box)} (x1, '
+        f'x2, y1, y2) that {project.path} has for {source.name}, expected a '
+        'part of it, in pixels of the whole frames: its pictures show no more'
+    )
+  return box
 
 
 def _text(box: crops.Box) -> str:
