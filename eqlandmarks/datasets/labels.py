@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from eqlandmarks import formats
+from eqlandmarks import regular_files
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
@@ -58,6 +59,7 @@ def label_files(
     return deeplabcut.annotation_files(root, exclude)
   path = root if labels == PTS else _place(labels, root)
   if not path.is_dir():
+    regular_files.check(path)
     return [path]
   found = [
       file for file in pts.find(path)
