@@ -103,6 +103,16 @@ def test_pages_that_go_round(tmp_path):
   assert np.asarray(images.decode(path))[0, 0, 0] == 7
 
 
+def test_a_further_page_that_is_damaged(tmp_path):
+  content = tiff_files.tiff(_page(7))
+  place = 10 + 12 * struct.unpack('<H', content[8:10])[0]
+  path = tmp_path / 'one.tif'
+  for wrong in (len(content) - 1, 10**9):
+    offset = struct.pack('<I', wrong)
+    path.write_bytes(content[:place] + offset + content[place + 4:])
+    assert np.asarray(images.decode(path))[0, 0, 0] == 7
+
+
 @pytest.mark.parametrize('suffix', ['gif', 'png', 'webp'])
 def test_animations(tmp_path, suffix):
   path = tmp_path / f'x.{suffix}'
@@ -137,9 +147,9 @@ def test_a_damaged_tiff_is_no_unknown_kind(tmp_path):
   path = tmp_path / 'x.tif'
   buffer = io.BytesIO()
   Image.new('RGB', (9, 9)).save(buffer, 'TIFF')
-  for cut in (4, 9, 30):
+  for cut, said in ((4, ''), (9, 'its TIFF directory'), (30, 'its TIFF')):
     path.write_bytes(buffer.getvalue()[:cut])
-    assert _refusal(path).startswith('does not decode (')
+    assert _refusal(path).startswith(f'does not decode ({said}')
   path.write_bytes(buffer.getvalue()[:200])  # within the pixels
   with pytest.raises(errors.UserError, match='does not decode'):
     images.decode(path)
