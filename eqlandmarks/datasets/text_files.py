@@ -17,8 +17,8 @@ def read_lines(path: pathlib.Path) -> list[str]:
     UserError: the file cannot be read, or is no UTF-8 text.
   """
   try:
-    with regular_files.opened(path) as file:
-      text = file.read().decode('utf-8-sig')
+    regular_files.check(path)
+    text = path.read_text(encoding='utf-8-sig')
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(
         f'{path}: cannot be read ({error}), expected a text file in UTF-8'
