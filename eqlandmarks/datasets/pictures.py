@@ -7,6 +7,7 @@ everywhere, such files are refused rather than reduced to their first picture.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -69,6 +70,8 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     _check_pixels(image)
     if image.format in _ANIMATED and image.is_animated:
       raise _several(f'{image.n_frames} frames')
+    if image.format == 'PPM' and _goes_on(image, file):
+      raise _several('several images')
     if number:
       image.seek(number)
       _check_pixels(image)
@@ -120,6 +123,20 @@ def _imagej_count(directories: list[_Directory]) -> int:
     return 0
   counts = [line[7:] for line in text.split('\n') if line.startswith('images=')]
   return int(counts[0]) if counts and counts[0].strip().isdecimal() else 0
+
+
+def _goes_on(image: Image.Image, file: BinaryIO) -> bool:
+  """Whether another image follows in a PPM, as ffmpeg's pipes write them."""
+  codec, _, start, args = image.tile[0]
+  if codec == 'ppm_plain' or image.mode == 'F':
+    return False
+  if image.mode == '1':
+    row = (image.width + 7) // 8
+  else:
+    deep = args == 'I;16B' or (codec == 'ppm' and args[-1] > 255)
+    row = image.width * (3 if image.mode == 'RGB' else 1) * (1 + deep)
+  file.seek(start + row * image.height)
+  return bool(re.match(rb'P[1-6]\s', file.read(3)))
 
 
 def _several(what: str) -> NotRead:

@@ -123,6 +123,25 @@ def test_animations(tmp_path, suffix):
   assert np.asarray(images.decode(path))[0, 0].tolist() == [60, 0, 0]
 
 
+@pytest.mark.parametrize(
+    'image',
+    [
+        b'P6\n2 1\n255\nabcdef',
+        b'P6\n1 1\n4095\nabcdef',
+        b'P5\n3 2\n255\nabcdef',
+        b'P5\n3 1\n65535\n' + bytes(6),
+        b'P5\n3 1\n4095\n' + bytes(6),
+        b'P4\n9 1\nab',
+    ],
+)
+def test_images_behind_each_other(tmp_path, image):
+  path = tmp_path / 'x.ppm'
+  path.write_bytes(image + b'\n')
+  images.decode(path)
+  path.write_bytes(image + image)
+  assert _refusal(path).startswith('holds several images, expected one ')
+
+
 def test_views_of_a_camera_are_one_picture(tmp_path):
   path = tmp_path / 'x.jpg'
   views = [Image.new('L', (8, 8), grey) for grey in (50, 200)]
