@@ -105,7 +105,7 @@ def _index(stream: Any) -> list[Any]:
 def _end(file: BinaryIO, size: int) -> int:
   """Where a file should end; 0 where nothing says."""
   file.seek(0)
-  head = file.read(4096)
+  head = file.read(4096).ljust(4096, b'\0')
   if head[4:8] in _BOXES:
     return _end_of_boxes(file, size)
   if head[:4] == b'RIFF':
@@ -113,11 +113,13 @@ def _end(file: BinaryIO, size: int) -> int:
   if head[:4] == _EBML:
     return _end_of_segment(head)
   if head[:16] == _ASF:
-    place = head.find(_ASF_PROPERTIES)
-    return int.from_bytes(head[place + 40:place + 48], 'little')
+    properties = head.partition(_ASF_PROPERTIES)[2]
+    return int.from_bytes(properties[24:32], 'little')
   for packet, place in _PACKETS:
     if head[place::packet][:4] == 4 * _MARK:
-      return -(-size // packet) * packet
+      whole = size - size % packet
+      file.seek(whole + place)
+      return whole + packet if file.read(1) == _MARK else 0
   return 0
 
 

@@ -72,7 +72,9 @@ def probe(path: pathlib.Path) -> Video:
   with _opened(path) as stream:
     fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
     count = video_lengths.promised(stream)
-    if not count and stream.duration:
+    # With sound, the duration may be that of the sound.
+    alone = len(stream.container.streams) == 1
+    if not count and alone and stream.duration:
       count = round(stream.duration * stream.time_base * fps)
   first = next(frames(path), None)
   if first is None:

@@ -6,9 +6,12 @@ import pathlib
 import pytest
 
 from eqlandmarks import errors
+from eqlandmarks import formats
 from eqlandmarks import regular_files
 from eqlandmarks import videos
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import text_files
 
 
 def _others(folder):
@@ -56,3 +59,20 @@ def test_links_among_images_and_videos(tmp_path):
       with pytest.raises(errors.UserError, match=f'{number}.mp4: is {kind}, '):
         function(video)
   assert images.bad_images(folder, ['0.png', '1.png']) == ['0.png', '1.png']
+
+
+def test_labels(tmp_path):
+  for path, kind in _others(tmp_path).items():
+    if path == tmp_path:
+      continue
+    link = tmp_path / 'labels.csv'
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
+    functions = (
+        formats.read,
+        text_files.read_lines,
+        lambda path: labels.label_files(str(path), tmp_path, ()),
+    )
+    for function in functions:
+      with pytest.raises(errors.UserError, match=f'labels.csv: is {kind}, '):
+        function(link)

@@ -13,6 +13,7 @@ import numpy as np
 
 from eqlandmarks import disk
 from eqlandmarks import formats
+from eqlandmarks import regular_files
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
@@ -62,6 +63,7 @@ def label_files(
   path = root if labels == PTS else _place(labels, root)
   exported = roboflow.find(path, root)
   if not path.is_dir() and not exported:
+    regular_files.check(path)
     return [path]
   top = root if exported else path
   found = [

@@ -7,6 +7,7 @@ everywhere, such files are refused rather than reduced to their first picture.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -28,10 +29,11 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # Tags of TIFF.
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _DESCRIPTION, _SAMPLES, _EXTRA, _SAMPLE_FORMAT = 270, 277, 338, 339
-_NEEDED = {256, 257, _BITS}  # width, height, bits
+_NEEDED = {256, 257}  # width and height
 _SMALLER_OR_MASK = 0b101  # bits of _SUBFILE
 _NUMBERS = {2: 'signed integers', 3: 'floats', 5: 'complex integers',
             6: 'complex numbers'}  # fmt: skip
+_COLOURS = {3: 'a palette', 5: 'CMYK', 6: 'YCbCr', 8: 'LAB'}
 
 _Directory = TiffImagePlugin.ImageFileDirectory_v2
 
@@ -54,18 +56,22 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     Exception: the file is damaged, which makes Pillow raise nearly anything.
   """
   directories = _directories(file)
-  number = _picture(directories)
+  number = _picture(directories or [])
   try:
     image = Image.open(file, formats=_FORMATS)
   # Pillow says the same of what it cannot decode as of what is no image.
   except (UnidentifiedImageError, KeyError) as error:
-    if directories and directories[number].keys() >= _NEEDED:
-      raise _unread_kind(directories[number]) from error
-    raise
+    if directories is None:
+      raise
+    if not directories:
+      raise ValueError('its TIFF directory is damaged') from error
+    raise _unread_kind(directories[number]) from error
   with image:
     _check_pixels(image)
     if image.format in _ANIMATED and image.is_animated:
       raise _several(f'{image.n_frames} frames')
+    if image.format == 'PPM' and _goes_on(image, file):
+      raise _several('several images')
     if number:
       image.seek(number)
       _check_pixels(image)
@@ -74,21 +80,22 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     yield image
 
 
-def _directories(file: BinaryIO) -> list[_Directory]:
-  """What a TIFF says of its pages; empty for other files."""
+def _directories(file: BinaryIO) -> list[_Directory] | None:
+  """What a TIFF says of its pages; None for other files."""
   header = file.read(8)
   if header[:4] in (b'II+\0', b'MM\0+'):
     header += file.read(8)
-  directories: list[_Directory] = []
+  directories: list[_Directory] | None = None
   if header[:4] in (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'):
-    directory, seen = _Directory(header), set()
-    following = directory.next
+    directories, seen = [], set()
+    following = _Directory(header).next
     while following and following not in seen:
       seen.add(following)
       file.seek(following)
       directory = _Directory(header)
       directory.load(file)
-      directories.append(directory)
+      if directory.keys() >= _NEEDED:  # Pillow passes over damage
+        directories.append(directory)
       following = directory.next
   file.seek(0)
   return directories
@@ -118,6 +125,20 @@ def _imagej_count(directories: list[_Directory]) -> int:
   return int(counts[0]) if counts and counts[0].strip().isdecimal() else 0
 
 
+def _goes_on(image: Image.Image, file: BinaryIO) -> bool:
+  """Whether another image follows in a PPM, as ffmpeg's pipes write them."""
+  codec, _, start, args = image.tile[0]
+  if codec == 'ppm_plain' or image.mode == 'F':
+    return False
+  if image.mode == '1':
+    row = (image.width + 7) // 8
+  else:
+    deep = args == 'I;16B' or (codec == 'ppm' and args[-1] > 255)
+    row = image.width * (3 if image.mode == 'RGB' else 1) * (1 + deep)
+  file.seek(start + row * image.height)
+  return bool(re.match(rb'P[1-6]\s', file.read(3)))
+
+
 def _several(what: str) -> NotRead:
   return NotRead(
       f'holds {what}',
@@ -133,12 +154,11 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def _drops_channels(directory: _Directory) -> bool:
-  """Whether Pillow reads the first of two grey channels."""
-  return (
-      directory.get(_PHOTOMETRIC) == 1
-      and directory.get(_SAMPLES, 1) > 1
-      and 0 in directory.get(_EXTRA, ())
-  )
+  """Whether Pillow leaves out channels that mean nothing it knows.
+
+  A fourth one beside colours is left out by all viewers.
+  """
+  return directory.get(_SAMPLES, 1) != 4 and 0 in directory.get(_EXTRA, ())
 
 
 def _unread_kind(directory: _Directory) -> NotRead:
@@ -153,8 +173,11 @@ def _unread_kind(directory: _Directory) -> NotRead:
       max(directory.get(_SAMPLE_FORMAT, (1,))), 'unsigned integers'
   )
   channels = f'{count} channels' if count > 1 else '1 channel'
+  colours = _COLOURS.get(directory.get(_PHOTOMETRIC))
+  channels += f' ({colours})' if colours else ''
+  order = 'big-endian ' if directory.prefix == b'MM' else ''
   return NotRead(
-      f'is a TIFF of {bits}-bit {numbers} in {channels}',
-      'integers of 8 or 16 bits in grey or colour, or of 32 bits or 32-bit '
-      'floats in grey',
+      f'is a {order}TIFF of {bits}-bit {numbers} in {channels}',
+      'RGB of 8 or 16 bits, or grey of 8 or 16 bits, 32-bit floats or 32-bit '
+      'integers (signed, or little-endian)',
   )

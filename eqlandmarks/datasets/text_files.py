@@ -6,6 +6,7 @@ last line has an end: none of that matters here.
 
 import pathlib
 
+from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
 
 
@@ -16,6 +17,7 @@ def read_lines(path: pathlib.Path) -> list[str]:
     UserError: the file cannot be read, or is no UTF-8 text.
   """
   try:
+    regular_files.check(path)
     text = path.read_text(encoding='utf-8-sig')
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(

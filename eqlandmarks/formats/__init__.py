@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from eqlandmarks import disk
+from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import cells
 from eqlandmarks.formats import coco
@@ -75,7 +76,8 @@ def read(
   """
   path = disk.expanded(path)
   with files.reading(path, 'a file or folder of labels'):
-    path.stat()
+    if not path.is_dir():
+      regular_files.check(path)
   found = FORMATS[checked(form or recognise(path))]
   if path.is_dir() and found.read is not pts.read:
     raise UserError(f"{path}: found a folder, expected a file of '{form}'")

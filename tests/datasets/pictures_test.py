@@ -103,6 +103,16 @@ def test_pages_that_go_round(tmp_path):
   assert np.asarray(images.decode(path))[0, 0, 0] == 7
 
 
+def test_a_further_page_that_is_damaged(tmp_path):
+  content = tiff_files.tiff(_page(7))
+  place = 10 + 12 * struct.unpack('<H', content[8:10])[0]
+  path = tmp_path / 'one.tif'
+  for wrong in (len(content) - 1, 10**9):
+    offset = struct.pack('<I', wrong)
+    path.write_bytes(content[:place] + offset + content[place + 4:])
+    assert np.asarray(images.decode(path))[0, 0, 0] == 7
+
+
 @pytest.mark.parametrize('suffix', ['gif', 'png', 'webp'])
 def test_animations(tmp_path, suffix):
   path = tmp_path / f'x.{suffix}'
@@ -111,6 +121,25 @@ def test_animations(tmp_path, suffix):
   assert _refusal(path).startswith('holds 4 frames, expected one picture ')
   frames[1].save(path, save_all=True, lossless=True)
   assert np.asarray(images.decode(path))[0, 0].tolist() == [60, 0, 0]
+
+
+@pytest.mark.parametrize(
+    'image',
+    [
+        b'P6\n2 1\n255\nabcdef',
+        b'P6\n1 1\n4095\nabcdef',
+        b'P5\n3 2\n255\nabcdef',
+        b'P5\n3 1\n65535\n' + bytes(6),
+        b'P5\n3 1\n4095\n' + bytes(6),
+        b'P4\n9 1\nab',
+    ],
+)
+def test_images_behind_each_other(tmp_path, image):
+  path = tmp_path / 'x.ppm'
+  path.write_bytes(image + b'\n')
+  images.decode(path)
+  path.write_bytes(image + image)
+  assert _refusal(path).startswith('holds several images, expected one ')
 
 
 def test_views_of_a_camera_are_one_picture(tmp_path):
@@ -137,6 +166,9 @@ def test_a_damaged_tiff_is_no_unknown_kind(tmp_path):
   path = tmp_path / 'x.tif'
   buffer = io.BytesIO()
   Image.new('RGB', (9, 9)).save(buffer, 'TIFF')
-  for cut in (4, 9, 30, 200):
+  for cut, said in ((4, ''), (9, 'its TIFF directory'), (30, 'its TIFF')):
     path.write_bytes(buffer.getvalue()[:cut])
-    assert _refusal(path).startswith('does not decode (')
+    assert _refusal(path).startswith(f'does not decode ({said}')
+  path.write_bytes(buffer.getvalue()[:200])  # within the pixels
+  with pytest.raises(errors.UserError, match='does not decode'):
+    images.decode(path)

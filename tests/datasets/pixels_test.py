@@ -204,6 +204,7 @@ def test_kinds_of_grey_that_are_not_read(tmp_path, dtype):
         (2, np.uint8, _GREY, (0,), '8-bit unsigned integers in 2'),
         (3, np.float32, _RGB, (), '32-bit floats in 3'),
         (3, np.int16, _RGB, (), '16-bit signed integers in 3'),
+        (5, np.uint8, _RGB, (0, 0), '8-bit unsigned integers in 5'),
         (7, np.uint8, _GREY, (0,) * 6, '8-bit unsigned integers in 7'),
         (3, np.uint32, _RGB, (), '32-bit unsigned integers in 3'),
     ],

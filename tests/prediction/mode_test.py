@@ -14,6 +14,7 @@ from PIL import Image
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import pipeline
+from eqlandmarks import video_lengths
 from eqlandmarks import videos
 from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
@@ -385,7 +386,7 @@ def test_a_cut_video_leaves_no_labels(run, video, tmp_path, monkeypatch):
   cut = tmp_path / 'cut.mp4'
   cut.write_bytes(video.read_bytes())
   monkeypatch.setattr(
-      videos, '_check_whole',
+      video_lengths, 'check_read',
       lambda path, *_: (_ for _ in ()).throw(errors.UserError(f'{path}: cut')),
   )  # fmt: skip
   assert 'cut.mp4: cut' in _one_line(run, cut)
