@@ -43,7 +43,7 @@ def wanted() -> bool:
     return False
   try:
     # "always" gives them unasked.
-    return '[madvise]' in _KERNEL.read_text()
+    return '[madvise]' in _KERNEL.read_text(encoding='ascii')
   except OSError:
     return False
 

@@ -1,7 +1,9 @@
 """Names that would steer a terminal, and files that stand where ours go."""
 
+import ast
 import io
 import os
+import pathlib
 import sys
 
 import pytest
@@ -44,6 +46,15 @@ def test_letters_that_the_locale_has_not(monkeypatch):
     print('\udc80', file=sys.stderr)
   assert files[0].getvalue() == b'\\xe9\n'
   assert files[1].getvalue() == b'\\udc80\n'
+
+
+def test_texts_are_not_read_as_the_locale_would():
+  root = pathlib.Path(console.__file__).parent
+  for path in root.rglob('*.py'):
+    for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+      if isinstance(node, ast.Call):
+        called = ast.unparse(node)
+        assert not called.endswith('.read_text()'), (path, called)
 
 
 @pytest.fixture

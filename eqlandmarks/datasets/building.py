@@ -125,7 +125,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
     # A prepared copy has passed all checks; its fingerprint says that nothing
     # has changed since.
     if (self.data_path / 'dataset_info.json').exists():
-      stored = json.loads((self.data_path / 'metadata.json').read_text())
+      stored = json.loads((self.data_path / 'metadata.json').read_bytes())
       description = examples.Description.from_metadata(stored)
     else:
       description = self._planned.description

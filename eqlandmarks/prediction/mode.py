@@ -74,9 +74,9 @@ def _output_folder(
     fields: Any, workdir: Workdir, source: sources.Source
 ) -> pathlib.Path:
   """Where the files go; not into the images, where they would be found."""
-  output = workdir.path / 'predictions' / source.name
-  if fields.output:
-    output = disk.expanded(fields.output)
+  output = disk.expanded(
+      fields.output or workdir.path / 'predictions' / source.name
+  )
   searched = disk.expanded(fields.input)
   if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
     raise UserError(

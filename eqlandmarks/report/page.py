@@ -81,8 +81,8 @@ def render(page: Page) -> str:
       plotly=plotly.offline.get_plotlyjs(),
       charts=[_plotly(chart) for chart in page.charts],
       viewers=_viewers(page),
-      style=(_HERE / 'template/page.css').read_text(),
-      script=(_HERE / 'template/page.js').read_text(),
+      style=(_HERE / 'template/page.css').read_text(encoding='utf-8'),
+      script=(_HERE / 'template/page.js').read_text(encoding='utf-8'),
   )
 
 

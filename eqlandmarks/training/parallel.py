@@ -74,7 +74,8 @@ def _processor() -> str:
   """A name for what a processor can do."""
   about = [platform.machine(), platform.processor()]
   with contextlib.suppress(OSError):
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+    text = pathlib.Path('/proc/cpuinfo').read_text('utf-8', 'replace')
+    lines = text.splitlines()
     about += [line for line in lines if line.startswith(('flags', 'Features'))]
   return hashlib.sha256('\n'.join(sorted(set(about))).encode()).hexdigest()[:16]
 
