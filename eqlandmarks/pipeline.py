@@ -140,6 +140,8 @@ def _say_notes(this: runs.Run) -> None:
   """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
     runs.say(f'  {note}')
+  for sign in reporting.data_warnings(this):
+    runs.say(f'warning: {sign}')
   platform = parallel.local_devices()[0].platform
   if this.config.dtype == 'bfloat16' and platform == 'cpu':
     runs.say(

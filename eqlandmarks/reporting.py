@@ -9,7 +9,9 @@ from eqlandmarks import ablation
 from eqlandmarks import collapse
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
+from eqlandmarks import unlearnable
 from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import unpacked
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming
@@ -21,6 +23,8 @@ from eqlandmarks.workdir import Workdir
 
 # Fewer test images than this tell little, and the page says so.
 _FEW_IMAGES = 50
+# Share of points beyond which Acc(d) is of those that hardly move.
+_MASKED = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +80,9 @@ def report(this: runs.Run) -> None:
       images=split.images,
       point_names=this.description.point_names if _scored(records) else (),
       num_images=this.config.evaluation.sheet_images,
-      warnings=_warnings(this, records),
+      warnings=[
+          *_warnings(this, records), *data_warnings(this), *_of_losses(shown)
+      ],
       collapsed=_collapsed(this),
   ))  # fmt: skip
   runs.say(f'the report is {this.workdir.path / "report.html"}')
@@ -194,6 +200,30 @@ def _collapsed(this: runs.Run) -> dict[str, list[str]]:
   return {label: found for label, found in signs.items() if found}
 
 
+def data_warnings(this: runs.Run) -> list[str]:
+  """Signs of images and fields by which a run cannot learn."""
+  split = this.description.stage_split
+  ids = unpacked.open_table(this.builder, split).ids
+  rows = unlearnable.rows_to_look_at(len(ids))
+  pixels = unpacked.open_pixels(this.builder, split)[rows]
+  return [
+      *unlearnable.of_images(pixels, ids[rows]),
+      *unlearnable.of_config(this.config, ('pretrain', 'discover')),
+  ]
+
+
+def _of_losses(shown: list[_Shown]) -> list[str]:
+  """What the rows of all trainings tell, each training once."""
+  said = {}
+  for one in shown:
+    for stage in (runs.PRETRAIN, one.stage):
+      field = runs.PRETRAIN if stage == runs.PRETRAIN else 'discover'
+      folder = one.workdir.path / stage
+      for sign in unlearnable.of_rows(field, logs.read_metrics(folder)):
+        said[folder] = f'{stage}: {sign}'
+  return list(said.values())
+
+
 def _warnings(
     this: runs.Run, records: list[dict[str, Any]]
 ) -> list[str]:
@@ -207,6 +237,16 @@ def _warnings(
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')
+  masked = [
+      r['protocol']['masked_share'] for r in records_lib.select(
+          records, metric='acc'
+      )
+  ]
+  if max(masked, default=0.0) > _MASKED:
+    warnings.append(
+        f'{100 * max(masked):.0f} % of the annotated points leave the image by '
+        'the warps of the evaluation: weaken config.evaluation.warp.'
+    )
   without = [
       r['protocol']['images_without_eyes']
       for r in records_lib.select(records, metric='error_iod')
