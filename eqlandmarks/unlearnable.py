@@ -110,7 +110,7 @@ def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def never_fell(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
   """Whether the loss has never been below that of the first row, if so."""
-  losses = [row['loss'] for row in rows]
+  losses = [row['loss'] for row in rows if 'loss' in row]
   if len(losses) < _ROWS or min(losses[1:]) < losses[0]:
     return None
   return (
