@@ -17,7 +17,9 @@ from eqlandmarks.workdir import Workdir
 
 DATA = pathlib.Path(__file__).parent.parent / 'data'
 _GONE = object()
-ODD = (_GONE, None, math.nan, math.inf, '', 'x', [], [None], {}, -1, True, 1e300)
+ODD = (
+    _GONE, None, math.nan, math.inf, '', 'x', [], [None], {}, -1, True, 1e300,
+)  # fmt: skip
 
 
 class _Made(Exception):
