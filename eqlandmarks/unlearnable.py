@@ -61,12 +61,16 @@ def of_config(config: Any, stages: Sequence[str]) -> list[str]:
     config: a config with the fields of configs/common.py.
     stages: 'pretrain', 'discover' or both.
   """
-  return [
-      f'config.{name}.learning_rate is {config[name].learning_rate:g}: Adam '
-      'moves each parameter by about as much in every step, and they start '
-      f'below {_RATE:g}; lower it'
+  said = [
+      f'config.{name}.learning_rate is {config[name].learning_rate:g}'
       for name in stages
       if config[name].learning_rate > _RATE
+  ]
+  if not said:
+    return []
+  return [
+      f'{" and ".join(said)}: Adam moves each parameter by about as much in '
+      f'every step, and they start below {_RATE:g}; lower it'
   ]
 
 

@@ -56,6 +56,8 @@ def test_a_learning_rate_that_is_larger_than_the_parameters():
   (said,) = unlearnable.of_config(config, both)
   assert said.startswith('config.discover.learning_rate is 1000: Adam moves')
   assert unlearnable.of_config(config, ['pretrain']) == []
+  config.pretrain.learning_rate = 1.0
+  assert len(unlearnable.of_config(config, both)) == 1
 
 
 def test_warps_that_leave_no_points():
