@@ -99,12 +99,18 @@ def measure(base: runs.Run) -> None:
 
 
 def check_config(config: Any) -> None:
-  """Sees that every seed trains its own stage 1.
+  """Checks that every seed trains its own stage 1, and is a seed.
 
   Raises:
     UserError: stage 1 is another run's. The seeds would share it, and their
-      spread would be too small.
+      spread would be too small. Or the last seed is beyond all seeds.
   """
+  last = config.seed + config.ablation.num_seeds - 1
+  if last >= 2**32:
+    raise errors.UserError(
+        f'config.seed is {config.seed}, and the last of config.ablation.'
+        f'num_seeds, {last}; expected it to be at most {2**32 - 1}.'
+    )
   if config.pretrained:
     raise errors.UserError(
         f'config.pretrained is {config.pretrained!r}, expected nothing with '

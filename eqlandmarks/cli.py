@@ -146,10 +146,10 @@ def _explain(error: BaseException, argv: Sequence[str]) -> str:
   if place is not None:
     what = '' if isinstance(root, ValueError) else f'{type(root).__name__}: '
     return f'--config: {what}{root} ({place})'
-  if flags.FLAGS['config'].value is None and isinstance(root, KeyError):
-    return '--config: its get_config() returns None, expected a ConfigDict.'
+  if "<class 'NoneType'>" in str(root):
+    return '--config: get_config() returns None, expected a ConfigDict.'
   if isinstance(root, KeyError):  # all that ml_collections says
-    field = str(root.args[0])
+    field = str(root.args[0]).rpartition('lookup: ')[2]
     for argument in argv:
       name = argument.lstrip('-').partition('=')[0]
       if name.startswith('config.') and field in name.split('.'):

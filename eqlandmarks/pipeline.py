@@ -141,6 +141,8 @@ def _say_notes(this: runs.Run) -> None:
   """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
     runs.say(f'  {note}')
+  for sign in reporting.data_warnings(this):
+    runs.say(f'warning: {sign}')
   platform = parallel.local_devices()[0].platform
   if this.config.dtype == 'bfloat16' and platform == 'cpu':
     runs.say(
@@ -235,13 +237,14 @@ def _check_data(this: runs.Run, mode: str) -> None:
   """Sees that the images and labels are enough for what is asked.
 
   Raises:
-    UserError: fewer training images than a batch, fewer labelled ones than
-      `evaluation.samples`, or none where a mode needs them.
+    UserError: fewer training images than a batch, more steps than a state
+      counts, fewer labelled images than `evaluation.samples`, or none where a
+      mode needs them.
   """
   description, config = this.description, this.config
-  loader.num_steps(
-      _count(this, description.stage_split), config.batch_size, num_epochs=1
-  )
+  count = _count(this, description.stage_split)
+  for stage in (config.pretrain, config.discover, config.end_to_end):
+    loader.num_steps(count, config.batch_size, stage.num_epochs)
   if mode == 'prepare':
     return
   if description.fit_split and description.test_split:

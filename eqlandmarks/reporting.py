@@ -8,9 +8,13 @@ import numpy as np
 from eqlandmarks import ablation
 from eqlandmarks import collapse
 from eqlandmarks import console
+from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
+from eqlandmarks import stored
+from eqlandmarks import unlearnable
 from eqlandmarks.datasets import loader
+from eqlandmarks.datasets import unpacked
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming
@@ -20,8 +24,12 @@ from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.training import logs
 from eqlandmarks.workdir import Workdir
 
+# What to do about records that were altered.
+_REMEDY = '--mode=evaluate measures anew, and writes it'
 # Fewer test images than this tell little, and the page says so.
 _FEW_IMAGES = 50
+# Share of points beyond which Acc(d) is of those that hardly move.
+_MASKED = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +58,32 @@ class _Shown:
 
 
 def report(this: runs.Run) -> None:
-  """Prints the tables, draws the figures, and writes report.html."""
-  records = this.workdir.results()
-  shown = _shown(this)
+  """Prints the tables, draws the figures, and writes report.html.
+
+  Raises:
+    UserError: the records or arrays are not as a run wrote them.
+  """
   split = this.load(this.description.shown_split)
-  for table in _terminal_tables(records):
+  # Functions of the records alone: what they raise tells of records that were
+  # altered, since all others can be shown.
+  with stored.intact(this.workdir.path / 'results.json', _REMEDY):
+    records = this.workdir.results()
+    shown = _shown(this)
+    printed, tables = _terminal_tables(records), _page_tables(records)
+    charts = charts_lib.from_records(records) + _losses(shown)
+    warnings, collapsed = _warnings(this, records), _collapsed(this)
+    methods = [
+        page_lib.Method(
+            one.name, one.label, one.outcome, tables_lib.landmarks(one.records)
+        )
+        for one in shown
+    ]
+  for method in methods:
+    _check_images(this, method, split)
+  for table in printed:
     print(console.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
     runs.say('no labelled test images, so nothing to score: see the report')
-  charts = charts_lib.from_records(records) + _losses(shown)
   for chart in charts:
     figures.draw_chart(this.workdir.figures, chart, _protocol_text(records))
   for one in shown:
@@ -66,22 +91,33 @@ def report(this: runs.Run) -> None:
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
       title=f'Landmarks of {records[0]["dataset"]}, '
       f'split {records[0]["split"]}',
-      tables=_page_tables(records),
+      tables=tables,
       charts=charts,
-      methods=[
-          page_lib.Method(
-              one.name, one.label, one.outcome,
-              tables_lib.landmarks(one.records),
-          )
-          for one in shown
-      ],
+      methods=methods,
       images=split.images,
       point_names=this.description.point_names if _scored(records) else (),
       num_images=this.config.evaluation.sheet_images,
-      warnings=_warnings(this, records),
-      collapsed=_collapsed(this),
+      warnings=[*warnings, *data_warnings(this), *_of_losses(shown)],
+      collapsed=collapsed,
   ))  # fmt: skip
   runs.say(f'the report is {this.workdir.path / "report.html"}')
+
+
+def _check_images(
+    this: runs.Run, method: page_lib.Method, split: loader.Split
+) -> None:
+  """Checks that a method was measured on the images that are shown.
+
+  Raises:
+    UserError: on other ones.
+  """
+  found, known = len(method.outcome['ids']), len(split)
+  if found != known:
+    raise errors.UserError(
+        f'{this.workdir.path}: {method.name} was measured on {found} images, '
+        f'but split {this.shown_split} has {known}; expected --mode=evaluate '
+        'to measure it anew'
+    )
 
 
 def _shown(this: runs.Run) -> list[_Shown]:
@@ -202,6 +238,30 @@ def _collapsed(this: runs.Run) -> dict[str, list[str]]:
   return {label: found for label, found in signs.items() if found}
 
 
+def data_warnings(this: runs.Run) -> list[str]:
+  """Signs of images and fields by which a run cannot learn."""
+  split = this.description.stage_split
+  ids = unpacked.open_table(this.builder, split).ids
+  rows = unlearnable.rows_to_look_at(len(ids))
+  pixels = unpacked.open_pixels(this.builder, split)[rows]
+  return [
+      *unlearnable.of_images(pixels, ids[rows]),
+      *unlearnable.of_config(this.config, ('pretrain', 'discover')),
+  ]
+
+
+def _of_losses(shown: list[_Shown]) -> list[str]:
+  """What the rows of all trainings tell, each training once."""
+  said = {}
+  for one in shown:
+    for stage in (runs.PRETRAIN, one.stage):
+      field = runs.PRETRAIN if stage == runs.PRETRAIN else 'discover'
+      folder = one.workdir.path / stage
+      for sign in unlearnable.of_rows(field, logs.read_metrics(folder)):
+        said[folder] = f'{stage}: {sign}'
+  return list(said.values())
+
+
 def _warnings(
     this: runs.Run, records: list[dict[str, Any]]
 ) -> list[str]:
@@ -216,6 +276,16 @@ def _warnings(
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')
+  masked = [
+      r['protocol']['masked_share'] for r in records_lib.select(
+          records, metric='acc'
+      )
+  ]
+  if max(masked, default=0.0) > _MASKED:
+    warnings.append(
+        f'{100 * max(masked):.0f} % of the annotated points leave the image by '
+        'the warps of the evaluation: weaken config.evaluation.warp.'
+    )
   without = [
       r['protocol']['images_without_eyes']
       for r in records_lib.select(records, metric='error_iod')

@@ -32,6 +32,7 @@ from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import journal
 from eqlandmarks import locking
+from eqlandmarks import outcome_form
 from eqlandmarks import records as records_lib
 from eqlandmarks import stored
 from eqlandmarks.configs import common
@@ -265,7 +266,11 @@ class Workdir:
     path = self._outcome(stage)
     if not path.exists():
       return None
-    return stored.read_arrays(path, _EVALUATE)
+    arrays = stored.read_arrays(path, _EVALUATE)
+    fault = outcome_form.misfit(arrays)
+    if fault is not None:
+      raise stored.damaged(path, fault, _EVALUATE)
+    return arrays
 
   def results(self) -> list[dict[str, Any]]:
     """The records of results.json."""

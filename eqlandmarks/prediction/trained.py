@@ -6,7 +6,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from eqlandmarks import config_types
 from eqlandmarks import nets as nets_lib
+from eqlandmarks import outcome_form
 from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
@@ -97,6 +99,9 @@ def _read_config(folder: Workdir) -> ConfigDict:
     )
   try:
     config = ConfigDict(stored)
+    misfits = config_types.misfits(config)
+    if misfits:
+      raise ValueError('; '.join(misfits))
     nets_lib.make_nets(config)
     _ = config.discover.train_features
   except UserError:
@@ -136,6 +141,12 @@ def _load_annotator(
         f'{folder.stage(method).path / "outcome.npz"} holds no point_names: an '
         'older version has written it; expected --mode=evaluate to write it '
         'anew.'
+    )
+  fault = outcome_form.misfit(outcome, K=config.num_landmarks)
+  if fault is not None:
+    raise UserError(
+        f'{folder.stage(method).path / "outcome.npz"} is of another model '
+        f'({fault}), expected --mode=evaluate to write it anew.'
     )
   if regression is None:
     regression = ConfigDict(folder.evaluated_with(method)['regression'])

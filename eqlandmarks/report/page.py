@@ -4,8 +4,9 @@ import base64
 import dataclasses
 import io
 import json
+import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -99,7 +100,7 @@ def _plotly(chart: Chart) -> dict[str, Any]:
     if line.spread:
       traces.append(_band(line))
     traces.append({
-        'x': line.x, 'y': line.y, 'name': line.label,
+        'x': _known(line.x), 'y': _known(line.y), 'name': line.label,
         'mode': 'lines+markers' if chart.x_log else 'lines',
         'legendgroup': line.label,
         'line': {'color': line.colour, 'dash': line.dash, 'width': 2},
@@ -120,12 +121,20 @@ def _plotly(chart: Chart) -> dict[str, Any]:
   }  # fmt: skip
 
 
+def _known(values: Iterable[float | None]) -> list[float | None]:
+  """Values for JSON, which has neither NaN nor infinity; None is a gap."""
+  return [
+      None if value is None or not math.isfinite(value) else value
+      for value in values
+  ]
+
+
 def _band(line: Any) -> dict[str, Any]:
   """One standard deviation about a line, as a closed outline."""
-  y, spread = np.array(line.y), np.array(line.spread)
+  y, spread = np.array(line.y, float), np.array(line.spread, float)
   return {
       'x': [*line.x, *reversed(line.x)],
-      'y': [*(y + spread), *reversed(y - spread)],
+      'y': _known([*(y + spread), *reversed(y - spread)]),
       'fill': 'toself', 'fillcolor': line.colour, 'opacity': 0.15,
       'line': {'width': 0}, 'mode': 'lines', 'hoverinfo': 'skip',
       'showlegend': False, 'legendgroup': line.label,

@@ -10,12 +10,15 @@ import numpy as np
 
 from eqlandmarks import collapse
 from eqlandmarks import config_fields
+from eqlandmarks import journal
 from eqlandmarks import nets as nets_lib
+from eqlandmarks import unlearnable
 from eqlandmarks.datasets import loader
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import feeding
 from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
+from eqlandmarks.training import logs
 from eqlandmarks.training import loop
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
@@ -203,6 +206,9 @@ def _run_stage(
           {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })
+  said = unlearnable.never_fell(name, logs.read_metrics(folder.path))
+  if said:
+    journal.say(f'warning: {title}: {said}')
 
 
 def _nets(config: Any, remat: bool) -> nets_lib.Nets:
@@ -262,11 +268,14 @@ def _names_of_batch(
 def _sign(
     config: Any, name: str, num_images: int
 ) -> Callable[[dict[str, float]], str | None]:
-  """What logged rows past the first epoch tell of a collapse."""
+  """What logged rows tell of warps, and past the first epoch of a collapse."""
   first = name == 'pretrain'
   lasting = collapse.Lasting(collapse.pretrain if first else collapse.discover)
 
   def sign(row: dict[str, float]) -> str | None:
+    said = unlearnable.of_row(name, row)
+    if said:
+      return said
     past = row['step'] * config.batch_size > num_images
     return lasting(config, row) if past else None
 

@@ -1,0 +1,123 @@
+"""Signs that a run cannot learn, of its images, its config and its losses.
+
+Such a run ends without an error, and its figures are merely bad. Each sign is a
+sentence that says what was found and what to change; `eqlandmarks.collapse` has
+those of features and landmarks that have become all alike. All are functions of
+arrays and numbers, so that the run and its page say the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+# Images that are looked at, evenly over a split.
+_LOOKED_AT = 200
+# Grey levels of 255 between the darkest and the brightest pixel: what JPEG
+# leaves of one colour.
+_FLAT = 4
+# Adam moves each parameter by about its rate at each step, and most of them
+# start below 0.1.
+_RATE = 0.1
+# Share of the points; the paper's and our own warps leave 0.7 and more.
+_POINTS = 0.1
+# Logged rows from which on a loss that has not fallen is no accident.
+_ROWS = 5
+
+
+def rows_to_look_at(count: int) -> np.ndarray:
+  """Numbers of up to 200 of so many images, evenly over them."""
+  return np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int)
+
+
+def of_images(images: np.ndarray, ids: Sequence[str]) -> list[str]:
+  """What images tell: that they are all the same, or of one colour.
+
+  Args:
+    images: uint8 `[N, S, S, 3]`, some training images.
+    ids: `N` names.
+  """
+  said, count = [], len(images)
+  if count > 1 and (images == images[:1]).all():
+    said.append(
+        f'all {count} training images that were looked at are the same: there '
+        'is nothing to tell apart, check config.dataset'
+    )
+  pixels = images.reshape(count, -1, 3).astype(int)
+  flat = np.flatnonzero((np.ptp(pixels, axis=1) <= _FLAT).all(axis=-1))
+  if flat.size:
+    said.append(
+        f'{flat.size} of {count} training images that were looked at are of '
+        f'one colour, the first is {ids[flat[0]]}: nothing can be found in '
+        'them, config.dataset.exclude leaves images out'
+    )
+  return said
+
+
+def of_config(config: Any, stages: Sequence[str]) -> list[str]:
+  """What the fields of stages tell: that their steps are too large.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+    stages: 'pretrain', 'discover' or both.
+  """
+  said = [
+      f'config.{name}.learning_rate is {config[name].learning_rate:g}'
+      for name in stages
+      if config[name].learning_rate > _RATE
+  ]
+  if not said:
+    return []
+  return [
+      f'{" and ".join(said)}: Adam moves each parameter by about as much in '
+      f'every step, and they start below {_RATE:g}; lower it'
+  ]
+
+
+def of_row(stage: str, row: Mapping[str, float]) -> str | None:
+  """What a logged row tells: that the warps leave next to no points.
+
+  Args:
+    stage: 'pretrain' or 'discover', of the config.
+    row: `points_used`, the share of the points that stay in the image.
+  """
+  used = row.get('points_used', 1.0)
+  if used >= _POINTS:
+    return None
+  return (
+      f'the warps leave only {100 * used:.2g} % of the points in the image: '
+      f'weaken config.{stage}.warp, its translation above all'
+  )
+
+
+def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> list[str]:
+  """What all logged rows of a training tell.
+
+  Args:
+    stage: 'pretrain' or 'discover', of the config.
+    rows: as `logs.read_metrics` returns them.
+
+  Returns:
+    What the mean over all rows tells, or else whether the loss never fell.
+  """
+  if not rows:
+    return []
+  used = [row['points_used'] for row in rows if 'points_used' in row]
+  said = of_row(stage, {'points_used': np.mean(used)} if used else {})
+  if said:
+    empty = np.mean(np.array(used) == 0)
+    where = f' (none at all in {100 * empty:.0f} % of the rows)' * bool(empty)
+    return [said + where]
+  said = never_fell(stage, rows)
+  return [said] if said else []
+
+
+def never_fell(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
+  """Whether the loss has never been below that of the first row, if so."""
+  losses = [row['loss'] for row in rows if 'loss' in row]
+  if len(losses) < _ROWS or min(losses[1:]) < losses[0]:
+    return None
+  return (
+      f'the loss has never fallen below its first value, {losses[0]:.4g}: try '
+      f'another config.{stage}.learning_rate'
+  )

@@ -1,0 +1,110 @@
+"""Records that were altered: one line, or a report, and never a traceback."""
+
+import json
+import math
+import pathlib
+import tarfile
+import types
+
+import pytest
+
+from configs import signer
+from eqlandmarks import errors
+from eqlandmarks import reporting
+from eqlandmarks.datasets import examples
+from eqlandmarks.report import page
+from eqlandmarks.workdir import Workdir
+
+DATA = pathlib.Path(__file__).parent.parent / 'data'
+_GONE = object()
+ODD = (
+    _GONE, None, math.nan, math.inf, '', 'x', [], [None], {}, -1, True, 1e300,
+)  # fmt: skip
+
+
+class _Made(Exception):
+  """All that records decide has been made of them."""
+
+
+def _stop(*_):
+  raise _Made
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+  """A finished workdir, and what its records are."""
+  folder = tmp_path_factory.mktemp('old')
+  with tarfile.open(DATA / 'workdir_0.1.0.tar.xz') as archive:
+    archive.extractall(folder, filter='data')
+  path = folder / 'two_stage/records.json'
+  return folder, json.loads(path.read_text())
+
+
+@pytest.fixture
+def report(finished, monkeypatch):
+  """Makes a report of other records, as far as they decide."""
+  folder, content = finished
+  description = examples.Description(('a',), {}, (), 'train', 'val', 'test')
+  this = types.SimpleNamespace(
+      workdir=Workdir(folder), config=signer.get_config('tiny'),
+      description=description, shown_split='test', load=lambda split: None,
+  )  # fmt: skip
+  monkeypatch.setattr(reporting, '_check_images', _stop)
+
+  def make(records):
+    changed = {'with': content['with'], 'records': records}
+    (folder / 'two_stage/records.json').write_text(json.dumps(changed))
+    (folder / 'results.json').write_text(json.dumps(records))
+    try:
+      reporting.report(this)
+    except errors.UserError as error:
+      assert '\n' not in str(error)
+      assert 'records.json' in str(error) or 'results.json' in str(error)
+      return str(error)
+    except _Made:
+      return None
+
+  return make
+
+
+def _with(record, path, value):
+  record = json.loads(json.dumps(record))
+  *groups, name = path
+  part = record
+  for group in groups:
+    part = part.get(group) if isinstance(part, dict) else None
+  if isinstance(part, dict) and value is _GONE:
+    part.pop(name, None)
+  elif isinstance(part, dict):
+    part[name] = value
+  return record
+
+
+def test_what_a_run_wrote_is_shown(finished, report):
+  assert report(finished[1]['records']) is None
+  assert 'damaged' in report([])
+
+
+@pytest.mark.slow
+def test_odd_values_of_all_fields(finished, report):
+  records = finished[1]['records']
+  paths = {(name,) for record in records for name in record}
+  paths |= {('protocol', n) for record in records for n in record['protocol']}
+  paths |= {('protocol', 'regression', 'alpha'), ('protocol', 'budgets')}
+  for path in sorted(paths):
+    for value in ODD:
+      report([_with(record, path, value) for record in records])
+
+
+def test_values_that_are_missing_are_shown(finished, report):
+  records = finished[1]['records']
+  none = [_with(record, ('value',), None) for record in records]
+  assert report(none) is None
+
+
+def test_the_page_holds_no_number_that_json_does_not_know():
+  chart = page.Chart(
+      'c', 'c', 'x', 'y', (reporting.charts_lib.Series(
+          'a', (0.0, 1.0), (math.nan, 1.0), None, '#000000'),),
+  )  # fmt: skip
+  assert 'NaN' not in json.dumps(page._plotly(chart))
