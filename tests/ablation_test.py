@@ -9,6 +9,7 @@ import pytest
 from configs import signer
 from eqlandmarks import ablation
 from eqlandmarks import pipeline
+from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.report import tables
@@ -220,5 +221,6 @@ def test_figures_that_say_another_budget_are_measured_again(
     path.write_text(before)
 
   monkeypatch.setattr(runs.Run, 'evaluate', measure_again)
+  monkeypatch.setattr(reporting, 'report', lambda run: None)
   pipeline.run(_config(), str(compared), 'report')
   assert asked == [(1, 'end_to_end_3_epochs')]
