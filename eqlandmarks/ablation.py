@@ -237,8 +237,20 @@ def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:
-    if not this.workdir.is_evaluated(row.stage, this.config):
+    if not _is_measured(this, row):
       this.evaluate(row.stage, row.method, row.budgets)
     sources.append(this.workdir.records(row.stage))
   this.workdir.write_results(*sources)
   return this.workdir.results()
+
+
+def _is_measured(this: runs.Run, row: Row) -> bool:
+  """Whether a row has its figures, and these say what the row stands for."""
+  # Another plan may have been made since, by another clock.
+  return this.workdir.is_evaluated(row.stage, this.config) and bool(
+      records_lib.select(
+          this.workdir.records(row.stage),
+          budget=row.budgets[0],
+          budgets=list(row.budgets),
+      )
+  )

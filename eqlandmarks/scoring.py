@@ -149,7 +149,11 @@ class Scorer:
         )
         if mean.count > 1:
           record['std'] = recording.number(np.nanstd(figures, ddof=1))
-        record['protocol'] |= {'fit_images': number, 'repeats': repeats}
+        record['protocol'] |= {
+            'fit_images': number,
+            'missing_in_fit': None,  # another number in each draw
+            'repeats': repeats,
+        }
         records.append(record)
     return records
 
@@ -181,8 +185,9 @@ class Scorer:
     )
     for record in records:
       record['protocol'] |= {
-          'fit_images': fitted, 'images': scored, 'test_images': scored
-      }
+          'fit_images': fitted, 'images': scored, 'test_images': scored,
+          'missing_in_fit': 0, 'missing_in_test': 0,
+      }  # fmt: skip
     return records
 
   def acc_records(

@@ -9,6 +9,7 @@ import pytest
 from configs import signer
 from eqlandmarks import ablation
 from eqlandmarks import pipeline
+from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.report import tables
@@ -199,3 +200,27 @@ def test_a_collapse_of_any_seed_is_shown(compared):
   report = (compared / 'report.html').read_text()
   assert 'Collapsed: two-stage, 2 + 2 epochs, seed 1' in report
   assert report.count('class="warning collapsed"') == 1
+
+
+def test_figures_that_say_another_budget_are_measured_again(
+    compared, monkeypatch
+):
+  path = compared / 'ablation/seed1/end_to_end_3_epochs/records.json'
+  before, asked = path.read_text(), []
+  kept = json.loads(before)
+  del kept['sha256']
+  for record in kept['records']:
+    # As of a plan by which equal time took as many epochs as stage 2.
+    if record['budget']:
+      record['budget'] = 'paper'
+      record['protocol']['budgets'] = ['paper', 'time']
+  path.write_text(json.dumps(kept))
+
+  def measure_again(run, name, *_):
+    asked.append((run.config.seed, name))
+    path.write_text(before)
+
+  monkeypatch.setattr(runs.Run, 'evaluate', measure_again)
+  monkeypatch.setattr(reporting, 'report', lambda run: None)
+  pipeline.run(_config(), str(compared), 'report')
+  assert asked == [(1, 'end_to_end_3_epochs')]

@@ -336,6 +336,24 @@ def test_backward_error_by_the_closed_form(outcome):
   )
 
 
+def test_missing_points_are_those_of_the_images_that_are_used():
+  config, fit, test = _config(), _split(20, 3), _split(6, 4)
+  fit.points[:4, 1] = np.nan
+  test.points[0, 2] = np.nan
+  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, fit, test, {})
+  landmarks = np.random.default_rng(0).uniform(0, 32, (26, 10, 2))
+  first, second = landmarks[:20], landmarks[20:]
+  fields = ('fit_images', 'images', 'missing_in_fit', 'missing_in_test')
+  for records, expected in (
+      (scorer.forward_records(test.points), (20, 6, 4, 1)),
+      (scorer.sample_records(first, second), (1, 6, None, 1)),
+      (scorer.backward_records(first, second), (16, 5, 0, 0)),
+  ):
+    protocol = records[0]['protocol']
+    assert tuple(protocol[name] for name in fields) == expected
+    assert records[0]['fit_images'] == expected[0]
+
+
 def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
   copies = outcome.records[0]['protocol']['images'] * 2
   points = sum(
