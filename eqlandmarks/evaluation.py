@@ -282,7 +282,8 @@ def _match_layer(features: jax.Array, points: jax.Array) -> jax.Array:
     points: `[J, 2]`, NaN where missing.
   """
   known = jnp.nan_to_num(points)
-  queries = geometry.sample(features[0].astype(jnp.float32), known)
+  dtype = jnp.result_type(features, jnp.float32)
+  queries = geometry.sample(features[0].astype(dtype), known)
   return jax.vmap(metrics.match, (0, None))(features[1:], queries)
 
 
@@ -291,11 +292,11 @@ def _direction(features: jax.Array) -> jax.Array:
 
   A zero feature has a direction of its own, the last: zeros are all alike.
   """
-  features = features.astype(jnp.float32)
+  features = features.astype(jnp.result_type(features, jnp.float32))
   # Scaled first, so that the square of a huge one stays within float32.
   largest = jnp.max(jnp.abs(features), axis=-1, keepdims=True)
   scaled = features / jnp.where(largest > 0, largest, 1.0)
-  zero = (largest == 0).astype(jnp.float32)
+  zero = (largest == 0).astype(features.dtype)
   whole = jnp.concatenate([scaled, zero], axis=-1)
   unit = whole / jnp.linalg.norm(whole, axis=-1, keepdims=True)
   return jnp.mean(unit, axis=(0, 1))
@@ -307,7 +308,7 @@ def _inside(points: jax.Array, shape: tuple[int, int]) -> jax.Array:
 
 
 def _to_float(image: jax.Array) -> jax.Array:
-  return image.astype(jnp.float32) / 255.0
+  return jnp.asarray(image, float) / 255.0
 
 
 def _warp_keys(count: int) -> np.ndarray:

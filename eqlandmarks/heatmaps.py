@@ -12,8 +12,6 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from eqlandmarks import precision
-
 __all__ = ['expectation', 'soft_argmax', 'spatial_softmax', 'spread']
 
 
@@ -30,7 +28,8 @@ def spatial_softmax(logits: jax.Array) -> jax.Array:
     ValueError: fewer than three axes.
   """
   _check_rank(logits)
-  return jax.nn.softmax(precision.at_least_float32(logits), axis=(-3, -2))
+  dtype = jnp.result_type(logits, jnp.float32)
+  return jax.nn.softmax(logits.astype(dtype), axis=(-3, -2))
 
 
 def expectation(probabilities: jax.Array) -> jax.Array:

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import blockwise
-from eqlandmarks import precision
 
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
@@ -164,7 +163,7 @@ def equivariance(
         'equivariance needs two arrays [..., K, 2] of one shape, got '
         f'{points_of_warped.shape} and {warped_points.shape}.'
     )
-  difference = precision.at_least_float32(points_of_warped - warped_points)
+  difference = _at_least_float32(points_of_warped - warped_points)
   # Beyond it, squares and their sums would leave float32's range; what is not
   # finite already must not seem to be.
   near = jnp.clip(difference, -_FAR, _FAR)
@@ -206,7 +205,7 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     raise ValueError(
         f'patch must be a whole number of at least 1 pixel, got {patch}.'
     )
-  pooled = _sum_patches(precision.at_least_float32(probabilities), patch)
+  pooled = _sum_patches(_at_least_float32(probabilities), patch)
   shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
   return jnp.sum(shared, axis=(-2, -1))
 
@@ -226,7 +225,11 @@ def variance(spreads: jax.Array) -> jax.Array:
   _check_floats(spreads=spreads)
   if not spreads.ndim:
     raise ValueError('spreads must be [..., K], got shape ().')
-  return jnp.mean(precision.at_least_float32(spreads), axis=-1)
+  return jnp.mean(_at_least_float32(spreads), axis=-1)
+
+
+def _at_least_float32(array: jax.Array) -> jax.Array:
+  return array.astype(jnp.result_type(array, jnp.float32))
 
 
 def _check_floats(**arrays: jax.Array) -> None:
@@ -247,7 +250,7 @@ def _check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
 
 def _unit(vectors: jax.Array) -> jax.Array:
   """Vectors of length 1; a zero vector stays zero, with a zero gradient."""
-  vectors = precision.at_least_float32(vectors)
+  vectors = _at_least_float32(vectors)
   # Scaled first, so that neither huge nor tiny vectors leave float32's range.
   largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
   scaled = vectors / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))

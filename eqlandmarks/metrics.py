@@ -16,8 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import precision
-
 __all__ = [
     'Mean',
     'accuracy_curve',
@@ -170,11 +168,12 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
     one in row order where several are equal.
   """
   width, depth = features.shape[1:]
-  flat = precision.at_least_float32(features.reshape(-1, depth))
+  dtype = jnp.result_type(features, queries, jnp.float32)
+  flat = features.reshape(-1, depth).astype(dtype)
   norm = jnp.linalg.norm(flat, axis=-1)
   # A pixel without any feature is similar to nothing, not to everything.
   similarity = jnp.matmul(
-      precision.at_least_float32(queries), flat.T, precision='highest'
+      queries.astype(dtype), flat.T, precision='highest'
   )
   similarity = jnp.where(
       norm > 0, similarity / jnp.where(norm > 0, norm, 1.0), -jnp.inf

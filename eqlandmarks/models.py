@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import convolutions
-from eqlandmarks import precision
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
@@ -152,7 +151,8 @@ class LandmarkNet(nn.Module):
     logits = _conv(
         self.num_landmarks, (1, 1), dtype=self.dtype, name='heatmaps'
     )(x)
-    heatmaps = self.heatmap_scale * precision.at_least_float32(logits)
+    dtype = jnp.result_type(logits, jnp.float32)
+    heatmaps = self.heatmap_scale * logits.astype(dtype)
     return {**layers, 'heatmaps': heatmaps}
 
 
@@ -252,7 +252,7 @@ class GroupNorm(nn.Module):
     channels = x.shape[-1]
     scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
     bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
-    x = precision.at_least_float32(x)
+    x = x.astype(jnp.result_type(x, jnp.float32))
     mean = self._of_groups(jnp.mean(x, (-3, -2), keepdims=True))
     square = self._of_groups(jnp.mean(x * x, (-3, -2), keepdims=True))
     # Rounding can bring the difference below zero.

@@ -52,9 +52,9 @@ def find_landmarks(
 
   Returns:
     Landmarks `[B, K, 2]`, and the roots of their heatmaps' variances `[B, K]`,
-    both float32, in pixels of the images given.
+    both float32 at least, in pixels of the images given.
   """
-  x = pixels.astype(jnp.float32) / 255.0
+  x = jnp.asarray(pixels, float) / 255.0
   f = nets.features.apply(variables[nets_lib.FEATURES], x)
   outputs = nets.landmarks.apply(variables[nets_lib.LANDMARKS], f)
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])

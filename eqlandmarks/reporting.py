@@ -115,8 +115,8 @@ def _check_images(
   if found != known:
     raise errors.UserError(
         f'{this.workdir.path}: {method.name} was measured on {found} images, '
-        f'but split {this.shown_split} has {known}; expected --mode=evaluate '
-        'to measure it anew'
+        f'but split {this.description.shown_split} has {known}; expected '
+        '--mode=evaluate to measure it anew'
     )
 
 

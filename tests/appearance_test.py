@@ -42,13 +42,14 @@ def test_brightness_is_one_shift_within_its_bound():
     assert abs(float(shift[0, 0, 0])) <= 0.2
 
 
+@pytest.mark.x64
 def test_same_key_same_image_and_vmap_equals_loop():
   keys = jax.random.split(jax.random.key(1), 3)
   images = jnp.stack([_image()] * 3)
   change = lambda k, i: appearance.random_appearance(k, i, **STRENGTHS)
   batched = jax.jit(jax.vmap(change))(keys, images)
   loop = jnp.stack([change(k, i) for k, i in zip(keys, images, strict=True)])
-  np.testing.assert_allclose(batched, loop, atol=1e-5)
+  np.testing.assert_allclose(batched, loop, atol=1e-9)
   assert not np.allclose(batched[0], batched[1])
 
 

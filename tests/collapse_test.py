@@ -20,7 +20,7 @@ def test_the_flat_loss_is_that_of_equal_features():
   # 16 points of an image, 12 of them valid: 2M - 1 = 23 to choose from.
   features = jnp.broadcast_to(jnp.array([0.3, -2.0]), (16, 2))
   loss = losses.contrastive(features, features, valid=jnp.arange(16) < 12)
-  np.testing.assert_allclose(loss, 2 * math.log(23), rtol=1e-6)
+  np.testing.assert_allclose(loss, 2 * math.log(23), rtol=1e-4)
   row = {'loss': float(loss), 'points_used': 0.75}
   said = collapse.pretrain(_config(), row)
   # 2 ln 23 = 6.27099 by bc -l.

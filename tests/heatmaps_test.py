@@ -18,20 +18,21 @@ def test_one_hot_gives_the_pixels_centre():
 def test_flat_gives_the_images_centre_and_the_uniform_spread():
   flat = jnp.zeros((6, 8, 2))
   np.testing.assert_allclose(
-      heatmaps.soft_argmax(flat), [[3.0, 4.0]] * 2, rtol=1e-6
+      heatmaps.soft_argmax(flat), [[3.0, 4.0]] * 2, rtol=1e-4
   )
   # Variance of n equally likely pixel centres: (n^2 - 1) / 12.
   spread = heatmaps.spread(heatmaps.spatial_softmax(flat))
-  np.testing.assert_allclose(spread, [35 / 12 + 63 / 12] * 2, rtol=1e-5)
+  np.testing.assert_allclose(spread, [35 / 12 + 63 / 12] * 2, rtol=1e-4)
 
 
 def test_spread_of_a_128_pixel_flat_heatmap():
   probabilities = jnp.full((128, 128, 1), 1 / 128**2)
   np.testing.assert_allclose(
-      heatmaps.spread(probabilities), [2 * (128**2 - 1) / 12], rtol=1e-5
+      heatmaps.spread(probabilities), [2 * (128**2 - 1) / 12], rtol=1e-4
   )
 
 
+@pytest.mark.x64
 def test_agrees_with_numpy_on_random_heatmaps():
   logits = np.random.default_rng(0).normal(size=(2, 5, 7, 3))
   p = np.exp(logits) / np.exp(logits).sum((1, 2), keepdims=True)
@@ -44,11 +45,11 @@ def test_agrees_with_numpy_on_random_heatmaps():
   )
   square = np.einsum('bhwk,hw->bk', p, rows**2 + columns**2)
   jaxed = jnp.asarray(logits)
-  np.testing.assert_allclose(heatmaps.soft_argmax(jaxed), mean, rtol=1e-5)
+  np.testing.assert_allclose(heatmaps.soft_argmax(jaxed), mean, rtol=1e-9)
   np.testing.assert_allclose(
       heatmaps.spread(heatmaps.spatial_softmax(jaxed)),
       square - (mean**2).sum(-1),
-      rtol=1e-4,
+      rtol=1e-9,
   )
 
 
@@ -72,7 +73,7 @@ def test_half_precision_logits_give_float32_points():
   logits = jnp.zeros((128, 128, 1), jnp.bfloat16)
   points = heatmaps.soft_argmax(logits)
   assert points.dtype == jnp.float32
-  np.testing.assert_allclose(points, [[64.0, 64.0]], rtol=1e-6)
+  np.testing.assert_allclose(points, [[64.0, 64.0]], rtol=1e-4)
 
 
 def test_wrong_rank_is_named():

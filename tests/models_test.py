@@ -64,15 +64,16 @@ def test_landmark_net_names_its_layers():
   assert outputs['heatmaps'].shape == (2, 16, 16, 5)
 
 
+@pytest.mark.x64
 def test_heatmap_scale_multiplies_the_logits():
   features = jax.random.normal(jax.random.key(1), (1, 8, 8, 3))
-  one = models.LandmarkNet(2, width=4, heatmap_scale=1.0)
-  ten = models.LandmarkNet(2, width=4, heatmap_scale=10.0)
+  one = models.LandmarkNet(2, width=4, heatmap_scale=1.0, dtype=float)
+  ten = models.LandmarkNet(2, width=4, heatmap_scale=10.0, dtype=float)
   variables = one.init(jax.random.key(0), features)
   np.testing.assert_allclose(
       10.0 * one.apply(variables, features)['heatmaps'],
       ten.apply(variables, features)['heatmaps'],
-      rtol=1e-5,
+      rtol=1e-9,
   )
 
 
@@ -88,18 +89,20 @@ def test_pool_and_upsample_by_hand():
   )
 
 
+@pytest.mark.x64
 @pytest.mark.parametrize('norm', ['group', 'none'])
 def test_an_images_features_do_not_depend_on_its_batch(norm):
-  net = models.Hourglass(features=4, widths=(4, 4, 4, 4), norm=norm)
+  net = models.Hourglass(4, (4, 4, 4, 4), norm=norm, dtype=float)
   images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
   variables = net.init(jax.random.key(1), images)
   together = net.apply(variables, images)
   alone = net.apply(variables, images[1:2])
-  np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+  np.testing.assert_allclose(together[1:2], alone, atol=1e-9)
 
 
+@pytest.mark.x64
 def test_batch_norm_learns_statistics_and_freezes_them():
-  net = models.Hourglass(features=4, widths=(4, 4, 4, 4), norm='batch')
+  net = models.Hourglass(4, (4, 4, 4, 4), norm='batch', dtype=float)
   images = jax.random.uniform(jax.random.key(0), (3, 32, 32, 3))
   variables = net.init(jax.random.key(1), images)
   _, changed = net.apply(
@@ -110,7 +113,7 @@ def test_batch_norm_learns_statistics_and_freezes_them():
   assert any(not np.allclose(a, b) for a, b in zip(before, after, strict=True))
   frozen = net.apply(variables, images[:1])
   together = net.apply(variables, images)
-  np.testing.assert_allclose(together[:1], frozen, atol=1e-5)
+  np.testing.assert_allclose(together[:1], frozen, atol=1e-9)
 
 
 def test_bfloat16_computes_close_to_float32():
@@ -135,6 +138,7 @@ def test_unknown_norm_is_named():
     net.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
 
 
+@pytest.mark.x64
 def test_group_norm_is_flaxs():
   x = 3.0 + jax.random.normal(jax.random.key(0), (2, 5, 7, 12))
   upper = jax.random.normal(jax.random.key(1), x.shape)
@@ -150,21 +154,25 @@ def test_group_norm_is_flaxs():
 
     return jax.value_and_grad(total, argnums=(0, 1), has_aux=True)(params, x)
 
-  found = value_and_gradient(models.GroupNorm(4))
+  found = value_and_gradient(models.GroupNorm(4, dtype=float))
   expected = value_and_gradient(nn.GroupNorm(num_groups=4))
   jax.tree.map(
-      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9),
       found,
       expected,
   )
 
 
-def test_group_norm_of_equal_pixels_is_its_bias_and_differentiable():
-  x = jnp.full((1, 4, 4, 8), 1000.1)
-  layer = models.GroupNorm(8)
+@pytest.mark.x64
+@pytest.mark.parametrize('dtype', [jnp.float64, jnp.float32])
+def test_group_norm_of_equal_pixels_is_its_bias_and_differentiable(dtype):
+  x = jnp.full((1, 4, 4, 8), 1000.1, dtype)
+  layer = models.GroupNorm(8, dtype)
   variables = {'params': {'scale': jnp.ones(8), 'bias': jnp.arange(8.0)}}
   found = layer.apply(variables, x)
-  np.testing.assert_allclose(found[0, 0, 0], np.arange(8.0), atol=0.2)
+  # The mean of 16 pixels is off by 16 roundings of 1000, over a root of 1e-6.
+  room = 16 * float(jnp.finfo(dtype).eps) * 1000.0 / 1e-3
+  np.testing.assert_allclose(found[0, 0, 0], np.arange(8.0), atol=room)
   gradient = jax.grad(lambda x: jnp.sum(layer.apply(variables, x) ** 2))(x)
   assert np.isfinite(gradient).all()
 
@@ -193,13 +201,14 @@ def test_a_bias_that_is_taken_away_again_does_not_learn(norm, width, learns):
   assert np.any(found['bias'] != 0) == learns
 
 
+@pytest.mark.x64
 def test_second_derivatives_are_those_of_the_gradient():
-  net = models.Hourglass(features=2, widths=(2, 2), norm='none')
+  net = models.Hourglass(2, (2, 2), norm='none', dtype=float)
   x = jax.random.uniform(jax.random.key(0), (1, 4, 4, 3))
   variables = net.init(jax.random.key(1), x)
   gradient = jax.grad(lambda x: jnp.sum(net.apply(variables, x) ** 2))
   hessian = jax.jacrev(gradient)(x).reshape(48, 48)
-  np.testing.assert_allclose(hessian, hessian.T, atol=1e-7)
-  step = 1e-2 * jnp.zeros(48).at[5].set(1.0).reshape(x.shape)
-  difference = (gradient(x + step) - gradient(x - step)) / 2e-2
-  np.testing.assert_allclose(difference.ravel(), hessian[5], atol=1e-5)
+  np.testing.assert_allclose(hessian, hessian.T, atol=1e-9)
+  step = 1e-5 * jnp.zeros(48).at[5].set(1.0).reshape(x.shape)
+  difference = (gradient(x + step) - gradient(x - step)) / 2e-5
+  np.testing.assert_allclose(difference.ravel(), hessian[5], atol=1e-6)

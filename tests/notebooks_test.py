@@ -170,7 +170,7 @@ def test_one_device_and_two():
   devices = jax.devices()
   one, _ = notebooks.pretrain_on(devices[:1], config, num_steps=2)
   two, speed = notebooks.pretrain_on(devices[:2], config, num_steps=2)
-  np.testing.assert_allclose(one[0], two[0], rtol=1e-5)
+  np.testing.assert_allclose(one[0], two[0], rtol=1e-3)
   assert one[0] != one[1]
   assert speed > 0
   with pytest.raises(UserError, match='expected a multiple of 3'):

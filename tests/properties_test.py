@@ -149,7 +149,7 @@ def test_what_heatmaps_give_is_finite_and_within_the_image(kind, dtype, seed):
   assert (points >= 0.5 - 1e-4).all()
   assert (points <= np.array([7.5, 9.5]) + 1e-4).all()
   probabilities = heatmaps.spatial_softmax(logits)
-  np.testing.assert_allclose(probabilities.sum((0, 1)), 1, rtol=1e-5)
+  np.testing.assert_allclose(probabilities.sum((0, 1)), 1, rtol=1e-4)
   spread = np.asarray(heatmaps.spread(probabilities))
   # A share of a half in opposite corners spreads most.
   assert (spread >= -1e-4).all() and (spread <= 3.5**2 + 4.5**2 + 1e-3).all()
@@ -201,7 +201,7 @@ def test_equivariance_of_huge_points_is_that_of_far_ones():
   # Both coordinates of each landmark 1e16 pixels apart.
   points = jnp.full((5, 2), 1e30).at[0].set(-1e30)
   loss = _assert_finite(losses.equivariance, points, -points)
-  np.testing.assert_allclose(loss, 2e32, rtol=1e-6)
+  np.testing.assert_allclose(loss, 2e32, rtol=1e-4)
   points = points.at[0].set(jnp.inf)
   assert losses.equivariance(points, -points) == jnp.inf
 

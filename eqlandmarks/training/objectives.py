@@ -101,7 +101,7 @@ def pretrain(
   )
   first, second = jnp.split(sampled, 2)  # each [B, M, D]
   loss = _contrastive(first, second, valid, stage, axis_name)
-  used = jnp.mean(valid) / jax.lax.axis_size(axis_name)
+  used = jnp.mean(valid, dtype=float) / jax.lax.axis_size(axis_name)
   metrics = {'loss': loss, 'points_used': used}
   return loss, (metrics, {nets_lib.FEATURES: stats})
 
@@ -161,7 +161,7 @@ def discover(
   share = 1.0 / (len(x) * jax.lax.axis_size(axis_name))
   metrics = {name: share * jnp.sum(term) for name, term in terms.items()}
   loss = sum(stage.weights[name] * value for name, value in metrics.items())
-  used = share * jnp.sum(jnp.mean(valid, axis=-1))
+  used = share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float))
   metrics = {'loss': loss, **metrics, 'points_used': used}
   stats = {nets_lib.FEATURES: f_stats, nets_lib.LANDMARKS: t_stats}
   return loss, (metrics, stats)

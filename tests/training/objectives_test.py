@@ -2,6 +2,7 @@
 
 import functools
 
+import double
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,11 +26,12 @@ def _on_one_device(function, *arrays):
 
 def _pairs(images=3, points=5, depth=4):
   rng = np.random.default_rng(0)
-  f, g = rng.normal(size=(2, images, points, depth)).astype(np.float32)
+  f, g = rng.normal(size=(2, images, points, depth))
   valid = rng.random((images, points)) > 0.3
   return jnp.asarray(f), jnp.asarray(g), jnp.asarray(valid)
 
 
+@pytest.mark.x64
 @pytest.mark.parametrize('negatives', ['batch', 'image'])
 def test_negatives_come_from_the_batch_or_the_image(negatives):
   f, g, valid = _pairs()
@@ -46,13 +48,15 @@ def test_negatives_come_from_the_batch_or_the_image(negatives):
         losses.contrastive(*pair, valid=v)
         for *pair, v in zip(f, g, valid, strict=True)
     ])
-  np.testing.assert_allclose(found, expected, rtol=1e-5)
+  np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.x64
 def test_sampling_the_trunk_equals_sampling_the_features():
   config = signer.get_config('tiny')
+  config.dtype = 'float64'
   nets = nets_lib.make_nets(config)
-  variables = nets.init(jax.random.key(0))['features']
+  variables = double.of(nets.init(jax.random.key(0))['features'])
   images = jax.random.uniform(jax.random.key(1), (1, 32, 32, 3))
   points = jnp.array([[[3.2, 4.7], [16.0, 30.9]]])
   sample = jax.vmap(objectives.geometry.sample)
@@ -61,9 +65,10 @@ def test_sampling_the_trunk_equals_sampling_the_features():
       variables, sample(trunk, points), method='project'
   )
   early = sample(nets.features.apply(variables, images), points)
-  np.testing.assert_allclose(late, early, atol=1e-5)
+  np.testing.assert_allclose(late, early, atol=1e-9)
 
 
+@pytest.mark.x64
 def test_views_are_the_image_and_its_warp():
   config = signer.get_config('tiny')
   warp = config.discover.warp
@@ -73,12 +78,13 @@ def test_views_are_the_image_and_its_warp():
       jnp.asarray(images), keys, warp=warp,
       appearance_change=config.discover.appearance,
   )
-  np.testing.assert_allclose(x, images / 255.0, rtol=1e-6)
+  np.testing.assert_allclose(x, images / 255.0, rtol=1e-9)
   again = jax.vmap(warps.warp_image)(g, x)
-  np.testing.assert_allclose(warped, again, atol=1e-5)
+  np.testing.assert_allclose(warped, again, atol=1e-9)
   assert float(jnp.abs(warped - x).mean()) > 0.05
 
 
+@pytest.mark.x64
 def test_views_by_the_identity_warp_are_equal():
   config = signer.get_config('tiny')
   config.discover.warp.rotation = config.discover.warp.elastic = 0.0
@@ -87,4 +93,4 @@ def test_views_by_the_identity_warp_are_equal():
       jnp.asarray(images), jax.random.split(jax.random.key(0), 2),
       warp=config.discover.warp, appearance_change=config.discover.appearance,
   )
-  np.testing.assert_allclose(x, warped, atol=1e-4)
+  np.testing.assert_allclose(x, warped, atol=1e-9)
