@@ -24,7 +24,7 @@ def matched_labels(
     fields: Fields, kept: list[str]
 ) -> tuple[labels.Labels, dict[str, labels.Row]]:
   """The labels, and their rows by the images' own paths."""
-  files = labels.label_files(fields.labels, fields.root, fields.exclude)
+  files = labels.label_files(fields.labels, fields.root, fields.unread)
   marks = labels.read_labels(fields.labels, fields.root, files)
   own_path = {images.canonical(path): path for path in kept}
   frames = _frames(kept) if marks.form in _OF_VIDEOS else {}

@@ -17,6 +17,7 @@ from PIL import Image
 
 from eqlandmarks import videos
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -111,7 +112,7 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = pathlib.Path(text).expanduser()
   if path.is_dir():
-    found = images.find_images(path)
+    found = images.find_images(path, leave_out=outputs.below(path, ()))
     if not found:
       raise UserError(f'{path}: holds no image, {_EXPECTED}')
     return _files(path.resolve().name or 'images', path, found)

@@ -6,12 +6,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
-from eqlandmarks.training import checkpoints
 from eqlandmarks.workdir import Workdir
 
 
@@ -63,7 +63,7 @@ def load(
   variables = stage.load_variables(which)
   nets_lib.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
-  digest = checkpoints.parameter_digest(
+  digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
   )
   # The boxes of benchmarks are made from true points, which are not there.

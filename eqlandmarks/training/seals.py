@@ -7,7 +7,6 @@ and a checkpoint that differs from it is not even opened.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 import tensorstore
 
 from eqlandmarks import disk
+from eqlandmarks import fingerprints
 from eqlandmarks.errors import UserError
 
 _SEAL = 'seal.json'
@@ -29,7 +29,7 @@ def write(folder: pathlib.Path) -> None:
   """
   files = {name: _print(path) for name, path in _files(folder).items()}
   with disk.replacing(folder / _SEAL) as partial:
-    content = {'sha256': _digest(files), 'files': files}
+    content = {'sha256': fingerprints.of_json(files), 'files': files}
     partial.write_text(json.dumps(content, indent=1) + '\n')
 
 
@@ -84,7 +84,7 @@ def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
   seal = json.loads((folder / _SEAL).read_bytes())
   known, found = seal['files'], _files(folder)
-  if seal['sha256'] != _digest(known):
+  if seal['sha256'] != fingerprints.of_json(known):
     return f'{_SEAL} was altered'
   for name in sorted(known.keys() | found.keys()):
     if name not in found:
@@ -114,10 +114,6 @@ def _unreadable(folder: pathlib.Path) -> str | None:
   return None
 
 
-def _digest(files: dict[str, list]) -> str:
-  return hashlib.sha256(json.dumps(files).encode()).hexdigest()
-
-
 def _difference(known: list, path: pathlib.Path) -> str | None:
   size, _ = known
   if path.stat().st_size != size:
@@ -144,6 +140,4 @@ def _raise(error: OSError) -> None:
 
 def _print(path: pathlib.Path) -> list:
   """A file's size in bytes, and its SHA-256."""
-  with path.open('rb') as file:
-    digest = hashlib.file_digest(file, 'sha256').hexdigest()
-  return [path.stat().st_size, digest]
+  return [path.stat().st_size, fingerprints.of_file(path)]

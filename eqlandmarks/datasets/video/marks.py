@@ -52,7 +52,7 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     fields: say which labels, and what is excluded.
     found: paths of the videos below the root.
   """
-  paths = labels.label_files(fields.labels, fields.root, fields.exclude)
+  paths = labels.label_files(fields.labels, fields.root, fields.unread)
   given = labels.read_labels(fields.labels, fields.root, paths)
   marks = Marks(given.names, given.has_split, {}, {}, {})
   finder, missing = _Finder(found, fields.exclude), []
