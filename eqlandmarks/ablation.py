@@ -67,9 +67,7 @@ def train(base: runs.Run) -> None:
   stage_one, stage_two = _epochs(base.config)
   for this in _seeds(base):
     runs.say(f'seed {this.config.seed}')
-    this.workdir.check(this.config)
-    if hosts.is_first():
-      this.workdir.claim(this.config)
+    this.claim()
     this.pretrain(stage_one)
     this.train_landmarks('two_stage', 'two_stage', stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
@@ -231,7 +229,7 @@ def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
   """All records of one seed, the floors once."""
   sources, (stage_one, _) = [], _epochs(this.config)
   for row in rows:
-    if not this.workdir.is_evaluated(row.stage, this.config):
+    if not this.is_evaluated(row.stage):
       first = 0 if row.method == 'end_to_end' else stage_one
       this.evaluate(
           row.stage,

@@ -25,6 +25,18 @@ from eqlandmarks.training import tracking
 _OUT_OF_MEMORY = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')
 
 
+# Verbs and fields of the config.
+Changes = Sequence[tuple[str, str]]
+
+
+def in_words(changes: Changes) -> str:
+  """Changes of fields: 'lower config.a, config.b, or set config.c'."""
+  verbs: dict[str, list[str]] = {}
+  for verb, name in changes:
+    verbs.setdefault(verb, []).append(f'config.{name}')
+  return ', or '.join(f'{v} {", ".join(names)}' for v, names in verbs.items())
+
+
 @dataclasses.dataclass(frozen=True)
 class Trained:
   """The end of a stage.
@@ -53,7 +65,10 @@ class Stage:
     key: the stage's PRNG key.
     num_steps: updates of the whole stage.
     devices: this process's, of those that `step` is mapped over.
-    memory_fields: fields of the config by which a step needs less memory.
+    less_memory: changes of fields by which a step needs less memory, such as
+      ('lower', 'batch_size').
+    less_steep: those by which numbers stay finite.
+    advise: says how such changes can be made.
     probe: finds in which layer a step is not finite; None does not look.
     names: from a step's number to the names of its batch's images.
     sign: what a logged row is a bad sign of, in a sentence, or None.
@@ -67,7 +82,9 @@ class Stage:
   key: jax.Array
   num_steps: int
   devices: list[jax.Device]
-  memory_fields: Sequence[str] = ('batch_size',)
+  less_memory: Changes = (('lower', 'batch_size'),)
+  less_steep: Changes = (('lower', 'learning_rate'),)
+  advise: Callable[[Changes], str] = in_words
   probe: guard.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None
@@ -92,7 +109,7 @@ def train(
     Interrupted: the process was told to stop, and the state is saved.
   """
   with (
-      _enough_memory(stage.title, stage.memory_fields),
+      _enough_memory(stage),
       _opened(folder, checkpoint, stage.config) as saved,
       interrupts.deferred() as asked,
   ):
@@ -274,7 +291,7 @@ def _explain(
   before = f'before, {last}, is kept' if last else 'before is the initial one'
   raise errors.UserError(
       f'{stage.title}: {error}{where}; expected a finite number. The state '
-      f'{before}. Try a lower learning_rate, or clip_norm.'
+      f'{before}. To be tried: {stage.advise(stage.less_steep)}.'
   )
 
 
@@ -295,7 +312,7 @@ def _opened(
 
 
 @contextlib.contextmanager
-def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
+def _enough_memory(stage: Stage) -> Iterator[None]:
   """Makes one line of an error of memory.
 
   Raises:
@@ -312,7 +329,6 @@ def _enough_memory(title: str, fields: Sequence[str]) -> Iterator[None]:
     asked = re.search(r'allocat\w+ (\d[\d.]*\s?([KMGT]i?B|bytes))', said)
     much = f' (asked for {asked.group(1)})' if asked else ''
     raise errors.UserError(
-        f'{title}: out of memory{much}; expected less work at once: lower '
-        + ', '.join(f'config.{field}' for field in fields)
-        + ', or raise config.accumulate.'
+        f'{stage.title}: out of memory{much}; expected less work at once: '
+        f'{stage.advise(stage.less_memory)}.'
     ) from error
