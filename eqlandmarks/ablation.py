@@ -67,9 +67,7 @@ def train(base: runs.Run) -> None:
   stage_one, stage_two = _epochs(base.config)
   for this in _seeds(base):
     runs.say(f'seed {this.config.seed}')
-    this.workdir.check(this.config)
-    if hosts.is_first():
-      this.workdir.claim(this.config)
+    this.claim()
     this.pretrain(stage_one)
     this.train_landmarks('two_stage', 'two_stage', stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
@@ -247,7 +245,7 @@ def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
 def _is_measured(this: runs.Run, row: Row) -> bool:
   """Whether a row has its figures, and these say what the row stands for."""
   # Another plan may have been made since, by another clock.
-  return this.workdir.is_evaluated(row.stage, this.config) and bool(
+  return this.is_evaluated(row.stage) and bool(
       records_lib.select(
           this.workdir.records(row.stage),
           budget=row.budgets[0],

@@ -40,15 +40,16 @@ _ALIGNED = 0.99
 _EXTENT = 6.4
 
 _CHANGE_FEATURES = (
-    'change config.pretrain: another learning_rate (a lower one, if the loss '
-    'has jumped), less l2, milder appearance and warp, a lower temperature, '
-    'more num_locations'
+    'in another --workdir, change config.pretrain: another learning_rate (a '
+    'lower one, if the loss has jumped), less l2, milder appearance and warp, '
+    'a lower temperature, more num_locations'
 )
 _CHANGE_LANDMARKS = (
-    'change config.discover: a larger weights.diversity, a larger patch, lower '
-    'weights.variance and weights.equivariance; or a larger '
-    'config.model.heatmap_scale, or a longer stage 1, whose features must not '
-    'have collapsed'
+    'in another --workdir (with --config.pretrained and the path of this one, '
+    'its stage 1 is used again), change config.discover: a larger '
+    'weights.diversity, a larger patch, lower weights.variance and '
+    'weights.equivariance; or a larger config.model.heatmap_scale, or a longer '
+    'stage 1, whose features must not have collapsed'
 )
 
 

@@ -1,6 +1,7 @@
 """The fields of configs, as JSON has them: which two of them share a run."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 # Fields that may differ from run to run in one workdir: they change what is
@@ -11,12 +12,49 @@ _FREE = (
     'evaluation.',
     'checkpoint.',
     'ablation.num_seeds',
-    'dataset.cache',
-    'dataset.memory_gib',
     'discover.train_features',
     'predict.',
     'export.',
+    'dataset.cache',
+    'dataset.memory_gib',
+    # Which data they give is compared itself (`datasets.contents`).
+    'dataset.root',
+    'dataset.labels',
+    'dataset.eyes',
+    'dataset.groups',
+    'dataset.test',
+    'dataset.exclude',
+    'dataset.skip_bad',
+    'dataset.outside',
+    'dataset.partial',
+    'dataset.fit_rule',
+    'dataset.num_validation',
+    'dataset.num_test',
 )
+# Fields that the state of a stage does not depend on, either.
+_APART = {
+    'pretrain': (
+        'discover.',
+        'end_to_end.',
+        'num_landmarks',
+        'model.landmark_',
+        'model.heatmap_scale',
+        'pretrained',
+    ),
+    'two_stage': ('end_to_end.', 'discover.features_rate'),
+    'unfrozen': ('end_to_end.',),
+    'end_to_end': (
+        'pretrain.',
+        'pretrained',
+        'discover.num_epochs',
+        'discover.features_rate',
+    ),
+}
+STAGES = tuple(_APART)
+# Of those of a comparison, which has lengths of its own.
+_COMPARED = ('end_to_end.',)
+# Fields that decide the shapes of F, which a stage 2 takes from a stage 1.
+_OF_FEATURES = ('image_size', 'model.widths', 'model.features', 'model.norm')
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -44,11 +82,41 @@ def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   return flat
 
 
-def differing(there: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-  """Fields by which two trainings differ, with both values, in words."""
+def differing(there: dict[str, Any], asked: dict[str, Any]) -> dict[str, str]:
+  """Fields in which two configs differ -> both values, in words."""
   found, wanted = flatten(there), flatten(asked)
-  return [
-      f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
+  return {
+      name: f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
       for name in sorted(found.keys() | wanted.keys())
-      if found.get(name) != wanted.get(name) and not name.startswith(_FREE)
-  ]
+      if found.get(name) != wanted.get(name)
+  }
+
+
+def binding(fields: Iterable[str], stages: Iterable[str]) -> list[str]:
+  """Those of the fields that a stage depends on, so that they may not change.
+
+  Args:
+    fields: dotted names.
+    stages: paths of stages below the workdir, 'pretrain' or, of a comparison,
+      'ablation/seed0/pretrain'.
+  """
+  stages = list(stages)
+  return [name for name in fields if any(_depends(s, name) for s in stages)]
+
+
+def is_free(field: str) -> bool:
+  """Whether a field may always change."""
+  return field.startswith(_FREE)
+
+
+def is_of_features(field: str) -> bool:
+  """Whether a stage 1 with another value does not fit stage 2."""
+  return field.startswith(_OF_FEATURES)
+
+
+def _depends(stage: str, field: str) -> bool:
+  folder, _, name = stage.rpartition('/')
+  apart = _APART.get(name, _COMPARED)
+  if not folder:
+    apart = (*apart, 'ablation.')
+  return not field.startswith((*_FREE, *apart))

@@ -29,8 +29,10 @@ _WARP_SEED = 1000
 # resolution features of all layers are held for these only.
 _BLOCK = 4
 
-# Fields by which an evaluation needs less memory.
-_MEMORY_FIELDS = ('evaluation.warps_per_image', 'evaluation.batch_size')
+# How an evaluation needs less memory.
+_LESS_MEMORY = (
+    'lower config.evaluation.warps_per_image, config.evaluation.batch_size'
+)
 
 # Images of which the warped copy is kept for the pictures.
 _PAIRS = 6
@@ -201,7 +203,7 @@ class Model:
     """Applies a compiled function batch by batch; the last one is filled up."""
     results = []
     for batch, count in _batches(arrays, self._config.evaluation.batch_size):
-      with memory.enough('evaluation', _MEMORY_FIELDS):
+      with memory.enough('evaluation', lambda: _LESS_MEMORY):
         output = jax.device_get(function(self._variables, *batch))
       results.append([part[:count] for part in output])
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]

@@ -125,13 +125,12 @@ def available() -> int:
 
 
 @contextlib.contextmanager
-def enough(title: str, fields: Sequence[str], also: str = '') -> Iterator[None]:
+def enough(title: str, advice: Callable[[], str]) -> Iterator[None]:
   """Makes one line of an error of memory.
 
   Args:
     title: what is being done.
-    fields: of the config, by which it needs less when they are lowered.
-    also: what helps besides.
+    advice: says how it needs less memory.
 
   Raises:
     UserError: there is not enough, on a device or on the host.
@@ -146,10 +145,9 @@ def enough(title: str, fields: Sequence[str], also: str = '') -> Iterator[None]:
       raise
     asked = re.search(r'allocat\w+ (\d[\d.]*\s?([KMGT]i?B|bytes))', said)
     much = f' (asked for {asked.group(1)})' if asked else ''
-    named = ', '.join(f'config.{field}' for field in fields)
     raise errors.UserError(
-        f'{title}: out of memory{much}; expected less work at once: lower '
-        f'{named}{also}.'
+        f'{title}: out of memory{much}; expected less work at once: '
+        f'{advice()}.'
     ) from error
 
 

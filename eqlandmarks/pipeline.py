@@ -3,6 +3,8 @@
 import contextlib
 import io
 import pathlib
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -97,7 +99,8 @@ def _work(this: runs.Run, mode: str) -> None:
     return
   done = this.workdir.finished(runs.METHODS)
   for name in done:
-    if mode == 'evaluate' or not this.workdir.is_evaluated(name, this.config):
+    # In this order, since the former says what has changed.
+    if not this.is_evaluated(name) or mode == 'evaluate':
       this.evaluate(name, name)
   ablation.measure(this)
   sources = [this.workdir.records(name) for name in done]
@@ -128,13 +131,35 @@ def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
   builder = _make_builder(config, workdir, mode)
   this = runs.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)
-  _prepare(this, mode)
-  # One looks at the data in order to change the config yet.
-  if mode != 'prepare':
-    workdir.claim(config)
+  with _kept_if_used(builder, workdir):
+    _prepare(this, mode)
+    # One looks at the data in order to change the config yet.
+    if mode != 'prepare':
+      this.claim()
   _say_notes(this)
   hosts.wait()  # see `_open_prepared`
   return this
+
+
+@contextlib.contextmanager
+def _kept_if_used(
+    builder: tfds.core.DatasetBuilder, workdir: Workdir
+) -> Iterator[None]:
+  """Removes a copy of the data that was prepared for a run that is refused.
+
+  One in a shared cache stays: another workdir can use it.
+  """
+  place = pathlib.Path(builder.data_dir).resolve()
+  there = unpacked.is_there(builder)
+  try:
+    yield
+  except errors.UserError:
+    if not there and place.is_relative_to(workdir.data.resolve()):
+      shutil.rmtree(place, ignore_errors=True)
+      caching.tidy(builder)
+      with contextlib.suppress(OSError):  # another one's data are there
+        workdir.data.rmdir()
+    raise
 
 
 def _say_notes(this: runs.Run) -> None:
@@ -192,12 +217,19 @@ def _make_builder(
         config.dataset,
         image_size=config.image_size,
         data_dir=str(disk.expanded(config.dataset.cache or workdir.data)),
+        outputs=_outputs(config, workdir),
     )
   except errors.UserError:
     # Whoever only looks at the data may still be about to get them.
     if mode == 'prepare':
       print(registry.instructions(config.dataset.name), flush=True)
     raise
+
+
+def _outputs(config: Any, workdir: Workdir) -> list[str]:
+  """Folders that a run of this config writes to."""
+  given = config.dataset.cache, config.predict.output, config.export.output
+  return [str(workdir.path), *filter(None, given)]
 
 
 def _prepare(this: runs.Run, mode: str) -> None:
@@ -209,6 +241,7 @@ def _prepare(this: runs.Run, mode: str) -> None:
   with contextlib.redirect_stdout(io.StringIO()):
     caching.prepare(builder, f'--mode={mode}')
   _check_sizes(this)
+  _check_points(this)
   counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
   runs.say(f'dataset {this.config.dataset.name}: {counts} images')
 
@@ -233,6 +266,25 @@ def _check_sizes(this: runs.Run) -> None:
       )
 
 
+def _check_points(this: runs.Run) -> None:
+  """Refuses a point that no image has of those that the regressor is fitted on.
+
+  It would be found out after the training, otherwise.
+  """
+  description = this.description
+  if not (description.fit_split and description.test_split):
+    return
+  points = unpacked.open_table(this.builder, description.fit_split).points
+  missing = np.isnan(points).any(axis=2).all(axis=0)
+  for name, gone in zip(description.point_names, missing, strict=False):
+    if gone:
+      raise errors.UserError(
+          f"config.dataset: point '{name}' is in none of the {len(points)} "
+          f'images of split {description.fit_split}, on which the regressor is '
+          'fitted; expected it in one at least, or labels without it'
+      )
+
+
 def _check_data(this: runs.Run, mode: str) -> None:
   """Sees that the images and labels are enough for what is asked.
 
@@ -244,7 +296,12 @@ def _check_data(this: runs.Run, mode: str) -> None:
   description, config = this.description, this.config
   count = _count(this, description.stage_split)
   for stage in (config.pretrain, config.discover, config.end_to_end):
-    loader.num_steps(count, config.batch_size, stage.num_epochs)
+    loader.num_steps(
+        count,
+        config.batch_size,
+        stage.num_epochs,
+        multiple=len(parallel.all_devices()) * config.accumulate,
+    )
   if mode == 'prepare':
     return
   if description.fit_split and description.test_split:

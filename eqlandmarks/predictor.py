@@ -33,6 +33,7 @@ from eqlandmarks.training import parallel
 
 # Threads that decode and resize images, while the nets work on earlier ones.
 _THREADS = 2
+_LESS_MEMORY = 'lower config.predict.batch_size'
 
 # (id, view); None in the place of an image that is left out.
 _Seen = tuple[str, views.View | None]
@@ -231,7 +232,7 @@ class Predictor:
     pixels = np.zeros((self.batch_size, side, side, 3), np.uint8)
     for row, one in enumerate(shown):
       pixels[row] = one.pixels
-    with memory.enough('prediction', ['predict.batch_size']):
+    with memory.enough('prediction', lambda: _LESS_MEMORY):
       landmarks, spreads = jax.device_get(
           self._find(self._variables, parallel.share(pixels, self._devices))
       )

@@ -6,17 +6,20 @@ resumed where it holds a half.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from eqlandmarks import claims
 from eqlandmarks import collapse
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import protocols
+from eqlandmarks.datasets import contents
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
@@ -48,6 +51,38 @@ class Run:
   builder: tfds.core.DatasetBuilder
   description: examples.Description
 
+  @functools.cached_property
+  def content(self) -> contents.Content:
+    """What the data are; the dataset is prepared."""
+    return contents.of(self.builder, self.description)
+
+  def claim(self) -> None:
+    """Makes the workdir that of this run; the first process does it for all.
+
+    Raises:
+      UserError: stages are begun there that are of another config, or were
+        trained on other images.
+    """
+    if hosts.is_first():
+      self.workdir.check(self.config)
+      claims.check_images(self.workdir, self.config, self.content)
+      self.workdir.claim(self.config, self.content)
+
+  def is_evaluated(self, name: str) -> bool:
+    """Whether a stage has figures by this config and these data.
+
+    Says it where the data have changed since it was measured.
+    """
+    labels, before = self.content.labels, self.workdir.labels_of(name)
+    if before == '':
+      say(f'{name}: its figures do not say by which labels; they are made anew')
+    elif before not in (None, labels):
+      say(
+          f'{name}: the labels, or the images that are scored, have changed '
+          'since it was measured; its figures are made anew'
+      )
+    return self.workdir.is_evaluated(name, self.config, labels)
+
   def load(self, split: str) -> loader.Split | None:
     """A split in memory; None for the split ''."""
     return loader.load(self.builder, split) if split else None
@@ -69,6 +104,7 @@ class Run:
         folder,
         num_epochs=num_epochs,
         names=self.training_names,
+        advise=self._advise,
     )
     self._record(PRETRAIN, folder)
 
@@ -110,8 +146,13 @@ class Run:
         train_features=method != 'two_stage',
         num_epochs=num_epochs,
         names=self.training_names,
+        advise=self._advise,
     )
     self._record(name, folder)
+
+  def _advise(self, changes: Sequence[tuple[str, str]]) -> str:
+    """How fields can be changed that have failed in this workdir."""
+    return claims.way(self.workdir, changes)
 
   def _record(self, name: str, folder: checkpoints.StageFolder) -> None:
     """Puts a finished stage into run.json and the log, unless it is there."""
@@ -159,7 +200,9 @@ class Run:
         description=description,
         training=training,
     )
-    self.workdir.add_outcome(name, outcome, self.config)
+    self.workdir.add_outcome(
+        name, outcome, self.config, self.content.labels
+    )
     for sign in collapse.of_records(outcome.records):
       say(f'warning: {name} has collapsed: {sign}')
 

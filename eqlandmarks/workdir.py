@@ -1,7 +1,8 @@
 """A run's folder: its config, results, and what made it.
 
 config.json    the config; a run with another config is refused
-run.json       versions, devices, seeds, git commit, parameter digests
+run.json       versions, devices, seeds, git commit, digests of data and nets
+images.npz     which images trained
 log.txt        what was said and done, with the time
 lock           who writes to the folder just now
 results.json   every figure, as records with their protocol
@@ -13,41 +14,41 @@ data/          the prepared dataset, unless dataset.cache says otherwise
 """
 
 import contextlib
-import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import subprocess
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
+from eqlandmarks import claims
 from eqlandmarks import config_fields
 from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import evaluation
+from eqlandmarks import fingerprints
 from eqlandmarks import journal
 from eqlandmarks import locking
 from eqlandmarks import outcome_form
+from eqlandmarks import provenance
 from eqlandmarks import records as records_lib
 from eqlandmarks import stored
 from eqlandmarks.configs import common
+from eqlandmarks.datasets import contents
 from eqlandmarks.training import checkpoints
 
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
 _RECORDS = 'records.json'
 # What the files must hold to be read at all, as `stored.read_json` has it.
-_RUN = {'versions?': dict, 'methods?': {'*': dict}}
+_RUN = {'versions?': dict, 'methods?': {'*': dict}, 'data?': {'*': str}}
 _EVALUATED = {
     'with': {
         'regression?': dict,
         'evaluation?': {'warp?': dict, 'checkpoint?': str},
     },
+    'labels?': str,
     'records': [records_lib.FORM],
 }
 # What to do about damaged ones.
@@ -61,9 +62,6 @@ _REMEDIES = {
     'plan.json': 'without it, --mode=ablation writes it anew',
     _RECORDS: _EVALUATE,
 }
-_PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
-             'orbax-checkpoint', 'tensorstore', 'grain', 'tensorflow-datasets',
-             'numpy', 'scipy', 'scikit-learn', 'pillow', 'ml-collections')
 
 
 class Workdir:
@@ -71,12 +69,16 @@ class Workdir:
 
   Attributes:
     path: the folder.
+    whole: of the folder of one seed in a comparison, that of the comparison.
   """
+
+  FORMAT = FORMAT
 
   def __init__(self, path: str | os.PathLike[str]):
     if not str(path):
       raise errors.UserError("--workdir is '', expected a folder.")
     self.path = disk.expanded(path)
+    self.whole = self
 
   @property
   def figures(self) -> pathlib.Path:
@@ -96,7 +98,7 @@ class Workdir:
     """Sees that the folder can hold a run of this config; writes nothing.
 
     Raises:
-      UserError: it is a file, or holds a run of another config.
+      UserError: it is a file, or holds stages of another config.
     """
     for folder in (self.path, *self.path.parents):
       if folder.exists() and not folder.is_dir():
@@ -104,17 +106,7 @@ class Workdir:
             f'workdir {self.path}: {folder} is a file, expected a folder.'
         )
     self.check_format()
-    known = self.config()
-    if known is None:
-      self._check_unclaimed()
-      return
-    differing = config_fields.differing(known, config_fields.plain(config))
-    if differing:
-      raise errors.UserError(
-          f'workdir {self.path} belongs to another config; fields that '
-          f"differ: {', '.join(differing)}. Expected the same fields, or "
-          'another --workdir.'
-      )
+    claims.check_config(self, config)
 
   @contextlib.contextmanager
   def locked(self, doing: str) -> Iterator[None]:
@@ -126,7 +118,7 @@ class Workdir:
   def log(self, start: str) -> Iterator[None]:
     """Writes into log.txt what is said within, after what is started."""
     with journal.writing(self.path / 'log.txt'):
-      about = _provenance_line()
+      about = provenance.line()
       journal.note(f'{start}, {about}')
       yield
       journal.note('done')
@@ -137,7 +129,7 @@ class Workdir:
     Raises:
       UserError: it was written by a version with another one.
     """
-    run = self._read_run()
+    run = self.read_run()
     found = run.get('format', FORMAT)  # older than the field
     if found == FORMAT:
       return
@@ -157,51 +149,32 @@ class Workdir:
     """
     known = self.read('config.json', dict)
     if known is None:  # removed, perhaps: it stands in the other file, too
-      known = self._read_run().get('config')
+      known = self.read_run().get('config')
     if known is None:
       return None
     return config_fields.filled(known, config_fields.plain(common.get_config()))
 
-  def _check_unclaimed(self) -> None:
-    """Sees that no stage is here of which nobody knows the config.
+  def claim(
+      self, config: Any, content: contents.Content | None = None
+  ) -> None:
+    """Makes the folder that of a config and of images; see `claims.take`."""
+    claims.take(self, config, content)
 
-    Raises:
-      UserError: there is one.
-    """
-    for folder in sorted(self.path.glob('*/')):
-      if self.stage(folder.name).is_begun:
-        raise errors.UserError(
-            f'workdir {self.path} holds the stage {folder.name}, but found '
-            'neither config.json nor run.json, which tell by what config; '
-            'expected one of them, or another --workdir.'
-        )
-
-  def claim(self, config: Any) -> None:
-    """Writes config.json and run.json, where they are not there yet."""
-    if self.read('run.json') is None:
-      self.write(
-          'run.json',
-          {
-              'format': FORMAT,
-              'config': config_fields.plain(config),
-              **_provenance(config),
-              'methods': {},
-          },
-      )
-    if self.read('config.json') is None:
-      self.write('config.json', config_fields.plain(config))
+  def data_prints(self) -> dict[str, str]:
+    """Fingerprints of the images and the labels that the run was made from."""
+    return self.read_run().get('data', {})
 
   def record_stage(self, name: str, config: Any) -> bool:
     """Puts a finished stage into run.json; returns whether it was not there.
 
     It is not where the run was killed just before it would have been put there.
     """
-    run = self._read_run()
+    run = self.read_run()
     summary = self.stage(name).summary()
     methods = run.get('methods', {})
     if methods.get(name, {}).get('sha256') == summary['sha256']:
       return False
-    run['methods'] = {**methods, name: {**summary, **_provenance(config)}}
+    run['methods'] = {**methods, name: {**summary, **provenance.of(config)}}
     self.write('run.json', run)
     return True
 
@@ -227,20 +200,40 @@ class Workdir:
 
   def seed(self, seed: int) -> 'Workdir':
     """The folder of one seed's runs in a comparison."""
-    return Workdir(self.path / 'ablation' / f'seed{seed}')
+    folder = Workdir(self.path / 'ablation' / f'seed{seed}')
+    folder.whole = self.whole
+    return folder
 
-  def is_evaluated(self, stage: str, config: Any) -> bool:
-    """Whether a stage has figures, and these are what the config asks for."""
+  def is_evaluated(self, stage: str, config: Any, labels: str) -> bool:
+    """Whether a stage has the figures that are asked for.
+
+    Args:
+      stage: its name.
+      config: says what is measured.
+      labels: the fingerprint of what it is measured on.
+    """
     known = self._read_records(stage)
     there, asked = known.get('with'), _evaluated_with(config)
     if isinstance(there, dict):  # newer fields have their defaults
       there = config_fields.filled(
           there, _evaluated_with(common.get_config())
       )
-    return there == asked and self._outcome(stage).exists()
+    return (
+        there == asked
+        and known.get('labels') == labels
+        and self._outcome(stage).exists()
+    )
+
+  def labels_of(self, stage: str) -> str | None:
+    """The fingerprint of what a stage was measured on; '' if it is not known.
+
+    None where the stage has not been measured.
+    """
+    known = self._read_records(stage)
+    return known.get('labels', '') if known else None
 
   def add_outcome(
-      self, stage: str, outcome: evaluation.Outcome, config: Any
+      self, stage: str, outcome: evaluation.Outcome, config: Any, labels: str
   ) -> None:
     """Puts a stage's figures in the place of those it had."""
     with (
@@ -248,9 +241,14 @@ class Workdir:
         partial.open('wb') as file,
     ):
       np.savez_compressed(file, **outcome.arrays)
-    content = {'with': _evaluated_with(config), 'records': outcome.records}
+    content = {
+        'with': _evaluated_with(config),
+        'labels': labels,
+        'records': outcome.records,
+    }
     self.write(
-        f'{stage}/{_RECORDS}', {**content, 'sha256': _digest(content)}
+        f'{stage}/{_RECORDS}',
+        {**content, 'sha256': fingerprints.of_json(content)},
     )
 
   def evaluated_with(self, stage: str) -> dict[str, Any]:
@@ -314,7 +312,7 @@ class Workdir:
     remedy = _REMEDIES.get(path.name, 'without it, it is written anew')
     return stored.read_json(path, remedy, form)
 
-  def _read_run(self) -> dict[str, Any]:
+  def read_run(self) -> dict[str, Any]:
     """What run.json holds; {} where it is not there."""
     return self.read('run.json', _RUN) or {}
 
@@ -322,72 +320,16 @@ class Workdir:
     """What the file of a stage's figures holds; {} where it is not there."""
     content = self.read(f'{stage}/{_RECORDS}', _EVALUATED) or {}
     digest = content.pop('sha256', None)  # an earlier version wrote none
-    if digest not in (None, _digest(content)):
+    if digest not in (None, fingerprints.of_json(content)):
       raise stored.damaged(
           self.path / stage / _RECORDS, 'its SHA-256 differs', _EVALUATE
       )
     return content
 
 
-def _provenance(config: Any) -> dict[str, Any]:
-  """Versions, devices, seeds and commit: what a result depends on."""
-  versions = {name: _version(name) for name in _PACKAGES}
-  return {
-      'versions': {'python': platform.python_version(), **versions},
-      'devices': [str(device) for device in jax.devices()],
-      'platform': platform.platform(),
-      'seed': config.seed,
-      'seeds': {'run': config.seed, 'dataset': config.dataset.seed},
-      'git_commit': _git_commit(),
-  }
-
-
-def _provenance_line() -> str:
-  """The same in short, for the log."""
-  devices = jax.local_devices()
-  return (
-      f'eqlandmarks {_version("eqlandmarks")}, commit {_git_commit()}, jax '
-      f'{_version("jax")}, {len(devices)} x {devices[0].device_kind}, process '
-      f'{os.getpid()} on {platform.node()}'
-  )
-
-
-def _version(package: str) -> str | None:
-  try:
-    return importlib.metadata.version(package)
-  except importlib.metadata.PackageNotFoundError:
-    return None
-
-
-def _git_commit() -> str | None:
-  """The commit of the checkout that this file belongs to, if any."""
-  checkout = pathlib.Path(__file__).resolve().parent.parent
-  try:
-    answer = subprocess.run(
-        ['git', 'rev-parse', '--show-toplevel', 'HEAD'],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
-  except (OSError, subprocess.SubprocessError):
-    return None
-  if answer.returncode:
-    return None
-  root, commit = answer.stdout.split('\n')[:2]
-  # An installed copy may lie below somebody else's checkout.
-  return commit if pathlib.Path(root).resolve() == checkout else None
-
-
 def _evaluated_with(config: Any) -> dict[str, Any]:
   plain = config_fields.plain(config)
   return {name: plain[name] for name in ('regression', 'evaluation')}
-
-
-def _digest(content: Any) -> str:
-  """The SHA-256 of what JSON can hold."""
-  return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _to_json(content: Any) -> str:

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 
+from eqlandmarks import fingerprints
 from eqlandmarks import predictor
 from eqlandmarks.training import checkpoints
 
@@ -52,7 +53,7 @@ def test_it_predicts_the_same_points(workdir):
 def test_its_parameters_are_the_same(workdir):
   variables = checkpoints.StageFolder(workdir / 'two_stage').load_variables()
   params = {net: v['params'] for net, v in variables.items()}
-  assert checkpoints.parameter_digest(params) == _DIGEST
+  assert fingerprints.of_parameters(params) == _DIGEST
 
 
 def test_its_training_state_is_there_to_go_on_from(workdir):

@@ -88,8 +88,8 @@ def test_this_machine_has_memory():
 def test_errors_of_memory_are_one_line():
   with (
       pytest.raises(errors.UserError, match=r'x: out of memory; .*\.a, or b\.'),
-      memory.enough('x', ['a'], ', or b'),
+      memory.enough('x', lambda: 'lower config.a, or b'),
   ):
     raise MemoryError
-  with pytest.raises(ValueError, match='another'), memory.enough('x', ['a']):
+  with pytest.raises(ValueError, match='another'), memory.enough('x', str):
     raise ValueError('another')

@@ -107,7 +107,7 @@ def _table(ids, digests):
   count = len(ids)
   return unpacked.Table(
       np.array(ids), np.zeros((count, 1, 2)), np.ones((count, 2)),
-      np.array(digests),
+      np.array(digests), np.zeros((count, 32), np.uint8),
   )
 
 

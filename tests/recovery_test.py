@@ -11,6 +11,7 @@ import jax
 import pytest
 
 from configs import signer
+from eqlandmarks import fingerprints
 from eqlandmarks import pipeline
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.training import checkpoints
@@ -93,7 +94,7 @@ def test_the_best_state_is_measured_and_used(tmp_path, monkeypatch):
   # Stage 1 has no such metric.
   first = checkpoints.StageFolder(tmp_path / 'pretrain')
   assert first.summary()['best'] is None
-  digest = lambda variables: checkpoints.parameter_digest(
+  digest = lambda variables: fingerprints.of_parameters(
       {name: net['params'] for name, net in variables.items()}
   )
   last, lowest = (digest(stage.load_variables(w)) for w in ('last', 'best'))

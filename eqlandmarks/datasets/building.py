@@ -73,7 +73,7 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   # Raise a builder's own when what it stores changes, so that copies are made
   # anew.
-  VERSION = tfds.core.Version('1.1.0')
+  VERSION = tfds.core.Version('1.2.0')
   # What messages advise about a file that does not decode.
   REMEDY = 'put an intact copy in its place'
 
@@ -87,7 +87,8 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
   ):
     self._image_size = image_size
     kwargs.setdefault('file_format', 'array_record')
-    config = tfds.core.BuilderConfig(name=f'{image_size}px-{fingerprint}')
+    name = f'{image_size}px-{fingerprint[:16]}'
+    config = tfds.core.BuilderConfig(name=name)
     with caching.readable(self):
       super().__init__(config=config, **kwargs)
     self._original_state = dict(kwargs, image_size=image_size, **arguments)
@@ -222,23 +223,3 @@ def _why_not_written(error: OSError | RuntimeError) -> str | None:
   # device; writing FILE; at byte 307200; ...'.
   found = re.search(r'\b\w+\(\) failed: ([^;\n]+);', str(error))
   return found and found[1]
-
-
-def fingerprint(*parts: Any) -> str:
-  """A short hash of values that JSON can hold, and of bytes."""
-  digest = hashlib.sha256()
-  for part in parts:
-    known = part if isinstance(part, bytes) else json.dumps(part).encode()
-    digest.update(hashlib.sha256(known).digest())
-  return digest.hexdigest()[:16]
-
-
-def digest(path: pathlib.Path) -> str:
-  """The SHA-256 of a file, read piece by piece."""
-  try:
-    with open(path, 'rb') as file:
-      return hashlib.file_digest(file, 'sha256').hexdigest()
-  except OSError as error:
-    raise UserError(
-        f'{path}: cannot be read ({error.strerror}), expected a file'
-    ) from error

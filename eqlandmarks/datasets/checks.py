@@ -26,7 +26,7 @@ def matched_labels(
     fields: Fields, kept: list[str]
 ) -> tuple[labels.Labels, dict[str, labels.Row]]:
   """The labels, and their rows by the images' own paths."""
-  files = labels.label_files(fields.labels, fields.root, fields.exclude)
+  files = labels.label_files(fields.labels, fields.root, fields.unread)
   marks = labels.read_labels(
       fields.labels, fields.root, files, fields.min_likelihood
   )

@@ -24,6 +24,18 @@ class Fields:
   skip_bad: bool
   outside: str
   min_likelihood: float
+  # Patterns of what runs have written below the root (`datasets.outputs`).
+  outputs: tuple[str, ...] = ()
+
+  @property
+  def unread(self) -> tuple[str, ...]:
+    """Patterns of paths below the root of which no label file is read."""
+    return self.exclude + self.outputs
+
+  def to_json(self) -> dict[str, Any]:
+    """What decides which data are read, for a fingerprint."""
+    # What is found tells which outputs are left out.
+    return dict(vars(self), root=str(self.root.resolve()), outputs=None)
 
   def __post_init__(self):
     if self.outside not in ('error', 'missing'):

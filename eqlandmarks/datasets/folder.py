@@ -1,16 +1,16 @@
 """The dataset `folder`: any folder of images, with or without labels."""
 
-import contextlib
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from eqlandmarks import fingerprints
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import fields
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
+from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import splits
 from eqlandmarks.errors import UserError
 
@@ -42,6 +42,8 @@ class Folder(building.ImageBuilder):
     outside: 'error', or 'missing' to count points outside their image as such.
     min_likelihood: points that the labels give a lower likelihood, as
       predictions do, count as missing.
+    outputs: folders that this run writes to. What lies there is no data, nor is
+      what other runs have written below `root`.
     image_size: side of the stored square images, in pixels.
     **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
@@ -61,6 +63,7 @@ class Folder(building.ImageBuilder):
       skip_bad: bool = False,
       outside: str = 'error',
       min_likelihood: float = 0.6,
+      outputs: Sequence[str | os.PathLike] = (),
       image_size: int = 128,
       **kwargs,
   ):
@@ -69,8 +72,10 @@ class Folder(building.ImageBuilder):
           f'dataset.image_size: found {image_size}, expected at least 1'
       )
     groups = fields.groups(groups)
+    place = fields.checked_root(root)
+    written = outputs_lib.below(place, outputs)
     self._fields = fields.Fields(
-        root=fields.checked_root(root),
+        root=place,
         labels=str(labels or '').strip(),
         eyes=fields.names(eyes),
         groups=groups,
@@ -80,15 +85,16 @@ class Folder(building.ImageBuilder):
         skip_bad=skip_bad,
         outside=outside,
         min_likelihood=min_likelihood,
+        outputs=outputs_lib.patterns(written),
     )
-    self._found = images.find_images(self._fields.root)
+    self._found = images.find_images(place, leave_out=written)
     super().__init__(
         image_size=image_size,
         fingerprint=_fingerprint(self._fields, self._found),
         arguments=dict(
             root=root, labels=labels, eyes=eyes, groups=groups, test=test,
             test_share=test_share, exclude=exclude, skip_bad=skip_bad,
-            outside=outside, min_likelihood=min_likelihood,
+            outside=outside, min_likelihood=min_likelihood, outputs=outputs,
         ),
         **kwargs,
     )  # fmt: skip
@@ -112,13 +118,13 @@ class Folder(building.ImageBuilder):
 
 def _fingerprint(given: fields.Fields, found: list[str]) -> str:
   """A hash of all that decides what is written."""
-  parts = [dict(vars(given), root=str(given.root.resolve()))]
-  for path in found:
-    with contextlib.suppress(OSError):  # a broken link: decoding will say so
-      stat = (given.root / path).stat()
-      parts.append((path, stat.st_size, stat.st_mtime_ns // 1_000_000))
-  for path in labels.label_files(given.labels, given.root, given.exclude):
-    parts.append(str(path))
-    with contextlib.suppress(OSError):  # reading the labels will say so
-      parts.append(hashlib.sha256(path.read_bytes()).hexdigest())
-  return building.fingerprint(*parts)
+  return fingerprints.of_values(
+      given.to_json(),
+      fingerprints.of_stats(given.root, found),
+      [
+          (str(path), fingerprints.of_file(path))
+          for path in labels.label_files(
+              given.labels, given.root, given.unread
+          )
+      ],
+  )

@@ -31,16 +31,19 @@ REMEDY = 'config.dataset.skip_bad=True leaves such files out'
 
 
 def find_images(
-    root: pathlib.Path, extensions: tuple[str, ...] = EXTENSIONS
+    root: pathlib.Path,
+    extensions: tuple[str, ...] = EXTENSIONS,
+    leave_out: Iterable[str] = (),
 ) -> list[str]:
   """The images anywhere below `root`, as natural-sorted posix paths below it.
 
-  Files of other kinds are found by other `extensions`.
+  Files of other kinds are found by other `extensions`; folders below the root
+  whose paths are in `leave_out` are passed over.
   Hidden files and folders are skipped. Linked folders are followed, but each
   real folder is listed once, under its own path where it has one.
   """
   found = []
-  for folder in _folders(root):
+  for folder in _folders(root, leave_out):
     for path in _entries(folder):
       # A broken link is kept: decoding it then says what is wrong.
       if path.suffix.lower() in extensions and (
@@ -153,10 +156,12 @@ def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:
   return bad
 
 
-def _folders(root: pathlib.Path) -> Iterator[pathlib.Path]:
+def _folders(
+    root: pathlib.Path, leave_out: Iterable[str]
+) -> Iterator[pathlib.Path]:
   """All folders below and with `root`, each real folder once."""
   top = root.resolve()
-  seen = set()
+  seen = {(root / folder).resolve() for folder in leave_out}
   queue, links = [root], []
   # Links wait until the real folders are through, so that an image keeps its
   # own path; what they lead back to has then been seen, so loops end.

@@ -100,17 +100,26 @@ def open_images(
   return pixels[np.arange(len(pixels))]
 
 
-def num_steps(num_images: int, batch_size: int, num_epochs: int) -> int:
+def num_steps(
+    num_images: int, batch_size: int, num_epochs: int, *, multiple: int = 1
+) -> int:
   """Whole batches in a number of epochs.
+
+  Args:
+    num_images: how many there are.
+    batch_size: how many a batch holds.
+    num_epochs: passes over the images.
+    multiple: what a batch's size must be a multiple of.
 
   Raises:
     UserError: there are fewer images than one batch holds, or more steps than
       a state counts.
   """
   if num_images < batch_size:
+    most = num_images // multiple * multiple or num_images
     raise errors.UserError(
-        f'batch_size is {batch_size}, but the training images are only '
-        f'{num_images}; expected a batch_size of at most {num_images}.'
+        f'config.batch_size is {batch_size}, but the training images are only '
+        f'{num_images}; expected a batch_size of at most {most}.'
     )
   count = num_epochs * num_images // batch_size
   if count >= _MOST_STEPS:

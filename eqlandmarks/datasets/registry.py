@@ -1,6 +1,8 @@
 """From a config's `dataset` fields to the builder of that dataset."""
 
+import os
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_datasets as tfds
@@ -9,6 +11,7 @@ from eqlandmarks.datasets import bbc_pose
 from eqlandmarks.datasets import cat_head
 from eqlandmarks.datasets import celeba
 from eqlandmarks.datasets import folder
+from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets import video
 from eqlandmarks.errors import UserError
@@ -17,7 +20,11 @@ NAMES = ('signer', 'folder', 'video', 'bbc_pose', 'cat_head', 'celeba')
 
 
 def make_builder(
-    dataset: Any, *, image_size: int, data_dir: str
+    dataset: Any,
+    *,
+    image_size: int,
+    data_dir: str,
+    outputs: Sequence[str | os.PathLike[str]] = (),
 ) -> tfds.core.DatasetBuilder:
   """The tfds builder that a config names, not prepared yet.
 
@@ -25,6 +32,8 @@ def make_builder(
     dataset: the config's `dataset` fields.
     image_size: side of the stored images, in pixels.
     data_dir: where prepared datasets are kept.
+    outputs: folders that the run writes to, the workdir first; they may lie
+      among the images.
 
   Raises:
     UserError: a field, or the data it names, is not as it must be.
@@ -81,7 +90,10 @@ def make_builder(
       'skip_bad': dataset.skip_bad,
       'outside': dataset.outside,
       'min_likelihood': dataset.min_likelihood,
+      'outputs': [os.fspath(folder) for folder in outputs],
   }
+  if outputs:
+    outputs_lib.check_apart(outputs[0], dataset.root)
   if dataset.name == 'video':
     return video.Video(
         every=dataset.every, crop_box=dataset.crop_box, **common

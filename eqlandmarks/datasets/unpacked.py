@@ -19,6 +19,7 @@ from array_record.python import array_record_module
 
 from eqlandmarks import disk
 from eqlandmarks import errors
+from eqlandmarks import fingerprints
 from eqlandmarks import stored
 from eqlandmarks.datasets import examples
 
@@ -40,12 +41,14 @@ class Table:
     points: float32 `[N, J, 2]`, (row, column) in pixels of the stored images.
     original_sizes: float32 `[N, 2]`, (height, width).
     digests: `[N]`, SHA-256 of the images' files.
+    pixels: uint8 `[N, 32]`, SHA-256 of the stored pixels.
   """
 
   ids: np.ndarray
   points: np.ndarray
   original_sizes: np.ndarray
   digests: np.ndarray
+  pixels: np.ndarray
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -141,12 +144,21 @@ def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
     )
 
 
-def write_pixels(path: pathlib.Path, pictures: Iterable[np.ndarray]) -> None:
-  """Writes uint8 images in the form that `Pixels` reads."""
+def write_pixels(
+    path: pathlib.Path, pictures: Iterable[np.ndarray]
+) -> np.ndarray:
+  """Writes uint8 images in the form that `Pixels` reads.
+
+  Returns:
+    Their fingerprints, uint8 `[N, 32]`.
+  """
+  prints = []
   writer = array_record_module.ArrayRecordWriter(str(path), _OPTIONS)
   for picture in pictures:
     writer.write(picture.tobytes())
+    prints.append(fingerprints.of_picture(picture))
   writer.close()
+  return np.array(prints, np.uint8).reshape(-1, 32)
 
 
 def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
@@ -182,7 +194,7 @@ def _unpack_split(
   # tfds stores examples in the order of a hash; users expect that of names.
   order = sorted(range(len(rows)), key=lambda i: rows[i]['id'])
   path = folder / f'{split}.array_record'
-  write_pixels(path, _decoded(source, order, split))
+  prints = write_pixels(path, _decoded(source, order, split))
   # A full disk is no error to array_record as long as it has not noticed.
   if len(rows) != _count(path):
     raise OSError('not all images have been written')
@@ -192,6 +204,7 @@ def _unpack_split(
       points=np.stack([rows[i]['points'] for i in order]),
       original_sizes=np.stack([rows[i]['original_size'] for i in order]),
       digests=np.array([rows[i]['digest'].decode() for i in order]),
+      pixels=prints,
   )
 
 

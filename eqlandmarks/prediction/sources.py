@@ -17,6 +17,7 @@ from PIL import Image
 from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import outputs
 from eqlandmarks.datasets import unread
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
@@ -117,7 +118,7 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = disk.expanded(text)
   if path.is_dir():
-    found = images.find_images(path)
+    found = images.find_images(path, leave_out=outputs.below(path, ()))
     if not found:
       left_out = unread.note(path)
       raise UserError(

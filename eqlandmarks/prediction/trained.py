@@ -7,13 +7,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from eqlandmarks import config_types
+from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import outcome_form
 from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
-from eqlandmarks.training import checkpoints
 from eqlandmarks.workdir import Workdir
 
 
@@ -65,7 +65,7 @@ def load(
   variables = stage.load_variables(which)
   nets_lib.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
-  digest = checkpoints.parameter_digest(
+  digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
   )
   crop = _crop(folder, method, config)

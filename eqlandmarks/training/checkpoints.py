@@ -7,7 +7,6 @@ It holds
     done.json        written last, when the stage is finished
 """
 
-import hashlib
 import json
 import pathlib
 import shutil
@@ -20,6 +19,7 @@ from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import disk
 from eqlandmarks import errors
+from eqlandmarks import fingerprints
 from eqlandmarks import journal
 from eqlandmarks import stored
 from eqlandmarks.training import saving
@@ -34,6 +34,8 @@ _SUMMARY = {
     'seconds_per_step?': (int, float, NoneType),
     'best?': (dict, NoneType),
 }
+# By which the folder of a stage is known.
+FILES = ('checkpoints', 'metrics.csv', _DONE)
 
 # What a stage that goes on from another one takes over.
 _TAKEN_OVER = ('checkpoints', 'metrics.csv')
@@ -170,16 +172,6 @@ class StageFolder:
     return max(saving.numbers(saving.folder_of(self.path)), default=0)
 
 
-def parameter_digest(params: Any) -> str:
-  """SHA-256 of parameters: all leaves' bytes, in sorted path order."""
-  leaves = jax.tree_util.tree_flatten_with_path(params)[0]
-  named = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
-  digest = hashlib.sha256()
-  for _, leaf in named:
-    digest.update(np.ascontiguousarray(leaf).tobytes())
-  return digest.hexdigest()
-
-
 def _read_variables(
     folder: pathlib.Path, number: int
 ) -> tuple[Any, str | None]:
@@ -205,7 +197,9 @@ def _read_variables(
 def _other_parameters(
     variables: dict[str, Any], expected: str | None
 ) -> str | None:
-  found = parameter_digest({n: v['params'] for n, v in variables.items()})
+  found = fingerprints.of_parameters(
+      {n: v['params'] for n, v in variables.items()}
+  )
   if expected in (None, found):
     return None
   return f'its parameters are not those of {_DONE}'

@@ -22,6 +22,17 @@ from eqlandmarks.training import saving
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training import tracking
 
+# Verbs and fields of the config.
+Changes = Sequence[tuple[str, str]]
+
+
+def in_words(changes: Changes) -> str:
+  """Changes of fields: 'lower config.a, config.b, or set config.c'."""
+  verbs: dict[str, list[str]] = {}
+  for verb, name in changes:
+    verbs.setdefault(verb, []).append(f'config.{name}')
+  return ', or '.join(f'{v} {", ".join(names)}' for v, names in verbs.items())
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -51,7 +62,10 @@ class Stage:
     key: the stage's PRNG key.
     num_steps: updates of the whole stage.
     devices: this process's, of those that `step` is mapped over.
-    memory_fields: fields of the config by which a step needs less memory.
+    less_memory: changes of fields by which a step needs less memory, such as
+      ('lower', 'batch_size').
+    less_steep: those by which numbers stay finite.
+    advise: says how such changes can be made.
     probe: finds in which layer a step is not finite; None does not look.
     names: from a step's number to the names of its batch's images.
     sign: what a logged row is a bad sign of, in a sentence, or None.
@@ -65,7 +79,9 @@ class Stage:
   key: jax.Array
   num_steps: int
   devices: list[jax.Device]
-  memory_fields: Sequence[str] = ('batch_size',)
+  less_memory: Changes = (('lower', 'batch_size'),)
+  less_steep: Changes = (('lower', 'learning_rate'),)
+  advise: Callable[[Changes], str] = in_words
   probe: guard.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None
@@ -91,7 +107,7 @@ def train(
   """
   with (
       memory.enough(
-          stage.title, stage.memory_fields, ', or raise config.accumulate'
+          stage.title, lambda: stage.advise(stage.less_memory)
       ),
       refusals.unspoken(),
       _opened(folder, checkpoint, stage.config) as saved,
@@ -275,7 +291,7 @@ def _explain(
   before = f'before, {last}, is kept' if last else 'before is the initial one'
   raise errors.UserError(
       f'{stage.title}: {error}{where}; expected a finite number. The state '
-      f'{before}. Try a lower learning_rate, or clip_norm.'
+      f'{before}. To be tried: {stage.advise(stage.less_steep)}.'
   )
 
 

@@ -218,13 +218,15 @@ class Checkpointer:
     if not found or not self._config:
       return
     defaults = config_fields.plain(common.get_config())
-    differing = config_fields.differing(
+    words = config_fields.differing(
         config_fields.filled(found, defaults), self._config
     )
-    if differing:
+    bound = config_fields.binding(words, [self._stage.name])
+    if bound:
+      differing = ', '.join(words[name] for name in bound)
       raise errors.UserError(
           f'{self._folder / str(number)} belongs to another config; fields '
-          f'that differ: {", ".join(differing)}. Expected the same fields, or '
+          f'that differ: {differing}. Expected the same fields, or '
           'another --workdir.'
       )
 

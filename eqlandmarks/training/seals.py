@@ -7,7 +7,6 @@ and a checkpoint that differs from it is not even opened.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 import tensorstore
 
 from eqlandmarks import disk
+from eqlandmarks import fingerprints
 from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 
@@ -30,7 +30,7 @@ def write(folder: pathlib.Path) -> None:
   """
   files = {name: _print(path) for name, path in _files(folder).items()}
   with disk.replacing(folder / _SEAL) as partial:
-    content = {'sha256': _digest(files), 'files': files}
+    content = {'sha256': fingerprints.of_json(files), 'files': files}
     partial.write_text(json.dumps(content, indent=1) + '\n')
 
 
@@ -85,7 +85,7 @@ def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
   seal = stored.load_json(folder / _SEAL)
   known, found = seal['files'], _files(folder)
-  if seal['sha256'] != _digest(known):
+  if seal['sha256'] != fingerprints.of_json(known):
     return f'{_SEAL} was altered'
   for name in sorted(known.keys() | found.keys()):
     if name not in found:
@@ -113,10 +113,6 @@ def _unreadable(folder: pathlib.Path) -> str | None:
       raise
     return ' '.join(str(error).split())[:120]
   return None
-
-
-def _digest(files: dict[str, list]) -> str:
-  return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _difference(known: list, path: pathlib.Path) -> str | None:
@@ -148,6 +144,4 @@ def _raise(error: OSError) -> None:
 
 def _print(path: pathlib.Path) -> list:
   """A file's size in bytes, and its SHA-256."""
-  with path.open('rb') as file:
-    digest = hashlib.file_digest(file, 'sha256').hexdigest()
-  return [path.stat().st_size, digest]
+  return [path.stat().st_size, fingerprints.of_file(path)]

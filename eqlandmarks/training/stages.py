@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 
 from eqlandmarks import collapse
 from eqlandmarks import config_fields
+from eqlandmarks import fingerprints
 from eqlandmarks import journal
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import unlearnable
@@ -25,6 +26,8 @@ from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 Names = Callable[[np.ndarray], list[str]]
+# From changes of fields, such as ('lower', 'batch_size'), to how they are made.
+Advise = Callable[[Sequence[tuple[str, str]]], str]
 
 # Streams of randomness, folded into the run's seed. Every way of training
 # landmarks draws the same initial nets, images and warps, so that what differs
@@ -37,7 +40,7 @@ _MEMORY_FIELDS = {
         'batch_size', 'pretrain.num_locations', 'image_size', 'model.widths',
     ),
     'discover': (
-        'batch_size', 'image_size', 'model.widths', 'model.landmark_width',
+        'batch_size', 'model.landmark_width', 'image_size', 'model.widths',
     ),
 }  # fmt: skip
 
@@ -50,6 +53,7 @@ def pretrain(
     num_epochs: int,
     max_steps: int | None = None,
     names: Names | None = None,
+    advise: Advise | None = None,
 ) -> None:
   """Stage 1: trains F by the contrastive loss.
 
@@ -61,6 +65,7 @@ def pretrain(
     max_steps: stops earlier than that, to try the stage out.
     names: from rows of the images to their names, for a message; their numbers
       by default.
+    advise: says in messages how fields can be changed.
   """
   objective = functools.partial(
       objectives.pretrain, stage=config.pretrain, axis_name=parallel.AXIS
@@ -74,6 +79,7 @@ def pretrain(
       num_epochs=num_epochs,
       max_steps=max_steps,
       names=names,
+      advise=advise,
       title='pretrain',
       objective=objective,
       variables=variables,
@@ -94,6 +100,7 @@ def discover(
     num_epochs: int,
     max_steps: int | None = None,
     names: Names | None = None,
+    advise: Advise | None = None,
 ) -> None:
   """Stage 2, or the end-to-end baseline, by the same objective.
 
@@ -109,6 +116,7 @@ def discover(
     max_steps: stops earlier than that, to try the stage out.
     names: from rows of the images to their names, for a message; their numbers
       by default.
+    advise: says in messages how fields can be changed.
   """
   variables = _initial_variables(config)
   rates = {nets_lib.LANDMARKS: 1.0}
@@ -131,6 +139,7 @@ def discover(
       num_epochs=num_epochs,
       max_steps=max_steps,
       names=names,
+      advise=advise,
       title=title,
       objective=objective,
       variables=variables,
@@ -148,6 +157,7 @@ def _run_stage(
     num_epochs: int,
     max_steps: int | None,
     names: Names | None,
+    advise: Advise | None,
     title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
@@ -179,7 +189,14 @@ def _run_stage(
           key=_keys(config, name)[1],
           num_steps=min(num_steps, max_steps or num_steps),
           devices=devices,
-          memory_fields=_MEMORY_FIELDS[name],
+          less_memory=[
+              *(('lower', field) for field in _MEMORY_FIELDS[name]),
+              ('raise', 'accumulate'),
+          ],
+          less_steep=[
+              ('lower', f'{name}.learning_rate'), ('set', f'{name}.clip_norm')
+          ],
+          advise=advise or loop.in_words,
           probe=guard.Probe(
               functools.partial(objective, nets=_nets(config, False)),
               everywhere,
@@ -202,7 +219,7 @@ def _run_stage(
       'seconds_per_step': end.seconds_per_step,
       'best': end.best,
       'images': len(images),
-      'sha256': checkpoints.parameter_digest(
+      'sha256': fingerprints.of_parameters(
           {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })

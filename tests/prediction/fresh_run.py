@@ -9,10 +9,10 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
+from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
 from eqlandmarks.prediction.result import Prediction
-from eqlandmarks.training import checkpoints
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.workdir import Workdir
 
@@ -69,7 +69,7 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
     checkpointer.save(1, state)
   stage.finish({
       'steps': 1,
-      'sha256': checkpoints.parameter_digest(
+      'sha256': fingerprints.of_parameters(
           {net: v['params'] for net, v in variables.items()}
       ),
   })

@@ -15,6 +15,7 @@ from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import config_fields
 from eqlandmarks import errors
+from eqlandmarks import fingerprints
 from eqlandmarks.configs import common
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import step as step_lib
@@ -49,7 +50,7 @@ def saved(tmp_path_factory):
       checkpointer.save(number, _state(number))
   stage.finish({
       'steps': 20,
-      'sha256': checkpoints.parameter_digest(
+      'sha256': fingerprints.of_parameters(
           {n: v['params'] for n, v in _state(20).variables().items()}
       ),
   })

@@ -206,7 +206,7 @@ def test_an_error_in_one_process_ends_the_other(tmp_path):
   _, first = one.communicate(timeout=120)
   _, second = other.communicate(timeout=60)
   assert (one.returncode, other.returncode) == (2, 1)
-  assert 'error: batch_size is 8, but the training images are only 4' in first
+  assert 'config.batch_size is 8, but the training images are only 4' in first
   assert second.strip().startswith('error: process 0 of 2')
   assert len(second.strip().splitlines()) == 1
 

@@ -274,12 +274,16 @@ def test_out_of_memory_names_the_fields_to_lower(tmp_path, error, said):
   def fails(*_):
     raise error
 
-  fields = ('batch_size', 'pretrain.num_locations')
+  changes = (
+      ('lower', 'batch_size'), ('lower', 'pretrain.num_locations'),
+      ('raise', 'accumulate'),
+  )  # fmt: skip
   with pytest.raises(errors.UserError) as caught:
-    _train(tmp_path, 5, batches=fails, memory_fields=fields)
+    _train(tmp_path, 5, batches=fails, less_memory=changes)
   assert str(caught.value).startswith(said)
-  assert 'lower config.batch_size, config.pretrain.num_locations' in str(
-      caught.value
+  assert str(caught.value).endswith(
+      'expected less work at once: lower config.batch_size, '
+      'config.pretrain.num_locations, or raise config.accumulate.'
   )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -82,12 +83,13 @@ class BBCPose(building.ImageBuilder):
     folders = [self._root / str(n) for n in range(1, mat.NUM_VIDEOS + 1)]
     super().__init__(
         image_size=image_size,
-        fingerprint=building.fingerprint(
+        fingerprint=fingerprints.of_values(
             str(self._root.resolve()), crop, crop_margin, partial,
-            building.digest(self._mat),
+            fingerprints.of_file(self._mat),
             [
-                [path.name for path in benchmark.listing(folder)]
-                if folder.is_dir() else None
+                fingerprints.of_stats(folder, (
+                    path.name for path in benchmark.listing(folder)
+                )) if folder.is_dir() else None
                 for folder in folders
             ],
         ),

@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from eqlandmarks import disk
+from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import examples
@@ -93,7 +94,7 @@ class CatHead(building.ImageBuilder):
       )
     super().__init__(
         image_size=image_size,
-        fingerprint=building.fingerprint(
+        fingerprint=fingerprints.of_values(
             str(self._root.resolve()), crop, partial, *self._state()
         ),
         arguments=dict(
@@ -103,7 +104,7 @@ class CatHead(building.ImageBuilder):
     )
 
   def _state(self) -> list[Any]:
-    """All on disk that decides what is written, but for the images' content."""
+    """All on disk that decides what is written."""
     if self._base is not None:
       files = [f for s in release.LISTS for f in release.files(self._base, s)]
       listing = sorted(
@@ -119,7 +120,10 @@ class CatHead(building.ImageBuilder):
           listing.append(str(path))
           if path.suffix == '.cat':
             files.append(path)
-    return [listing, [building.digest(path) for path in files]]
+    return [
+        fingerprints.of_stats(pathlib.Path(), listing),
+        [fingerprints.of_file(path) for path in files],
+    ]
 
   def _about(self) -> dict[str, Any]:
     return {

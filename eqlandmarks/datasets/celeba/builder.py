@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -104,9 +105,10 @@ class CelebA(building.ImageBuilder):
     }
     super().__init__(
         image_size=image_size,
-        fingerprint=building.fingerprint(
+        fingerprint=fingerprints.of_values(
             str(self._root.resolve()), crop, stage_rule, fit_rule, partial,
-            self._source.state(), [*map(building.digest, self._mafl.values())],
+            self._source.state(),
+            [*map(fingerprints.of_file, self._mafl.values())],
         ),
         arguments=dict(
             root=root, crop=crop, stage_rule=stage_rule, fit_rule=fit_rule,

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow_datasets as tfds
 
+from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import images
@@ -79,7 +80,11 @@ class Files:
   def state(self) -> list[Any]:
     """See `Source`."""
     names = [path.name for path in benchmark.listing(self._folder)]
-    return [str(self._folder), names, [*map(building.digest, self._files)]]
+    return [
+        str(self._folder),
+        fingerprints.of_stats(self._folder, names),
+        [*map(fingerprints.of_file, self._files)],
+    ]
 
   def partition(self) -> dict[str, int]:
     """See `Source`."""
@@ -164,7 +169,12 @@ class Prepared:
 
   def state(self) -> list[Any]:
     """See `Source`."""
-    return [str(self._folder), self._counts]
+    names = [path.name for path in benchmark.listing(self._folder)]
+    return [
+        str(self._folder),
+        self._counts,
+        fingerprints.of_stats(self._folder, names),
+    ]
 
   def partition(self) -> dict[str, int]:
     """See `Source`."""

@@ -40,7 +40,7 @@ class Signer(tfds.core.GeneratorBasedBuilder):
   """
 
   name = 'signer'
-  VERSION = tfds.core.Version('1.1.0')
+  VERSION = tfds.core.Version('1.2.0')
 
   def __init__(
       self,

@@ -8,6 +8,8 @@ from typing import Any
 
 from PIL import Image
 
+from eqlandmarks import disk
+from eqlandmarks import fingerprints
 from eqlandmarks import videos
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -15,6 +17,7 @@ from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import fields
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels as labels_lib
+from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets.video import marks
 from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
@@ -53,6 +56,7 @@ class Video(building.ImageBuilder):
     every: of the frames without labels, every so many are used.
     crop_box: (top, left, height, width) in pixels of the frames, or that in a
       string with commas, or empty for all of the frames.
+    outputs: as for `folder.Folder`.
     image_size: side of the stored square images, in pixels.
     **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
@@ -76,10 +80,14 @@ class Video(building.ImageBuilder):
       min_likelihood: float = 0.6,
       every: int = 1,
       crop_box: str | Sequence[int] = '',
+      outputs: Sequence[str | os.PathLike] = (),
       image_size: int = 128,
       **kwargs,
   ):
-    folder, found = sources.find(root)
+    written: tuple[str, ...] = ()
+    if os.path.isdir(disk.expanded(root)):
+      written = outputs_lib.below(disk.expanded(root), outputs)
+    folder, found = sources.find(root, written)
     self._fields = fields.Fields(
         root=folder,
         labels=str(labels or '').strip(),
@@ -91,6 +99,7 @@ class Video(building.ImageBuilder):
         skip_bad=skip_bad,
         outside=outside,
         min_likelihood=min_likelihood,
+        outputs=outputs_lib.patterns(written),
     )
     self._every, self._crop = _checked_every(every), crops.from_text(crop_box)
     self._notes: list[str] = []
@@ -104,29 +113,28 @@ class Video(building.ImageBuilder):
             root=root, labels=labels, eyes=eyes, groups=groups, test=test,
             test_share=test_share, exclude=exclude, skip_bad=skip_bad,
             outside=outside, min_likelihood=min_likelihood, every=every,
-            crop_box=crop_box,
+            crop_box=crop_box, outputs=outputs,
         ),
         **kwargs,
     )  # fmt: skip
 
   def _fingerprint(self) -> str:
     """A hash of all that decides what is written."""
-    given, crop = self._fields, self._crop
-    known = dict(vars(given), root=str(given.root.resolve()))
-    parts: list[Any] = [known, self._every, crop and vars(crop)]
-    project = self._marks.project
-    if project:
-      boxes = {name: vars(box) for name, box in project.crops.items()}
-      parts.append([project.cropping, boxes])
-    for path in [*self._found, *self._marks.files]:
-      with contextlib.suppress(OSError):  # opening it will say so
-        stat = (given.root / path).stat()
-        parts.append((path, stat.st_size, stat.st_mtime_ns // 1_000_000))
-    for path in labels_lib.label_files(
-        given.labels, given.root, given.exclude
-    ):
-      parts += [str(path), building.digest(path)]
-    return building.fingerprint(*parts)
+    given, crop, project = self._fields, self._crop, self._marks.project
+    own = project.crops.items() if project else ()
+    return fingerprints.of_values(
+        given.to_json(),
+        self._every,
+        crop and vars(crop),
+        project and [project.cropping, {n: vars(box) for n, box in own}],
+        fingerprints.of_stats(given.root, [*self._found, *self._marks.files]),
+        [
+            (str(path), fingerprints.of_file(path))
+            for path in labels_lib.label_files(
+                given.labels, given.root, given.unread
+            )
+        ],
+    )
 
   def _plan(self) -> building.Plan:
     given, notes = self._fields, list(self._notes)

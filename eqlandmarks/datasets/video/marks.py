@@ -57,7 +57,7 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     fields: say which labels, and what is excluded.
     found: paths of the videos below the root.
   """
-  files = labels.label_files(fields.labels, fields.root, fields.exclude)
+  files = labels.label_files(fields.labels, fields.root, fields.unread)
   given = labels.read_labels(
       fields.labels, fields.root, files, fields.min_likelihood
   )

@@ -50,11 +50,14 @@ def frame_id(name: str, number: int) -> str:
   return f'{name}/{number:06d}'
 
 
-def find(root: str | os.PathLike) -> tuple[pathlib.Path, list[str]]:
+def find(
+    root: str | os.PathLike, leave_out: Sequence[str] = ()
+) -> tuple[pathlib.Path, list[str]]:
   """The folder that paths are relative to, and the videos below it.
 
   Args:
     root: a video, which is then the only one in its folder, or a folder.
+    leave_out: folders below it that are passed over.
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
@@ -63,7 +66,7 @@ def find(root: str | os.PathLike) -> tuple[pathlib.Path, list[str]]:
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
     return path.parent, [path.name]
-  found = images.find_images(path, videos.EXTENSIONS)
+  found = images.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(
         f'config.dataset.root: found no video below {path}, expected at least '
