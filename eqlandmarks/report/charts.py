@@ -105,7 +105,8 @@ def losses(name: str, rows: Sequence[Mapping[str, float]]) -> Chart:
     series.append(Series(metric, steps, values, None, colour))
   return Chart(
       f'losses_{name}', f'Training: {name}', 'step', 'loss', tuple(series),
-      y_log=True,
+      # Where no pair of points was left, the loss is 0 throughout.
+      y_log=any(value > 0 for line in series for value in line.y),
   )  # fmt: skip
 
 

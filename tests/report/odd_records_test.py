@@ -108,3 +108,10 @@ def test_the_page_holds_no_number_that_json_does_not_know():
           'a', (0.0, 1.0), (math.nan, 1.0), None, '#000000'),),
   )  # fmt: skip
   assert 'NaN' not in json.dumps(page._plotly(chart))
+
+
+def test_losses_that_are_all_zero_have_no_logarithm():
+  rows = [{'step': 10, 'loss': 0.0}, {'step': 20, 'loss': 0.0}]
+  assert not reporting.charts_lib.losses('pretrain', rows).y_log
+  assert reporting.charts_lib.losses('pretrain', [*rows, rows[0] | {
+      'loss': 1.0}]).y_log  # fmt: skip
