@@ -33,7 +33,7 @@ def of_file(path: pathlib.Path) -> str:
     UserError: it cannot be read.
   """
   try:
-    with open(path, 'rb') as file:
+    with path.open('rb') as file:
       return hashlib.file_digest(file, 'sha256').hexdigest()
   except OSError as error:
     raise UserError(

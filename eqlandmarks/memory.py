@@ -119,7 +119,7 @@ def available() -> int:
     return sum(limits)
   sizes = [os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')]
   with contextlib.suppress(OSError, ValueError):  # 'max' is no number
-    limit = pathlib.Path('/sys/fs/cgroup/memory.max').read_text()
+    limit = pathlib.Path('/sys/fs/cgroup/memory.max').read_text('ascii')
     sizes.append(int(limit))
   return min(sizes)
 

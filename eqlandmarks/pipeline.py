@@ -241,7 +241,6 @@ def _prepare(this: runs.Run, mode: str) -> None:
   with contextlib.redirect_stdout(io.StringIO()):
     caching.prepare(builder, f'--mode={mode}')
   _check_sizes(this)
-  _check_points(this)
   counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
   runs.say(f'dataset {this.config.dataset.name}: {counts} images')
 
@@ -263,25 +262,6 @@ def _check_sizes(this: runs.Run) -> None:
           f'than {views.MIN_SIDE} pixels, the first is {table.ids[small[0]]} '
           f'with {width:.0f} x {height:.0f}; expected larger ones, or '
           'config.dataset.exclude to leave them out'
-      )
-
-
-def _check_points(this: runs.Run) -> None:
-  """Refuses a point that no image has of those that the regressor is fitted on.
-
-  It would be found out after the training, otherwise.
-  """
-  description = this.description
-  if not (description.fit_split and description.test_split):
-    return
-  points = unpacked.open_table(this.builder, description.fit_split).points
-  missing = np.isnan(points).any(axis=2).all(axis=0)
-  for name, gone in zip(description.point_names, missing, strict=False):
-    if gone:
-      raise errors.UserError(
-          f"config.dataset: point '{name}' is in none of the {len(points)} "
-          f'images of split {description.fit_split}, on which the regressor is '
-          'fitted; expected it in one at least, or labels without it'
       )
 
 

@@ -205,8 +205,9 @@ def test_a_point_that_nothing_is_fitted_on(tmp_path, monkeypatch):
   config = _photos(tmp_path / 'photos', [head, *gone])
   config.batch_size = 4
   config.dataset.labels = 'labels.csv'
+  config.dataset.eyes = 'a,b'
   said = str(_run(monkeypatch, MemoryError(), config, tmp_path / 'w'))
-  assert "point 'b' is in none of the 5 images of split train" in said
+  assert "'b' is annotated in none of the 5 images of split train" in said
   assert not (tmp_path / 'w').exists()
   (tmp_path / 'photos/labels.csv').write_text('\n'.join([head, *rows]))
   _assert_accepted(monkeypatch, config, tmp_path / 'w')

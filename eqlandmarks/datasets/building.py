@@ -36,7 +36,8 @@ class Item:
     path: its file.
     points: `[J, 2]`, (row, column) in pixels of the image as displayed, the
       centre of its top-left pixel at (0.5, 0.5), NaN where missing; may lie
-      outside the image.
+      outside the image. None where only reading the item tells, which then
+      has all of them.
     box: what is cut out; None for the whole image.
     clip: whether the box ends where the image does. It goes on beyond, else.
     shape: (height, width) that the image must have; None for any.
@@ -44,7 +45,7 @@ class Item:
 
   id: str
   path: pathlib.Path
-  points: np.ndarray
+  points: np.ndarray | None
   box: crops.Box | None = None
   clip: bool = False
   shape: tuple[int, int] | None = None

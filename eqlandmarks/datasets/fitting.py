@@ -24,7 +24,7 @@ def without_unfitted(
 
   Args:
     splits: what is to be stored; `points` of an item are `[J, 2]`, NaN where
-      missing.
+      missing, or None where all are there.
     description: of it.
 
   Raises:
@@ -33,7 +33,7 @@ def without_unfitted(
   """
   names = description.point_names
   fitted = _of(splits, description.fit_split)
-  if not fitted or not names:
+  if not fitted or not names or any(item.points is None for item in fitted):
     return splits, description
   there = np.any([_has(item) for item in fitted], axis=0)
   if there.all():

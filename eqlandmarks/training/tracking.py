@@ -79,8 +79,10 @@ class Tracker:
     self._sign = sign
     self._bar: tqdm.tqdm | None = None
     # (updates done, when), by which steps are timed. The loop runs ahead of the
-    # devices: each is taken when it has waited for the update `_AHEAD` before.
+    # devices: each is taken when it has waited for the update `_ahead` before.
     self._marks: list[tuple[int, float]] = []
+    # Less far in the shortest stages, which would have no two marks otherwise.
+    self._ahead = min(_AHEAD, max(num_steps - start - 2, 0))
     # The newest logged row: means of the steps up to it.
     self._mean: dict[str, float] | None = None
 
@@ -110,8 +112,8 @@ class Tracker:
       )
     self._pending.append((done, metrics))
     at_log_step = done % LOG_EVERY == 0 or done == self._num_steps
-    if len(self._pending) > _AHEAD:
-      before, row = self._pending[-1 - _AHEAD]
+    if len(self._pending) > self._ahead:
+      before, row = self._pending[-1 - self._ahead]
       jax.block_until_ready(row)
       # The clock starts after the first update, which is compiled.
       if before > self._start and (at_log_step or not self._marks):
@@ -151,7 +153,7 @@ class Tracker:
 
   @property
   def seconds_per_step(self) -> float | None:
-    """Median over the steps; without compiling, None of fewer than four steps.
+    """Median over the steps but the first, which compiles; None of one step.
 
     Each takes an equal share of the time from one log step to the next.
     """

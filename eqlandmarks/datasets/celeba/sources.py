@@ -206,10 +206,9 @@ class Prepared:
           f'that {listed} names, the first is {unknown[0]}.jpg; expected all',
           'a dataset that was prepared in part',
       )
-    nothing = np.full((len(lists.POINTS), 2), np.nan)
     return [
         building.Item(
-            id=name, path=self._folder / f'{name}.jpg', points=nothing,
+            id=name, path=self._folder / f'{name}.jpg', points=None,
             shape=lists.SHAPE,
         )
         for name in names if name in self._places
