@@ -49,3 +49,12 @@ def _strict_rank_promotion(request):
 
   with jax.numpy_rank_promotion('raise'):
     yield
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _forget_programs():
+  """Frees what a module has compiled, which all of them fill gigabytes with."""
+  yield
+  import jax
+
+  jax.clear_caches()
