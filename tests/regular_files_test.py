@@ -9,6 +9,7 @@ from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import regular_files
 from eqlandmarks import videos
+from eqlandmarks.datasets import deeplabcut_config
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import text_files
@@ -76,3 +77,16 @@ def test_labels(tmp_path):
     for function in functions:
       with pytest.raises(errors.UserError, match=f'labels.csv: is {kind}, '):
         function(link)
+
+
+def test_pipes_in_a_project(tmp_path):
+  folder = tmp_path / 'labeled-data/a'
+  folder.mkdir(parents=True)
+  os.mkfifo(folder / 'CollectedData_me.csv')
+  with pytest.raises(errors.UserError, match='me.csv: is a named pipe, '):
+    labels.label_files('deeplabcut', tmp_path, ())
+  os.mkfifo(tmp_path / 'x.pts')
+  with pytest.raises(errors.UserError, match='x.pts: is a named pipe, '):
+    labels.label_files('pts', tmp_path, ())
+  os.mkfifo(tmp_path / 'config.yaml')
+  assert not deeplabcut_config.describes_project(tmp_path)

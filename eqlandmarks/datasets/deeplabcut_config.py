@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from eqlandmarks import regular_files
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import files
@@ -76,6 +77,7 @@ def describes_project(folder: pathlib.Path) -> bool:
 
 def _read(path: pathlib.Path) -> Mapping[Any, Any]:
   with files.reading(path, _EXPECTED.removeprefix('expected ')):
+    regular_files.check(path)
     text = path.read_text(encoding='utf-8-sig')
     try:
       config = yaml.safe_load(text)

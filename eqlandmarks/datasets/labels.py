@@ -5,6 +5,7 @@ top-left pixel at 0, as tables do; `to_ours` turns them into this project's
 (row, column) with that centre at (0.5, 0.5).
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -54,16 +55,26 @@ def label_files(
     exclude: patterns of paths below the root that do not count.
 
   Raises:
-    UserError: there is nothing of that name, or nothing in it.
+    UserError: there is nothing of that name, or nothing in it, or it is no
+      regular file.
   """
-  if not labels:
-    return []
+  files = _files(labels, root, exclude) if labels else []
+  for file in files:
+    # What is not there is said where it is read.
+    with contextlib.suppress(OSError):
+      regular_files.check(file)
+  return files
+
+
+def _files(
+    labels: str, root: pathlib.Path, exclude: tuple[str, ...]
+) -> list[pathlib.Path]:
+  """The files, as they are found."""
   if labels == DEEPLABCUT:
     return deeplabcut.annotation_files(root, exclude)
   path = root if labels == PTS else _place(labels, root)
   exported = roboflow.find(path, root)
   if not path.is_dir() and not exported:
-    regular_files.check(path)
     return [path]
   top = root if exported else path
   found = [
