@@ -139,7 +139,7 @@ def way(workdir: 'Workdir', changes: Sequence[tuple[str, str]]) -> str:
   """
   whole = workdir.whole
   bound = config_fields.binding((name for _, name in changes), begun(whole))
-  kept = [name for name in bound if _keeps_stage_one(whole, [name])]
+  kept = [name for name in bound if _keeps_stage_one(workdir, [name])]
   taken = f'in another --workdir with --config.pretrained={whole.path}, '
   places = {
       '': [c for c in changes if c[1] not in bound],
@@ -169,7 +169,7 @@ def _elsewhere(workdir: 'Workdir', bound: Sequence[str]) -> str:
   if _keeps_stage_one(workdir, bound):
     return (
         f'another --workdir (with --config.pretrained={workdir.path}, its '
-        'stage 1 is used again)'
+        'stage 1 is used again, but not by --mode=ablation)'
     )
   return 'another --workdir'
 

@@ -129,7 +129,7 @@ _APPEARANCE = {
 }
 _STAGE = {
     'num_epochs': _integer(1),
-    'learning_rate': _positive(),
+    'learning_rate': _positive(1e38),
     'decay': _number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
     'l2': _not_negative(),
     'clip_norm': _not_negative(),
@@ -235,6 +235,13 @@ def check(config: Any) -> None:
   """
   config_types.check(config)
   _check(config, _RULES, '')
+  pixels = config.image_size**2
+  if config.pretrain.num_locations > pixels:
+    raise errors.UserError(
+        f'config.pretrain.num_locations is {config.pretrain.num_locations}, '
+        f'expected at most {pixels}, the pixels of an image of '
+        f'config.image_size, {config.image_size}.'
+    )
   for name in ('discover.patch', 'model.landmark_dilation'):
     group, field = name.split('.')
     if config[group][field] > config.image_size:

@@ -202,7 +202,8 @@ class Model:
   ) -> list[np.ndarray]:
     """Applies a compiled function batch by batch; the last one is filled up."""
     results = []
-    for batch, count in _batches(arrays, self._config.evaluation.batch_size):
+    size = min(self._config.evaluation.batch_size, len(arrays[0]))
+    for batch, count in _batches(arrays, size):
       with memory.enough('evaluation', lambda: _LESS_MEMORY):
         output = jax.device_get(function(self._variables, *batch))
       results.append([part[:count] for part in output])

@@ -46,6 +46,8 @@ def misfit(arrays: Mapping[str, np.ndarray], **known: Any) -> str | None:
       if size != expected:
         of = '' if axis.isdecimal() else f', beside {expected} of {where}'
         return f'{name} is of shape {array.shape}{of}'
+  if not np.isfinite(arrays['landmarks']).all():
+    return 'landmarks are not finite'
   rows = arrays['pair_rows']
   if rows.size and not 0 <= rows.min() <= rows.max() < len(arrays['ids']):
     return f'pair_rows are up to {rows.max()} of {len(arrays["ids"])} images'

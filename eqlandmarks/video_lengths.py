@@ -82,8 +82,8 @@ def check_read(
   length = (stream.container.duration or 0) / 1e6
   if packets < expected:
     text = f'{expected}'
-  # Not to the frame, and not even to the second.
-  elif not expected and number and end < 0.95 * length - 1.0:
+  # Not to the frame, and of longer videos not even to the second.
+  elif not expected and number and end < 0.95 * length - min(1.0, length / 4):
     text = f'those of {length:.1f} seconds'
   else:
     return

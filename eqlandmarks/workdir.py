@@ -265,7 +265,8 @@ class Workdir:
     if not path.exists():
       return None
     arrays = stored.read_arrays(path, _EVALUATE)
-    fault = outcome_form.misfit(arrays)
+    size = (self.config() or {}).get('num_landmarks')
+    fault = outcome_form.misfit(arrays, **({'K': size} if size else {}))
     if fault is not None:
       raise stored.damaged(path, fault, _EVALUATE)
     return arrays

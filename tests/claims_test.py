@@ -117,7 +117,7 @@ def test_a_refusal_names_what_works(workdir):
   (workdir.path / 'pretrain/done.json').write_text('{}')
   offered = (
       f'another --workdir (with --config.pretrained={workdir.path}, its '
-      'stage 1 is used again).'
+      'stage 1 is used again, but not by --mode=ablation).'
   )
   assert _refusal(workdir, changed).endswith(offered)
   # Another size would not fit, and another stage 1 is wanted.
@@ -162,6 +162,10 @@ def test_ways_in_a_comparison(workdir):
     assert claims.way(of, MEMORY[:1]) == (
         'in another --workdir, lower config.batch_size'
     )
+  # Not even where the workdir itself holds one.
+  (workdir.path / 'pretrain').mkdir()
+  (workdir.path / 'pretrain/done.json').write_text('{}')
+  assert 'pretrained' not in claims.way(workdir.seed(0), MEMORY)
 
 
 @pytest.mark.parametrize(

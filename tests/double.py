@@ -19,4 +19,4 @@ def apart(first, second):
   each = jax.tree.map(
       lambda a, b: np.abs(np.subtract(a, b)).max(initial=0.0), first, second
   )
-  return max(jax.tree.leaves(each))
+  return max(jax.tree.leaves(each), default=0.0)

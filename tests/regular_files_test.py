@@ -83,10 +83,10 @@ def test_pipes_in_a_project(tmp_path):
   folder = tmp_path / 'labeled-data/a'
   folder.mkdir(parents=True)
   os.mkfifo(folder / 'CollectedData_me.csv')
-  with pytest.raises(errors.UserError, match='me.csv: is a named pipe, '):
+  with pytest.raises(errors.UserError, match=r'me\.csv: is a named pipe, '):
     labels.label_files('deeplabcut', tmp_path, ())
   os.mkfifo(tmp_path / 'x.pts')
-  with pytest.raises(errors.UserError, match='x.pts: is a named pipe, '):
+  with pytest.raises(errors.UserError, match=r'x\.pts: is a named pipe, '):
     labels.label_files('pts', tmp_path, ())
   os.mkfifo(tmp_path / 'config.yaml')
   assert not deeplabcut_config.describes_project(tmp_path)

@@ -1,5 +1,6 @@
 """Reading MATLAB files, with one line for whatever is wrong."""
 
+import contextlib
 import io
 import os
 import pathlib
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import regular_files
 from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 
@@ -61,6 +63,8 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
   Raises:
     UserError: the file is damaged, of version 7.3, or lacks a variable.
   """
+  with contextlib.suppress(OSError):  # the other process says it
+    regular_files.check(path)
   answer = subprocess.run(
       # Else, Python takes modules from the current folder, whatever is there.
       [sys.executable, '-P', '-c', _READ, str(path), *variables],

@@ -55,6 +55,11 @@ def read(files: list[pathlib.Path], root: pathlib.Path) -> label_rows.Labels:
           f'{file}: found keypoints {paths.shown(", ".join(poses.names))}, '
           f'expected {paths.shown(", ".join(parts[0].names))} as in {files[0]}'
       )
+  if len(files) > 1 and 'train' not in splits:
+    raise UserError(
+        f'{files[0].parent.parent}: found the folders {", ".join(splits)}, '
+        'expected train, too, whose labels the regressor is fitted on'
+    )
   notes = [f"labels: {', '.join(splits)} of Roboflow's export are read"]
   if 'valid' in splits and 'test' not in splits:
     notes.append('labels: there is no folder test, valid is the test split')

@@ -24,6 +24,7 @@ from eqlandmarks.formats.poses import assemble
 # may be, where they are not small: labels are numbers that differ, and do not
 # pack as well.
 _LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
+_DEEPEST = 8
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
@@ -47,22 +48,36 @@ def _check_memory(path: pathlib.Path) -> None:
   """Checks that what a file declares does not fill the memory when read."""
   import h5py  # comes with sleap-io
 
-  sizes: list[int] = []
-
-  def add(name: str, item: Any) -> None:
-    # Frames that are embedded stay where they are.
-    if isinstance(item, h5py.Dataset) and not re.fullmatch(
-        r'video\d+/video', name
-    ):
-      sizes.append((item.size or 0) * item.dtype.itemsize)
+  def unpacked(group: Any, above: tuple[str, ...] = ()) -> int:
+    total = 0
+    for name in group:
+      place = (*above, name)
+      # An array can have many names, and lie in other files.
+      if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise UserError(
+            f"{path}: '{'/'.join(place)}' is a link, expected an array or a "
+            'group'
+        )
+      item = group[name]
+      if isinstance(item, h5py.Group):
+        if len(place) > _DEEPEST:  # a group may stand within itself
+          raise UserError(
+              f'{path}: holds groups in groups, more than {_DEEPEST} deep, '
+              'expected a file of SLEAP'
+          )
+        total += unpacked(item, place)
+      # Frames that are embedded stay where they are.
+      elif not re.fullmatch(r'video\d+/video', '/'.join(place)):
+        total += (item.size or 0) * item.dtype.itemsize
+    return total
 
   with files.reading(path, 'a file of SLEAP'), h5py.File(path, 'r') as file:
-    file.visititems(add)
+    size = unpacked(file)
     most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
-  if sum(sizes) > most:
+  if size > most:
     raise UserError(
-        f'{path}: holds {sum(sizes) / 2**20:.0f} MiB when unpacked, expected '
-        f'at most {most / 2**20:.0f} MiB in a file of its size'
+        f'{path}: holds {size / 2**20:.0f} MiB when unpacked, expected at most '
+        f'{most / 2**20:.0f} MiB in a file of its size'
     )
 
 

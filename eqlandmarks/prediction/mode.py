@@ -56,11 +56,14 @@ def predict(config: Any, workdir: Workdir) -> None:
   )
   output = _output_folder(fields, workdir, source)
   about = _describe(source, predictor, config)
+  # A regressor that was fitted anew predicts other annotations.
+  about['labels'] = workdir.labels_of(predictor.method)
   with parts_lib.opened(output, about) as parts:
     _try_formats(output, fields.formats, predictor, source)
     _predict_rest(predictor, source, parts, fields.skip_bad)
     found = join(list(parts))
     if not found.ids:
+      parts.discard()
       raise UserError(
           f'{source.root}: none of {len(found.skipped)} images decodes and '
           'is large enough, expected one at least'

@@ -134,6 +134,11 @@ class Parts:
     self._waiting = []
     self.num_seen += part.num_seen
 
+  def discard(self) -> None:
+    """Removes what was predicted."""
+    for path in self.folder.glob('*.npz'):
+      path.unlink()
+
   def complete(self) -> None:
     """Marks the predictions as all there."""
     self.flush()
@@ -151,8 +156,7 @@ class Parts:
   def _check(self) -> None:
     """Checks that the folder is of the same input, and reads how far it is."""
     if not self._path(0).exists():  # nothing was predicted
-      for stray in self.folder.glob('*.npz'):
-        stray.unlink()
+      self.discard()
       return
     path = self.folder / _ABOUT
     if path.exists():

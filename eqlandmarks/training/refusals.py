@@ -16,6 +16,9 @@ from absl import logging as absl_logging
 
 from eqlandmarks import disk
 
+# What threads say that find their program at its end.
+_ENDS = ('loop is closed', 'after interpreter shutdown')
+
 
 @contextlib.contextmanager
 def unspoken() -> Iterator[None]:
@@ -41,7 +44,9 @@ def unspoken() -> Iterator[None]:
 
 def _is_refused(error: BaseException | None) -> bool:
   """Whether an error comes of a refusal, or of the end after one."""
-  return disk.refusal(error) is not None or 'loop is closed' in str(error)
+  return disk.refusal(error) is not None or any(
+      end in str(error) for end in _ENDS
+  )
 
 
 def _is_other(record: logging.LogRecord) -> bool:

@@ -103,3 +103,19 @@ def test_embedded_frames_may_be_large(tmp_path):
   with h5py.File(path, 'a') as file:
     file.create_dataset('video0/video', (10**9,), 'f8', chunks=True)
   assert formats.read(path).images == ('v/img00000001.png',)
+
+
+@pytest.mark.parametrize('link', [
+    lambda file: h5py.SoftLink('/video9/video'),
+    lambda file: h5py.ExternalLink('other.h5', 'video9/video'),
+    lambda file: file['video9/video'],
+], ids=['soft', 'external', 'hard'])  # fmt: skip
+def test_embedded_frames_under_another_name_count(tmp_path, link):
+  path = save(tmp_path / 'l.slp', named('v.mp4'), [(0, 1)])
+  with h5py.File(path, 'a') as file:
+    kind = file['points'].dtype
+    del file['points']
+    file.create_dataset('video9/video', (10**9,), kind, chunks=True)
+    file['points'] = link(file)
+  with pytest.raises(UserError, match=r'when unpacked|is a link, expected'):
+    formats.read(path)

@@ -17,9 +17,10 @@ from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 
-def _config(norm='group'):
+def _config(norm='group', negatives='image'):
   config = signer.get_config('tiny')
   config.model.norm = norm
+  config.pretrain.negatives = negatives
   return config
 
 
@@ -74,22 +75,25 @@ def _run(step, state, num_devices, num_steps=2):
 
 @pytest.mark.x64
 @pytest.mark.parametrize(
-    ('name', 'norm'),
+    ('name', 'norm', 'negatives', 'count'),
     [
-        ('pretrain', 'group'),
-        ('discover', 'group'),
-        pytest.param('pretrain', 'batch', marks=pytest.mark.slow),
-        pytest.param('end_to_end', 'batch', marks=pytest.mark.slow),
+        ('pretrain', 'group', 'image', 8),
+        ('discover', 'group', 'image', 8),
+        ('pretrain', 'batch', 'batch', 2),
+        pytest.param('pretrain', 'group', 'batch', 8, marks=pytest.mark.slow),
+        pytest.param('pretrain', 'batch', 'image', 8, marks=pytest.mark.slow),
+        pytest.param('end_to_end', 'batch', 'image', 8, marks=pytest.mark.slow),
     ],
 )
-def test_eight_devices_make_the_update_of_one(name, norm):
+def test_devices_make_the_update_of_one(name, norm, negatives, count):
   # Plain gradient descent: Adam divides by the gradient's own size, and so
   # turns the rounding of gradients that are zero into whole steps.
-  step, state = _build(_config(norm), name, optax.sgd(1.0))
+  step, state = _build(_config(norm, negatives), name, optax.sgd(1.0))
   state = jax.device_get(state)  # a step uses it up
-  one = _run(step, state, 1, num_steps=1)[0]
-  many = _run(step, state, 8, num_steps=1)[0]
+  one, after_one = _run(step, state, 1, num_steps=1)
+  many, after_many = _run(step, state, count, num_steps=1)
   _assert_same_update(state.params, one, many)
+  assert double.apart(after_one.batch_stats, after_many.batch_stats) <= 1e-9
 
 
 def _assert_same_update(before, one, other):

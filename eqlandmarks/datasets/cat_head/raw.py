@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 
+from eqlandmarks import regular_files
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -96,7 +97,8 @@ def _replacement(
 
 def _md5(path: pathlib.Path) -> str:
   # By which the file is published; nothing here is a secret.
-  return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+  with regular_files.opened(path) as file:
+    return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
 
 def excluded(path: pathlib.Path) -> set[str]:
