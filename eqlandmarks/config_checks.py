@@ -129,7 +129,7 @@ _APPEARANCE = {
 }
 _STAGE = {
     'num_epochs': _integer(1),
-    'learning_rate': _positive(1e38),
+    'learning_rate': _positive(1e18),
     'decay': _number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
     'l2': _not_negative(),
     'clip_norm': _not_negative(),

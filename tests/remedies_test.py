@@ -121,7 +121,7 @@ def test_numbers_that_are_not_finite(tmp_path):
     return str(caught.value)
 
   # In the first step nothing is saved, and the workdir takes another rate.
-  said = fail(tmp_path / 'a', **{'pretrain.learning_rate': 1e30})
+  said = fail(tmp_path / 'a', **{'pretrain.learning_rate': 1e18})
   assert 'at step 1' in said
   assert said.endswith(
       'lower config.pretrain.learning_rate, or set config.pretrain.clip_norm.'
@@ -131,7 +131,7 @@ def test_numbers_that_are_not_finite(tmp_path):
   assert 'at step 2' in said
   assert 'in another --workdir, lower config.pretrain.learning_rate' in said
   # In stage 2, stage 1 is not lost.
-  said = fail(tmp_path / 'b', **{'discover.learning_rate': 1e30})
+  said = fail(tmp_path / 'b', **{'discover.learning_rate': 1e18})
   assert 'two_stage' in said and 'at step 1' in said
   assert said.endswith('lower config.discover.learning_rate, or set '
                        'config.discover.clip_norm.')  # fmt: skip

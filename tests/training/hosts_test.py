@@ -192,7 +192,7 @@ def test_what_is_not_finite_ends_all_with_the_same_line(tmp_path):
   # Process 0 alone saves at each log step, and looks at the metrics for that.
   processes = _start_two(
       tmp_path, '--config.checkpoint.every_seconds=0',
-      '--config.pretrain.num_epochs=8', '--config.pretrain.learning_rate=1e30',
+      '--config.pretrain.num_epochs=8', '--config.pretrain.learning_rate=1e18',
   )  # fmt: skip
   ends = [process.communicate(timeout=120)[1] for process in processes]
   assert 'error: pretrain: update_norm is inf at step 1, in the opti' in ends[0]
