@@ -35,10 +35,10 @@ def begun(workdir: 'Workdir') -> list[str]:
 
 
 def check_config(workdir: 'Workdir', config: Any) -> None:
-  """Sees that no begun stage depends on a field that differs.
+  """Checks that no begun stage depends on a field that differs.
 
   Raises:
-    UserError: one does, or a stage is here of which nobody knows the config.
+    UserError: one does, or nothing says by which config a stage was begun.
   """
   known, stages = workdir.config(), begun(workdir)
   if known is None and stages:
@@ -62,7 +62,7 @@ def check_config(workdir: 'Workdir', config: Any) -> None:
 def check_images(
     workdir: 'Workdir', config: Any, now: contents.Content
 ) -> None:
-  """Sees that the begun stages were trained on the images that are there now.
+  """Checks that the begun stages were trained on the present images.
 
   Args:
     workdir: the run's folder.

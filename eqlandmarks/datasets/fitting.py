@@ -47,7 +47,7 @@ def without_unfitted(
   if test and not any(_has(item)[there].any() for item in test):
     raise UserError(
         f'config.dataset.labels: none of the {len(test)} test images has a '
-        'point that a train image has, expected one at least'
+        'point that a train image has, expected at least one'
     )
   # Images without labels share one array.
   kept = {
@@ -94,7 +94,7 @@ def _check_needed(
         raise UserError(
             f"config.dataset.{field}: point '{name}' is annotated in none of "
             f'the {count} images of split {description.fit_split}, expected '
-            'one at least to fit on, or other points there'
+            'at least one to fit on, or other points there'
         )
 
 

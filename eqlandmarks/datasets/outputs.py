@@ -48,7 +48,7 @@ def below(
 def check_apart(
     workdir: str | os.PathLike[str], root: str | os.PathLike[str]
 ) -> None:
-  """Sees that a workdir is not the very folder of the data.
+  """Checks that a workdir is not the very folder of the data.
 
   Raises:
     UserError: it is. Nothing would tell its pictures from the images.

@@ -66,7 +66,7 @@ def predict(config: Any, workdir: Workdir) -> None:
       parts.discard()
       raise UserError(
           f'{source.root}: none of {len(found.skipped)} images decodes and '
-          'is large enough, expected one at least'
+          'is large enough, expected at least one'
       )
     made = files.Files(output, source, predictor, found)
     made.write(fields, parts)
