@@ -101,7 +101,8 @@ def take(
   known, plain = workdir.config(), config_fields.plain(config)
   words = config_fields.differing(known or plain, plain)
   changed = [words[n] for n in words if not config_fields.is_free(n)]
-  before, run = workdir.data_prints(), workdir.read_run()
+  run = workdir.read_run()
+  before = run.get('data', {})
   prints = {'images': now.images, 'labels': now.labels} if now else before
   if not (changed or before != prints or not run):
     if workdir.read('config.json') is None:
@@ -119,15 +120,15 @@ def take(
     _remove_halves(workdir)
     if now:
       _write_images(workdir, now)
-  methods = run.get('methods', {})
+  # Last is what decides whether all of this is done again.
+  workdir.write('config.json', plain)
   workdir.write('run.json', {
       'format': workdir.FORMAT,
       'config': plain,
       **provenance.of(config),
       'data': prints,
-      'methods': methods,
+      'methods': run.get('methods', {}),
   })  # fmt: skip
-  workdir.write('config.json', plain)
 
 
 def way(workdir: 'Workdir', changes: Sequence[tuple[str, str]]) -> str:

@@ -31,7 +31,7 @@ def check(config: Any) -> None:
   said = sorted(_differing(config, _expected(), ''))
   if said:
     raise errors.UserError(
-        f'config has other fields than configs/common.py: {"; ".join(said)}.'
+        f'config is not as configs/common.py has it: {"; ".join(said)}.'
     )
 
 

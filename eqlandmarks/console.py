@@ -68,7 +68,7 @@ def lasting() -> Iterator[None]:
   before = sys.stdout, sys.stderr
   with open(os.devnull, 'w') as nowhere:
     for stream in before:
-      # Letters that the locale has not, as stderr shows them anyhow.
+      # Letters that the locale lacks become escapes, as on stderr by default.
       if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors='backslashreplace')
     sys.stdout, sys.stderr = (_Lasting(stream or nowhere) for stream in before)

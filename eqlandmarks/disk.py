@@ -157,11 +157,16 @@ def made(folder: pathlib.Path) -> Iterator[None]:
 
 
 def remove(path: pathlib.Path) -> None:
-  """Removes a file, a folder with all that is in it, or a link alone."""
-  if path.is_dir() and not path.is_symlink():
-    shutil.rmtree(path)
-  else:
-    path.unlink(missing_ok=True)
+  """Removes a file, a folder with all that is in it, or a link alone.
+
+  Raises:
+    UserError: the file system refuses.
+  """
+  with written(path):
+    if path.is_dir() and not path.is_symlink():
+      shutil.rmtree(path)
+    else:
+      path.unlink(missing_ok=True)
 
 
 def below(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -276,7 +281,7 @@ def _own_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int]:
     folder = pathlib.Path(tempfile.mkdtemp(_SUFFIX, _PREFIX, parent))
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     with contextlib.suppress(OSError):  # not every file system has locks
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(lock, fcntl.LOCK_EX)
     # Another process may have taken it for a left-over before it was locked.
     with contextlib.suppress(FileNotFoundError):
       if os.path.samestat(os.fstat(lock), os.stat(folder)):

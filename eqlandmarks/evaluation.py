@@ -27,7 +27,6 @@ _WARP_SEED = 1000
 
 # Images that go through the nets together, each with its warped copies. Full
 # resolution features of all layers are held for these only.
-_BLOCK = 4
 
 # How an evaluation needs less memory.
 _LESS_MEMORY = (
@@ -329,7 +328,7 @@ def _in_blocks(function: Callable[..., Any]) -> Callable[..., Any]:
   """
   return jax.jit(
       lambda variables, *arrays: jax.lax.map(
-          lambda one: function(variables, *one), arrays, batch_size=_BLOCK
+          lambda one: function(variables, *one), arrays, batch_size=memory.BLOCK
       )
   )
 

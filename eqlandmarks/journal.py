@@ -70,8 +70,9 @@ def writing(path: pathlib.Path) -> Iterator[None]:
     path: the file. It is made at the first line, in a folder that is there. A
       link is not written through.
   """
-  if path.is_symlink():
-    say(f'warning: {path} is a link, so no log is written; remove it')
+  if path.is_symlink() or (path.exists() and not path.is_file()):
+    say(f'warning: {path} is no file of its own, so no log is written; '
+        'remove it')
   handler = _File(path, delay=True, encoding='utf-8', errors='replace')
   formatter = logging.Formatter('%(asctime)s %(message)s', '%Y-%m-%dT%H:%M:%SZ')
   formatter.converter = time.gmtime

@@ -30,7 +30,7 @@ _EXHAUSTED = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')
 # Numbers for each parameter: itself, its gradient, and both moments of Adam.
 _PER_PARAMETER = 4
 # Images that an evaluation takes through the nets at once, see `evaluation`.
-_BLOCK = 4
+BLOCK = 4
 _GIB = 2**30
 
 # Fields that decide what the nets need.
@@ -77,7 +77,7 @@ def check_evaluation(config: Any) -> None:
   # Of layers 1 to 4 and the heatmaps, which are held at once.
   channels = model.features + 3 * model.landmark_width + config.num_landmarks
   layers = channels * config.image_size**2 * jnp.dtype(config.dtype).itemsize
-  views = _BLOCK * (1 + measured.warps_per_image)
+  views = BLOCK * (1 + measured.warps_per_image)
   pixels = 3 * measured.batch_size * config.image_size**2
   names = (
       *_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size'
@@ -102,6 +102,7 @@ def check_prediction(config: Any, batch_size: int) -> None:
       'prediction', config,
       {'predict.batch_size': batch_size, **_values(config, _OF_NETS)},
       lambda params, _, largest: params + batch_size * largest,
+      ('predict.batch_size',),
   )  # fmt: skip
 
 
@@ -156,6 +157,7 @@ def _check(
     config: Any,
     asked: dict[str, Any],
     needed: Callable[[int, int, int], float],
+    lower: Sequence[str] = (),
 ) -> None:
   """Refuses what needs more memory than there is.
 
@@ -164,6 +166,8 @@ def _check(
     config: of the nets.
     asked: values of the fields that decide how much.
     needed: bytes, from what `_of_nets` returns.
+    lower: the fields that can still be lowered; by default those that ask for
+      most.
   """
   usual = config_fields.flatten(common.get_config().to_dict())
   excess = {
@@ -179,7 +183,8 @@ def _check(
     raise errors.UserError(
         f'{what} needs at least {found / _GIB:,.1f} GiB of memory, found '
         f'{there / _GIB:,.1f} GiB; expected smaller values of '
-        + ', '.join(f'config.{name} ({asked[name]})' for name in above) + '.'
+        + ', '.join(f'config.{name} ({asked[name]})' for name in lower or above)
+        + '.'
     )
 
 

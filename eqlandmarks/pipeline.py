@@ -266,7 +266,7 @@ def _check_sizes(this: runs.Run) -> None:
 
 
 def _check_data(this: runs.Run, mode: str) -> None:
-  """Sees that the images and labels are enough for what is asked.
+  """Checks that the images and labels are enough for what is asked.
 
   Raises:
     UserError: fewer training images than a batch, more steps than a state

@@ -4,6 +4,7 @@ Reading a named pipe waits for a writer, and a device such as /dev/zero never
 ends; a link in a folder of images can lead to either.
 """
 
+import io
 import os
 import pathlib
 import stat
@@ -37,6 +38,18 @@ def check(path: pathlib.Path) -> None:
     OSError: it is not there, or cannot be read.
   """
   opened(path).close()
+
+
+def read(path: pathlib.Path) -> bytes:
+  """The bytes of a regular file; see `opened`."""
+  with opened(path) as file:
+    return file.read()
+
+
+def read_text(path: pathlib.Path) -> str:
+  """The text of a regular file in UTF-8, each line ended by a line feed."""
+  with opened(path) as file:
+    return io.TextIOWrapper(file, 'utf-8-sig').read()
 
 
 def _regular(path: str, flags: int) -> int:

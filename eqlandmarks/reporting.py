@@ -84,8 +84,9 @@ def report(this: runs.Run) -> None:
     print(console.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
     runs.say('no labelled test images, so nothing to score: see the report')
+  protocol = _protocol_text(records)
   for chart in charts:
-    figures.draw_chart(this.workdir.figures, chart, _protocol_text(records))
+    figures.draw_chart(this.workdir.figures, chart, protocol)
   for one in shown:
     _draw_pictures(this, one, split)
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
@@ -252,14 +253,15 @@ def data_warnings(this: runs.Run) -> list[str]:
 
 def _of_losses(shown: list[_Shown]) -> list[str]:
   """What the rows of all trainings tell, each training once."""
-  said = {}
+  signs = {}
   for one in shown:
     for stage in (runs.PRETRAIN, one.stage):
       field = runs.PRETRAIN if stage == runs.PRETRAIN else 'discover'
       folder = one.workdir.path / stage
-      for sign in unlearnable.of_rows(field, logs.read_metrics(folder)):
-        said[folder] = f'{stage}: {sign}'
-  return list(said.values())
+      sign = unlearnable.of_rows(field, logs.read_metrics(folder))
+      if sign:
+        signs[folder] = f'{stage}: {sign}'
+  return list(signs.values())
 
 
 def _warnings(

@@ -43,7 +43,7 @@ def of_images(images: np.ndarray, ids: Sequence[str]) -> list[str]:
         f'all {count} training images that were looked at are the same: there '
         'is nothing to tell apart, check config.dataset'
     )
-  pixels = images.reshape(count, -1, 3).astype(int)
+  pixels = images.reshape(count, -1, 3)
   flat = np.flatnonzero((np.ptp(pixels, axis=1) <= _FLAT).all(axis=-1))
   if flat.size:
     said.append(
@@ -90,7 +90,7 @@ def of_row(stage: str, row: Mapping[str, float]) -> str | None:
   )
 
 
-def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> list[str]:
+def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
   """What all logged rows of a training tell.
 
   Args:
@@ -98,22 +98,19 @@ def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> list[str]:
     rows: as `logs.read_metrics` returns them.
 
   Returns:
-    What the mean over all rows tells, or else whether the loss never fell.
+    What the mean over all rows tells, otherwise of a loss that never fell.
   """
-  if not rows:
-    return []
   used = [row['points_used'] for row in rows if 'points_used' in row]
   said = of_row(stage, {'points_used': np.mean(used)} if used else {})
   if said:
     empty = np.mean(np.array(used) == 0)
     where = f' (none at all in {100 * empty:.0f} % of the rows)' * bool(empty)
-    return [said + where]
-  said = never_fell(stage, rows)
-  return [said] if said else []
+    return said + where
+  return never_fell(stage, rows)
 
 
 def never_fell(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
-  """Whether the loss has never been below that of the first row, if so."""
+  """What to say of a loss that never fell below its first; otherwise None."""
   losses = [row['loss'] for row in rows if 'loss' in row]
   if len(losses) < _ROWS or min(losses[1:]) < losses[0]:
     return None

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks import disk
-from eqlandmarks import regular_files
 from eqlandmarks import video_lengths
 from eqlandmarks.errors import UserError
 from eqlandmarks.video_display import as_shown
@@ -216,10 +215,9 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
   """The first video stream of a file."""
   av = _av()
   try:
-    regular_files.check(path)
+    video_lengths.check_bytes(path)  # also that it is a regular file
     # Without 'file:', a name with a colon is one of a protocol.
     container = av.open(f'file:{path}', options=_ONLY_THIS_FILE)
-    video_lengths.check_bytes(path)
   except (av.FFmpegError, OSError) as error:
     raise UserError(
         f'{path}: does not open as a video ({_reason(error)}), expected an '

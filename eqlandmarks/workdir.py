@@ -1,6 +1,6 @@
 """A run's folder: its config, results, and what made it.
 
-config.json    the config; a run with another config is refused
+config.json    the config; what a begun stage depends on may not change
 run.json       versions, devices, seeds, git commit, digests of data and nets
 images.npz     which images trained
 log.txt        what was said and done, with the time
@@ -95,7 +95,7 @@ class Workdir:
     return checkpoints.StageFolder(self.path / name)
 
   def check(self, config: Any) -> None:
-    """Sees that the folder can hold a run of this config; writes nothing.
+    """Checks that the folder can hold a run of this config; writes nothing.
 
     Raises:
       UserError: it is a file, or holds stages of another config.

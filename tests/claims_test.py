@@ -168,6 +168,16 @@ def test_ways_in_a_comparison(workdir):
   assert 'pretrained' not in claims.way(workdir.seed(0), MEMORY)
 
 
+def test_fields_of_labels_are_judged_by_the_data(workdir):
+  _begin(workdir, 'pretrain')
+  fields = {
+      'dataset.min_likelihood': 0.1, 'dataset.test_share': 0.5,
+      'dataset.outside': 'missing',
+  }  # fmt: skip
+  workdir.check(_config(**fields))
+  assert 'dataset.every' in _refusal(workdir, _config(**{'dataset.every': 2}))
+
+
 @pytest.mark.parametrize(
     ('names', 'first', 'said'),
     [

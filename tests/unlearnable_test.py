@@ -66,7 +66,7 @@ def test_warps_that_leave_no_points():
   assert said.startswith('the warps leave only 1.2 % of the points')
   assert 'config.pretrain.warp' in said
   rows = [{'loss': 0.0, 'points_used': used} for used in (0.0, 0.04, 0.0, 0.0)]
-  (said,) = unlearnable.of_rows('discover', rows)
+  said = unlearnable.of_rows('discover', rows)
   assert '1 % of the points' in said
   assert said.endswith('(none at all in 75 % of the rows)')
 

@@ -224,7 +224,7 @@ def test_videos_of_one_name_have_frames_of_their_own(whole, tmp_path):
   for name in names:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_bytes(whole.read_bytes())
-  root, found = video_sources.find(tmp_path)
+  root, found, _ = video_sources.find(tmp_path)
   assert sorted(found) == sorted(names)
   known = video_sources.probe_all(root, found, None, False, [])
   ids = {source.id_of(n) for source in known.values() for n in range(30)}

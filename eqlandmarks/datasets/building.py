@@ -36,8 +36,8 @@ class Item:
     path: its file.
     points: `[J, 2]`, (row, column) in pixels of the image as displayed, the
       centre of its top-left pixel at (0.5, 0.5), NaN where missing; may lie
-      outside the image. None where only reading the item tells, which then
-      has all of them.
+      outside the image. None if they are known only once the item is
+      read; none is missing then.
     box: what is cut out; None for the whole image.
     clip: whether the box ends where the image does. It goes on beyond, else.
     shape: (height, width) that the image must have; None for any.

@@ -41,17 +41,20 @@ def matched_labels(
     if own:
       label_rows.add(rows, own, row)
     elif not images.matches(path, fields.exclude):
-      missing.append((paths.shown(path), row.where))
+      missing.append((path, row.where))
   if missing:
     path, where = missing[0]
     others = [name for name, _ in missing if unread.is_unread(name)]
     remedy = ''
     if others:
-      remedy = f"; files such as '{others[0]}' are not read: save them as .png"
+      remedy = (
+          f"; files such as '{paths.shown(others[0])}' are not read: save them "
+          'as .png'
+      )
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '
-        f"images that were not found, the first is '{path}' ({where}), "
-        f'expected paths of images below {fields.root}{remedy}'
+        f"images that were not found, the first is '{paths.shown(path)}' "
+        f'({where}), expected paths of images below {fields.root}{remedy}'
     )
   return marks, rows
 

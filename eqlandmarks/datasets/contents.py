@@ -36,7 +36,7 @@ class Content:
 def of(
     builder: tfds.core.DatasetBuilder, description: examples.Description
 ) -> Content:
-  """The content of a prepared dataset, read in no time.
+  """The content of a prepared dataset, found without reading its images.
 
   Args:
     builder: a prepared builder of `eqlandmarks.datasets`.
@@ -45,11 +45,10 @@ def of(
   table = unpacked.open_table(builder, description.stage_split)
   about = dataclasses.asdict(description)
   del about['notes']  # which decide nothing
-  shown = description.test_split or description.stage_split
   fitted = description.test_split and description.fit_split
   scored = [
       part
-      for split in (fitted, shown)
+      for split in (fitted, description.shown_split)
       if split
       for part in _parts(unpacked.open_table(builder, split))
   ]

@@ -77,8 +77,7 @@ def describes_project(folder: pathlib.Path) -> bool:
 
 def _read(path: pathlib.Path) -> Mapping[Any, Any]:
   with files.reading(path, _EXPECTED.removeprefix('expected ')):
-    regular_files.check(path)
-    text = path.read_text(encoding='utf-8-sig')
+    text = regular_files.read_text(path)
     try:
       config = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -87,7 +87,7 @@ def _check_needed(
       if not known
   }
   lists = {'eyes': description.eyes}
-  lists |= {f'groups, {g}': points for g, points in description.groups.items()}
+  lists |= {f'groups.{g}': points for g, points in description.groups.items()}
   for field, points in lists.items():
     for name in points:
       if name in missing:

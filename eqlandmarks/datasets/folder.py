@@ -13,6 +13,7 @@ from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import splits
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 
 class Folder(building.ImageBuilder):
@@ -88,6 +89,7 @@ class Folder(building.ImageBuilder):
         outputs=outputs_lib.patterns(written),
     )
     self._found = images.find_images(place, leave_out=written)
+    paths.check_distinct(self._found)
     super().__init__(
         image_size=image_size,
         fingerprint=_fingerprint(self._fields, self._found),
@@ -109,9 +111,9 @@ class Folder(building.ImageBuilder):
                 path=self._fields.root / path,
                 points=labels.to_ours(plan.points.get(path, missing)),
             )
-            for path in paths
+            for path in names
         ]
-        for split, paths in plan.splits.items()
+        for split, names in plan.splits.items()
     }
     return building.Plan(items, plan.description)
 

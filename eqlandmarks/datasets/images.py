@@ -23,7 +23,6 @@ from eqlandmarks.datasets import pixels
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats.paths import EXTENSIONS
 from eqlandmarks.formats.paths import canonical
-from eqlandmarks.formats.paths import check_distinct
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 # What can be done about a file that does not decode, in a folder.
@@ -50,7 +49,6 @@ def find_images(
           path.is_file() or (path.is_symlink() and not path.is_dir())
       ):
         found.append(readable_name(root, path))
-  check_distinct(found)
   return sorted(found, key=natural_key)
 
 
@@ -99,8 +97,7 @@ def decode(
   """
   with _explained(path, remedy):
     if content is None:
-      with regular_files.opened(path) as file:
-        content = file.read()
+      content = regular_files.read(path)
     return pixels.decode(content)
 
 
@@ -115,11 +112,23 @@ def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   ):
     width, height = image.size
     # Pillow already reports TIFF as displayed.
-    if image.format != 'TIFF':
-      orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-      if orientation in _TURNED_BY_90:
-        width, height = height, width
+    if image.format != 'TIFF' and _is_turned(image):
+      width, height = height, width
   return height, width
+
+
+def is_turned(path: pathlib.Path) -> bool:
+  """Whether EXIF swaps an image's width and height as displayed."""
+  with (
+      _explained(path, REMEDY),
+      regular_files.opened(path) as file,
+      pictures.opened(file) as image,
+  ):
+    return _is_turned(image)
+
+
+def _is_turned(image: Image.Image) -> bool:
+  return image.getexif().get(ExifTags.Base.Orientation) in _TURNED_BY_90
 
 
 def resize(

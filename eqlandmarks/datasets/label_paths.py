@@ -71,7 +71,7 @@ def below_their_folder(
 
 def below(root: pathlib.Path, folder: pathlib.Path) -> str | None:
   """The path of a folder below the root, '.' of the root; None if elsewhere."""
-  for spelled in (os.path.abspath, os.path.realpath):  # links have two places
+  for spelled in (os.path.abspath, os.path.realpath):  # a link goes by both
     top, own = (pathlib.Path(spelled(path)) for path in (root, folder))
     if own.is_relative_to(top):
       return paths.canonical(own.relative_to(top).as_posix())
@@ -99,12 +99,7 @@ class Frames:
     key, folder = paths.frame_key(path), posixpath.dirname(path)
     if key is None:
       return None
-    if row.video:
-      # The folder is as long as it takes to tell the label file's videos apart.
-      least = len(paths.parts(folder))
-      folders = self._nearest.find(paths.without_ending(row.video), least)
-    else:
-      folders = self._nearest.find(folder)
+    folders = self._nearest.find_video(folder, row.video)
     same = [
         image for folder in folders
         for image in self._images[folder].get(key[1], [])

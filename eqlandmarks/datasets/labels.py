@@ -72,8 +72,7 @@ def _files(
   """The files, as they are found."""
   if labels == DEEPLABCUT:
     return deeplabcut.annotation_files(root, exclude)
-  path = root if labels == PTS else _place(labels, root)
-  exported = roboflow.find(path, root)
+  path, exported = _located(labels, root)
   if not path.is_dir() and not exported:
     return [path]
   top = root if exported else path
@@ -90,6 +89,16 @@ def _files(
         'file'
     )
   return found
+
+
+def _located(
+    labels: str, root: pathlib.Path
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+  """The file or folder, and the files of Roboflow's export if it is one."""
+  if labels == PTS:
+    return root, []
+  place = _place(labels, root)
+  return place, roboflow.find(place, root)
 
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
@@ -152,9 +161,9 @@ def _read(
 ) -> Labels:
   if labels == DEEPLABCUT:
     return deeplabcut.read(root, files, least)
-  place = root if labels == PTS else _place(labels, root)
-  if roboflow.find(place, root):
-    return roboflow.read(files, root)
+  place, exported = _located(labels, root)
+  if exported:
+    return roboflow.read(files, root, least)
   if place.is_dir():
     return label_rows.from_poses(pts.read_files(files, place, root), PTS, least)
   form = formats.recognise(place)

@@ -116,10 +116,13 @@ def num_steps(
       a state counts.
   """
   if num_images < batch_size:
-    most = num_images // multiple * multiple or num_images
+    most = num_images // multiple * multiple
+    expected = f'a batch_size of at most {most}' if most else (
+        f'at least {multiple} images, or fewer devices or parts of a batch'
+    )
     raise errors.UserError(
         f'config.batch_size is {batch_size}, but the training images are only '
-        f'{num_images}; expected a batch_size of at most {most}.'
+        f'{num_images}; expected {expected}.'
     )
   count = num_epochs * num_images // batch_size
   if count >= _MOST_STEPS:

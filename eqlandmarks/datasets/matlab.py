@@ -66,7 +66,7 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
   with contextlib.suppress(OSError):  # the other process says it
     regular_files.check(path)
   answer = subprocess.run(
-      # Else, Python takes modules from the current folder, whatever is there.
+      # Without -P, Python would import modules from the current folder.
       [sys.executable, '-P', '-c', _READ, str(path), *variables],
       capture_output=True,
       check=False,

@@ -8,6 +8,7 @@ everywhere, such files are refused rather than reduced to their first picture.
 
 import contextlib
 import re
+import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -25,6 +26,8 @@ _ANIMATED = ('PNG', 'WEBP', 'GIF')
 # its texts. Printers' profiles and XMP are larger than that 1 MiB; none of them
 # counts here, so the larger bound is for each, too.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+# `_check_pixels` refuses what Pillow warns of.
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 # Tags of TIFF.
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
@@ -70,7 +73,7 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     _check_pixels(image)
     if image.format in _ANIMATED and image.is_animated:
       raise _several(f'{image.n_frames} frames')
-    if image.format == 'PPM' and _goes_on(image, file):
+    if image.format == 'PPM' and _has_another(image, file):
       raise _several('several images')
     if number:
       image.seek(number)
@@ -125,7 +128,7 @@ def _imagej_count(directories: list[_Directory]) -> int:
   return int(counts[0]) if counts and counts[0].strip().isdecimal() else 0
 
 
-def _goes_on(image: Image.Image, file: BinaryIO) -> bool:
+def _has_another(image: Image.Image, file: BinaryIO) -> bool:
   """Whether another image follows in a PPM, as ffmpeg's pipes write them."""
   codec, _, start, args = image.tile[0]
   if codec == 'ppm_plain' or image.mode == 'F':
@@ -150,7 +153,7 @@ def _check_pixels(image: Image.Image) -> None:
   """Refuses what fills the memory, which Pillow only warns of."""
   limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
   if limit and pixels > limit:
-    raise NotRead(f'its size of {pixels} pixels exceeds limit', f'{limit}')
+    raise NotRead(f'has {pixels} pixels', f'at most {limit}')
 
 
 def _drops_channels(directory: _Directory) -> bool:

@@ -45,7 +45,9 @@ def _is_below(root: pathlib.Path, folder: pathlib.Path) -> bool:
   return label_paths.below(root, folder) is not None
 
 
-def read(files: list[pathlib.Path], root: pathlib.Path) -> label_rows.Labels:
+def read(
+    files: list[pathlib.Path], root: pathlib.Path, least: float
+) -> label_rows.Labels:
   """Reads the files that `find` found."""
   splits = {file.parent.name: file for file in files}
   parts = [_read(file, root) for file in files]
@@ -61,11 +63,13 @@ def read(files: list[pathlib.Path], root: pathlib.Path) -> label_rows.Labels:
         'expected train, too, whose labels the regressor is fitted on'
     )
   notes = [f"labels: {', '.join(splits)} of Roboflow's export are read"]
-  if 'valid' in splits and 'test' not in splits:
+  # A file alone says nothing of what is test.
+  no_test = len(files) > 1 and 'test' not in splits
+  if no_test:
     notes.append('labels: there is no folder test, valid is the test split')
   rows: dict[str, label_rows.Row] = {}
   for split, poses in zip(splits, parts, strict=True):
-    if split == 'valid' and 'test' not in splits:
+    if split == 'valid' and no_test:
       split = 'test'
     for image, row in label_rows.from_poses(poses, _FORM).rows.items():
       rows[image] = dataclasses.replace(row, split=split)

@@ -41,7 +41,7 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
   kept = [p for p in found if not images.matches(p, fields.exclude)]
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
-  left_out = unread.note(fields.root, fields.exclude)
+  left_out = unread.note(fields.root, fields.unread)
   notes += [left_out] if left_out else []
   marks, rows = checks.matched_labels(fields, kept)
   checks.check_names(fields, marks.names)

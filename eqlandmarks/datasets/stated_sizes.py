@@ -9,9 +9,7 @@ circle, have the same size either way, so that nothing can be said of them.
 import pathlib
 from collections.abc import Callable, Mapping
 
-from PIL import ExifTags
-from PIL import Image
-
+from eqlandmarks.datasets import images
 from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
 
@@ -50,7 +48,7 @@ def _message(
       f'which is shown with {size[1]} x {size[0]} pixels (width x height), '
       'expected labels of images of the same size'
   )
-  if row.size == size[::-1] and file is not None and _is_turned(file):
+  if row.size == size[::-1] and file is not None and images.is_turned(file):
     text += (
         '; its EXIF orientation turns it: where the points are those of the '
         'picture that is not turned, take the orientation out of the file '
@@ -58,12 +56,3 @@ def _message(
         'width and height'
     )
   return text
-
-
-def _is_turned(file: pathlib.Path) -> bool:
-  """Whether an image's EXIF orientation swaps its width and height."""
-  with (
-      open(file, 'rb') as stream,
-      Image.open(stream, formats=('JPEG', 'PNG', 'TIFF', 'WEBP')) as image,
-  ):
-    return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)

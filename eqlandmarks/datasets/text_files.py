@@ -17,14 +17,13 @@ def read_lines(path: pathlib.Path) -> list[str]:
     UserError: the file cannot be read, or is no UTF-8 text.
   """
   try:
-    regular_files.check(path)
-    text = path.read_text(encoding='utf-8-sig')
+    text = regular_files.read_text(path)
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(
         f'{path}: cannot be read ({error}), expected a text file in UTF-8'
     ) from error
   # Not `splitlines`, which also splits at form feeds and the like.
-  return [line.strip() for line in text.replace('\r', '\n').split('\n')]
+  return [line.strip() for line in text.split('\n')]
 
 
 def read_names(path: pathlib.Path) -> list[str]:

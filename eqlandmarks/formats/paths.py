@@ -201,6 +201,16 @@ class Nearest:
     most = max(shared.values(), default=0)
     return [n for n, count in shared.items() if count == most >= least]
 
+  def find_video(self, folder: str, video: str) -> list[str]:
+    """The names that a row's folder means, and its video if it has one."""
+    if not video:
+      return self.find(folder)
+    # The folder is as long as it takes to tell the label file's videos apart.
+    least = len(parts(folder))
+    return self.find(canonical(video), least) or self.find(
+        without_ending(video), least
+    )
+
 
 def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
   """How many of their last parts are the same."""

@@ -19,6 +19,7 @@ import re
 import numpy as np
 
 from eqlandmarks import disk
+from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
@@ -73,7 +74,7 @@ def read_files(
 def _read_file(path: pathlib.Path) -> np.ndarray:
   """The points of one file, [J, 2] (x, y)."""
   with files.reading(path, 'a text file'):
-    text = path.read_text(encoding='utf-8-sig')
+    text = regular_files.read_text(path)
   match = re.fullmatch(
       r'\s*version:\s*1\s+n_points:\s*(\d{1,6})\s*\{([^{}]*)\}\s*',
       text, re.ASCII,
@@ -157,6 +158,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       )
     partial.mkdir()
     for name, text in texts.items():
-      file = disk.below(partial, str(name))
+      file = partial / name
       file.parent.mkdir(parents=True, exist_ok=True)
       file.write_text(text, encoding='utf-8', newline='')

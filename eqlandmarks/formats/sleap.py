@@ -90,7 +90,7 @@ class _Videos:
     self._path, self._root = path, root
     self._places = {id(video): v for v, video in enumerate(videos)}
     # Embedded frames have a video from which they were taken.
-    self._sources = [video.source_video or video for video in videos]
+    self._sources = [_source(video) for video in videos]
     self._sizes = [
         _size(source) or _size(video)
         for source, video in zip(self._sources, videos, strict=True)
@@ -151,6 +151,12 @@ def _rows(labels: Any, count: int, videos: _Videos) -> list[Row]:
   return list(rows.values())
 
 
+def _source(video: Any) -> Any:
+  """What embedded frames were taken from, or the video itself."""
+  # A video whose length the file does not state is false.
+  return video if video.source_video is None else video.source_video
+
+
 def _images(video: Any) -> list[Any]:
   """The image files that a video is made of; none for a real video."""
   return video.filename if isinstance(video.filename, list) else []
@@ -170,7 +176,7 @@ def _only_video(labels: Any) -> str:
   """The file of the video, if there is one and no other."""
   if len(labels.videos) != 1 or _images(labels.videos[0]):
     return ''
-  video = labels.videos[0].source_video or labels.videos[0]
+  video = _source(labels.videos[0])
   return '' if _images(video) else str(video.filename)
 
 

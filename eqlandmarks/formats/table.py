@@ -52,7 +52,8 @@ def _columns(
     place = found.get(name, [-1, -1, -1])
     if column.lower() in columns or (name and place[axis] >= 0):
       raise UserError(
-          f"{path}: found column '{paths.shown(column)}' twice, expected once"
+          f"{path}: found column '{paths.shown(column)}' for what another "
+          'column holds, expected one of each'
       )
     if column.lower() in ('path', 'split'):
       columns[column.lower()] = index

@@ -111,7 +111,7 @@ def _try_formats(
     predictor: Predictor,
     source: sources.Source,
 ) -> None:
-  """Sees that the files can be written, rather than find out at the end."""
+  """Checks that the files can be written, before anything is predicted."""
   points = np.full((1, len(predictor.landmark_names), 2), 0.5)
   poses = formats.Poses(
       names=predictor.landmark_names,

@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 from eqlandmarks import config_types
 from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import outcome_form
 from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
@@ -78,14 +77,15 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
   if config.dataset.name != 'video':
     return None
   # A DeepLabCut project has crops of its own, of which the protocol tells.
-  said = next((r['protocol'].get('crop') for r in folder.records(method)), '')
-  if said == crops.OF_EACH_VIDEO:
+  records = folder.records(method)
+  crop = records[0]['protocol'].get('data', {}).get('crop') if records else None
+  if crop == crops.OF_EACH_VIDEO:
     runs.say(
         'the model was trained on crops of videos, which differ: show it '
         'images that are cropped alike'
     )
     return None
-  return crops.from_text(config.dataset.crop_box or said or '')
+  return crops.from_text(config.dataset.crop_box or crop or '')
 
 
 def _read_config(folder: Workdir) -> ConfigDict:
@@ -141,12 +141,6 @@ def _load_annotator(
         f'{folder.stage(method).path / "outcome.npz"} holds no point_names: an '
         'older version has written it; expected --mode=evaluate to write it '
         'anew.'
-    )
-  fault = outcome_form.misfit(outcome, K=config.num_landmarks)
-  if fault is not None:
-    raise UserError(
-        f'{folder.stage(method).path / "outcome.npz"} is of another model '
-        f'({fault}), expected --mode=evaluate to write it anew.'
     )
   if regression is None:
     regression = ConfigDict(folder.evaluated_with(method)['regression'])

@@ -34,11 +34,10 @@ _SUMMARY = {
     'seconds_per_step?': (int, float, NoneType),
     'best?': (dict, NoneType),
 }
-# By which the folder of a stage is known.
-FILES = ('checkpoints', 'metrics.csv', _DONE)
-
-# What a stage that goes on from another one takes over.
+# What a stage that resumes another one takes over.
 _TAKEN_OVER = ('checkpoints', 'metrics.csv')
+# By which the folder of a stage is known.
+FILES = (*_TAKEN_OVER, _DONE)
 
 
 class StageFolder:

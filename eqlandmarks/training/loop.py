@@ -24,6 +24,8 @@ from eqlandmarks.training import tracking
 
 # Verbs and fields of the config.
 Changes = Sequence[tuple[str, str]]
+# From such changes to how they are made, in words.
+Advise = Callable[[Changes], str]
 
 
 def in_words(changes: Changes) -> str:
@@ -81,7 +83,7 @@ class Stage:
   devices: list[jax.Device]
   less_memory: Changes = (('lower', 'batch_size'),)
   less_steep: Changes = (('lower', 'learning_rate'),)
-  advise: Callable[[Changes], str] = in_words
+  advise: Advise = in_words
   probe: guard.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None

@@ -24,7 +24,7 @@ _ENDS = ('loop is closed', 'after interpreter shutdown')
 def unspoken() -> Iterator[None]:
   """Keeps loggers and threads from speaking of what a disk refuses.
 
-  All else is logged and shown as ever. Where an error ends the block, threads
+  All else is logged and shown as ever. Where a refusal ends the block, threads
   may still be ending: they stay silent.
   """
   handlers = {
@@ -36,10 +36,17 @@ def unspoken() -> Iterator[None]:
     handler.addFilter(_is_other)
   threading.excepthook, sys.unraisablehook = map(_of_others, hooks[:2])
   sys.excepthook = _of_other_types(hooks[2])
-  yield
-  threading.excepthook, sys.unraisablehook, sys.excepthook = hooks
-  for handler in handlers:
-    handler.removeFilter(_is_other)
+  refused = False
+  try:
+    yield
+  except BaseException as error:
+    refused = _is_refused(error)
+    raise
+  finally:
+    if not refused:
+      threading.excepthook, sys.unraisablehook, sys.excepthook = hooks
+      for handler in handlers:
+        handler.removeFilter(_is_other)
 
 
 def _is_refused(error: BaseException | None) -> bool:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -26,8 +26,6 @@ from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 Names = Callable[[np.ndarray], list[str]]
-# From changes of fields, such as ('lower', 'batch_size'), to how they are made.
-Advise = Callable[[Sequence[tuple[str, str]]], str]
 
 # Streams of randomness, folded into the run's seed. Every way of training
 # landmarks draws the same initial nets, images and warps, so that what differs
@@ -53,7 +51,7 @@ def pretrain(
     num_epochs: int,
     max_steps: int | None = None,
     names: Names | None = None,
-    advise: Advise | None = None,
+    advise: loop.Advise = loop.in_words,
 ) -> None:
   """Stage 1: trains F by the contrastive loss.
 
@@ -100,7 +98,7 @@ def discover(
     num_epochs: int,
     max_steps: int | None = None,
     names: Names | None = None,
-    advise: Advise | None = None,
+    advise: loop.Advise = loop.in_words,
 ) -> None:
   """Stage 2, or the end-to-end baseline, by the same objective.
 
@@ -157,7 +155,7 @@ def _run_stage(
     num_epochs: int,
     max_steps: int | None,
     names: Names | None,
-    advise: Advise | None,
+    advise: loop.Advise,
     title: str,
     objective: Any,
     variables: dict[str, nets_lib.Variables],
@@ -196,7 +194,7 @@ def _run_stage(
           less_steep=[
               ('lower', f'{name}.learning_rate'), ('set', f'{name}.clip_norm')
           ],
-          advise=advise or loop.in_words,
+          advise=advise,
           probe=guard.Probe(
               functools.partial(objective, nets=_nets(config, False)),
               everywhere,
@@ -285,16 +283,21 @@ def _names_of_batch(
 def _sign(
     config: Any, name: str, num_images: int
 ) -> Callable[[dict[str, float]], str | None]:
-  """What logged rows tell of warps, and past the first epoch of a collapse."""
+  """What logged rows tell of warps, and past the first epoch of a collapse.
+
+  Each is told once.
+  """
   first = name == 'pretrain'
   lasting = collapse.Lasting(collapse.pretrain if first else collapse.discover)
+  without_points: list[str] = []
 
   def sign(row: dict[str, float]) -> str | None:
-    said = unlearnable.of_row(name, row)
-    if said:
-      return said
     past = row['step'] * config.batch_size > num_images
-    return lasting(config, row) if past else None
+    collapsed = lasting(config, row) if past else None
+    few = None if without_points else unlearnable.of_row(name, row)
+    if few:
+      without_points.append(few)
+    return '; '.join(filter(None, (few, collapsed))) or None
 
   return sign
 

@@ -187,7 +187,6 @@ class Tracker:
     said = self._sign(row) if self._sign else None
     if said:
       journal.say(f'\nwarning: {self._title}, step {done}: {said}')
-      self._sign = None
 
 
 def _fetched(rows: Rows) -> Rows:

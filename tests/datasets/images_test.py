@@ -196,7 +196,7 @@ def test_too_many_pixels(tmp_path, monkeypatch):
   path = save(tmp_path / 'x.png', np.zeros((40, 40), np.uint8))
   monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
   for read in (images.decode, images.displayed_size):
-    with pytest.raises(UserError, match=r'x\.png.*1600.*exceeds limit'):
+    with pytest.raises(UserError, match=r'x\.png: has 1600 pixels'):
       read(path)
 
 

@@ -156,3 +156,26 @@ def test_images_of_which_one_is_missing(root):
   table(root, [f'{n}.png,1,1,2,2' for n in range(4)])
   with pytest.raises(UserError, match='4 of 4 rows name images that were not'):
     build(root, labels='labels.csv')
+
+
+def test_a_split_alone_is_split_by_the_share(root):
+  export(root / 'valid', 4)
+  builder = build(root, labels='.', test_share=0.25)
+  assert planned(builder) == {
+      'train': names('valid', 3), 'test': ['valid/3.jpg']
+  }
+  assert not any('valid is the test' in n for n in description(builder).notes)
+
+
+def test_no_labels_to_fit_on(root):
+  for split in ('valid', 'test'):
+    export(root / split, 2)
+  with pytest.raises(UserError, match=r'folders valid, test, expected train'):
+    build(root, labels='.')
+
+
+def test_points_files_are_asked_for_by_name(root):
+  export(root / 'train', 2)
+  (root / 'train/0.pts').write_text('version: 1\nn_points: 1\n{\n7 8\n}\n')
+  builder = build(root, labels='pts', test_share=0)
+  assert planned(builder)['train'] == ['train/0.jpg']

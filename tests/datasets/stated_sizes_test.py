@@ -85,3 +85,16 @@ def test_the_first_image_stands_for_all_of_sleap(root):
   )
   formats.write(poses, root / 'l.slp', 'sleap')
   refused(root, 'size 20 x 10 for 0.jpg', '40 x 20 pixels', labels='l.slp')
+
+
+def test_swapped_sizes_of_images_without_exif(tmp_path):
+  root = tmp_path / 'root'
+  root.mkdir()
+  for n in range(3):
+    Image.new('L', (40, 20), 9 * n).save(root / f'{n}.bmp')
+  label(root, [(20, 40)] * 3)
+  text = (root / 'l.json').read_text().replace('.jpg', '.bmp')
+  (root / 'l.json').write_text(text)
+  with pytest.raises(UserError, match=r'20 x 40 .* 40 x 20') as error:
+    build(root, labels='l.json')
+  assert 'EXIF' not in str(error.value)

@@ -7,6 +7,7 @@ import sleap_io
 
 from eqlandmarks import formats
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import sleap
 
 
 def save(path, videos, frames):
@@ -119,3 +120,15 @@ def test_embedded_frames_under_another_name_count(tmp_path, link):
     file['points'] = link(file)
   with pytest.raises(UserError, match=r'when unpacked|is a link, expected'):
     formats.read(path)
+
+
+def test_frames_are_those_of_a_source_whose_length_is_not_stated():
+  source = sleap_io.Video(
+      filename='a/v.mp4', open_backend=False, backend_metadata={}
+  )
+  package = sleap_io.Video(
+      filename='l.pkg.slp', open_backend=False, source_video=source
+  )
+  assert not source  # which has no length
+  assert sleap._source(package) is source
+  assert sleap._source(source) is source

@@ -422,7 +422,7 @@ def test_a_video_that_was_trained_on_with_a_crop(tmp_path):
 def test_the_crop_of_a_project_is_that_of_its_records(said, box, expected):
   class Folder:
     def records(self, method):
-      return [{'protocol': {'crop': said} if said else {}}]
+      return [{'protocol': {'data': {'crop': said} if said else {}}}]
 
   config = ConfigDict({'dataset': {'name': 'video', 'crop_box': box}})
   assert trained._crop(Folder(), 'two_stage', config) == expected

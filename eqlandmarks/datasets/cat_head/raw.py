@@ -97,8 +97,8 @@ def _replacement(
 
 def _md5(path: pathlib.Path) -> str:
   # By which the file is published; nothing here is a secret.
-  with regular_files.opened(path) as file:
-    return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+  content = regular_files.read(path)
+  return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def excluded(path: pathlib.Path) -> set[str]:

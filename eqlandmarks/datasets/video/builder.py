@@ -8,7 +8,6 @@ from typing import Any
 
 from PIL import Image
 
-from eqlandmarks import disk
 from eqlandmarks import fingerprints
 from eqlandmarks import videos
 from eqlandmarks.datasets import building
@@ -84,10 +83,7 @@ class Video(building.ImageBuilder):
       image_size: int = 128,
       **kwargs,
   ):
-    written: tuple[str, ...] = ()
-    if os.path.isdir(disk.expanded(root)):
-      written = outputs_lib.below(disk.expanded(root), outputs)
-    folder, found = sources.find(root, written)
+    folder, found, written = sources.find(root, outputs)
     self._fields = fields.Fields(
         root=folder,
         labels=str(labels or '').strip(),

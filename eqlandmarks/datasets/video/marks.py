@@ -168,28 +168,23 @@ class _Finder:
       stem = last
     # Of other lengths and scripts, `int` takes more than a frame can have.
     number = re.search(r'(?<![-+.\d])[0-9]{1,15}$', stem)
-    meant = self._meant(folder, row.video)
-    if not number or not meant:
+    if not number:
+      return None
+    meant = {
+        name
+        for key in self._nearest.find_video(folder, row.video)
+        for name in self._videos[key]
+    }
+    if not meant:
       return None
     used = {name for name in meant if not images.matches(name, self._exclude)}
     if len(used) > 1:
       raise UserError(
-          f"{row.where}: path '{path}' may mean {' or '.join(sorted(used))}, "
-          "expected the video's path below the root; config.dataset.exclude "
-          'can leave videos out'
+          f"{row.where}: path '{paths.shown(path)}' may mean "
+          f"{' or '.join(sorted(used))}, expected the video's path below the "
+          'root; config.dataset.exclude can leave videos out'
       )
     return min(used or meant), int(number.group())
-
-  def _meant(self, folder: str, video: str) -> set[str]:
-    """The videos that a row's folder, and its video if it has one, may mean."""
-    if not video:
-      keys = self._nearest.find(folder)
-    else:
-      # The folder is as long as it takes to tell the label file's videos apart.
-      least = len(paths.parts(folder))
-      keys = self._nearest.find(images.canonical(video), least)
-      keys = keys or self._nearest.find(paths.without_ending(video), least)
-    return {name for key in keys for name in self._videos[key]}
 
 
 def _file(root: pathlib.Path, path: str) -> pathlib.Path | None:

@@ -11,7 +11,9 @@ from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
+from eqlandmarks.datasets import outputs
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import paths
 
 _EXPECTED = 'expected a video or a folder of videos'
 # What trackers add to the name of a video that they have drawn into: who
@@ -51,13 +53,16 @@ def frame_id(name: str, number: int) -> str:
 
 
 def find(
-    root: str | os.PathLike, leave_out: Sequence[str] = ()
-) -> tuple[pathlib.Path, list[str]]:
+    root: str | os.PathLike, written: Sequence[str | os.PathLike] = ()
+) -> tuple[pathlib.Path, list[str], tuple[str, ...]]:
   """The folder that paths are relative to, and the videos below it.
 
   Args:
     root: a video, which is then the only one in its folder, or a folder.
-    leave_out: folders below it that are passed over.
+    written: where this run writes to.
+
+  Returns:
+    The folder, the videos, and the folders below it that hold no data.
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
@@ -65,14 +70,16 @@ def find(
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
-    return path.parent, [path.name]
+    return path.parent, [path.name], ()
+  leave_out = outputs.below(path, written)
   found = images.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(
         f'config.dataset.root: found no video below {path}, expected at least '
         f'one ({", ".join(videos.EXTENSIONS)})'
     )
-  return path, found
+  paths.check_distinct(found)
+  return path, found, leave_out
 
 
 def without_drawn(found: Sequence[str], notes: list[str]) -> list[str]:
