@@ -115,7 +115,7 @@ def test_all_fields_that_differ_are_named_with_the_nearest():
       config.model.widths = None
   said = _refusal(config)
   assert said == (
-      'config has other fields than configs/common.py: batch_size is missing; '
+      'config is not as configs/common.py has it: batch_size is missing; '
       'batchsize is no field, the nearest is batch_size; discover is missing; '
       'model.widths is None, expected tuple; pretrain.learning_rte is no '
       'field, the nearest is pretrain.learning_rate; regression is 3, expected '

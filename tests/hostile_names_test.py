@@ -70,7 +70,7 @@ def test_a_log_is_not_written_through_a_link(tmp_path, precious, capsys):
   with journal.writing(tmp_path / 'log.txt'):
     journal.say('hello')
   said = capsys.readouterr().err
-  assert f'warning: {tmp_path}/log.txt is a link, so no log is written' in said
+  assert f'warning: {tmp_path}/log.txt is no file of its own, so no log' in said
   assert said.endswith('hello\n')
 
 

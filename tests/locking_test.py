@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import journal
 from eqlandmarks import locking
@@ -137,9 +138,14 @@ def test_the_log_has_times_and_the_error_that_ended_it(tmp_path, capsys):
   assert capsys.readouterr().err == 'before\nhello\n'
 
 
-def test_a_log_that_cannot_be_written_ends_nothing(capsys):
-  with journal.writing(pathlib.Path('/dev/full')):
-    journal.say('hello')
+def test_a_log_that_cannot_be_written_ends_nothing(capsys, monkeypatch):
+  with monkeypatch.context() as patch:
+    patch.setattr(disk, 'open_own', os.open)  # which refuses a device
+    with journal.writing(pathlib.Path('/dev/full')):
+      journal.say('hello')
   with journal.writing(pathlib.Path('/proc/no/log.txt')):
     journal.say('hello')
-  assert capsys.readouterr().err == 'hello\nhello\n'
+  assert capsys.readouterr().err == (
+      'warning: /dev/full is no file of its own, so no log is written; '
+      'remove it\nhello\nhello\n'
+  )

@@ -52,7 +52,7 @@ def test_a_point_of_one_train_image_stays(tmp_path):
     ('fields', 'said'),
     [
         ({'eyes': 'a,b'}, "config.dataset.eyes: point 'b' is annotated in "),
-        ({'groups': 'g=a+c'}, "config.dataset.groups, g: point 'c' is "),
+        ({'groups': 'g=a+c'}, "config.dataset.groups.g: point 'c' is "),
     ],
 )
 def test_eyes_and_groups_that_need_one_are_refused(tmp_path, fields, said):
