@@ -3,7 +3,7 @@
     python benchmarks/convolutions.py --size=128
 
 The passes of single layers, on each core a device as in training, with one form
-and with the other, in turns: ours are those of `eqlandmarks.convolutions`,
+and with the other, in turns: ours are those of `eqlandmarks._convolutions`,
 XLA's those of `jax.lax.conv_general_dilated` and of its gradients. The last row
 is the gradient of max-pooling, against that of a maximum of four strided
 slices.
@@ -23,7 +23,7 @@ import tabulate
 from absl import app
 from absl import flags
 
-from eqlandmarks import convolutions
+from eqlandmarks import _convolutions
 from eqlandmarks import huge_pages
 from parts import timing
 
@@ -90,17 +90,17 @@ def _layers() -> dict[str, tuple[float, float, float]]:
     upper = jax.random.normal(keys[2], (*around, after))
     layer = f'{before} to {after} channels, {side} x {side}'
     found[f'{layer}: forward'] = _measure(
-        convolutions.convolve, _plain, x, kernel
+        _convolutions.convolve, _plain, x, kernel
     )
     for argument, name in enumerate(('input', 'kernel')):
       found[f'{layer}: gradient of the {name}'] = _measure(
-          _gradient(convolutions.convolve, argument),
+          _gradient(_convolutions.convolve, argument),
           _gradient(_plain, argument), x, kernel, upper,
       )  # fmt: skip
   x = jax.random.normal(jax.random.key(0), (*around, 16))
   upper = _strided_maximum(x)
   found['max-pool of 16 channels: gradient'] = _measure(
-      _gradient(convolutions.max_pool, 0),
+      _gradient(_convolutions.max_pool, 0),
       _gradient(_strided_maximum, 0), x, upper,
   )  # fmt: skip
   return found

@@ -14,7 +14,7 @@ import numbers
 import jax
 import jax.numpy as jnp
 
-from eqlandmarks import blockwise
+from eqlandmarks import _blockwise
 
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
@@ -39,8 +39,8 @@ def contrastive(
 
   The `[2N, 2M]` similarities, of M pairs on all devices, are held whole where
   they are few, and else a block of rows at a time (see
-  `eqlandmarks.blockwise`); then the loss has a gradient, but no forward-mode or
-  second derivative.
+  `eqlandmarks._blockwise`); then the loss has a gradient, but no forward-mode
+  or second derivative.
 
   Args:
     features: `[N, D]`, f at the sampled locations.
@@ -120,7 +120,7 @@ def _log_probability(
   count, all_of_them = anchors.shape[1], others.shape[1]
   # The similarity to itself stands where the row and the column are the same.
   itself = first + jnp.arange(count)
-  sums = blockwise.logsumexp_similarities(
+  sums = _blockwise.logsumexp_similarities(
       anchors.reshape(2 * count, -1),
       others.reshape(2 * all_of_them, -1),
       temperature=temperature,

@@ -3,7 +3,7 @@
 Both are Flax Linen modules from `[..., H, W, channels]` batches. Parameters are
 float32; `dtype` is what the convolutions compute in. The paper leaves widths,
 normalisation and up-sampling open; the choices are written at each field.
-Gradients are reverse-mode, of any order (see eqlandmarks/convolutions.py).
+Gradients are reverse-mode, of any order (see eqlandmarks/_convolutions.py).
 """
 
 import functools
@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from eqlandmarks import convolutions
+from eqlandmarks import _convolutions
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
@@ -72,7 +72,7 @@ class Hourglass(nn.Module):
     for level, width in enumerate(self.widths):
       x = block(width, name=f'encoder{level + 1}')(x)
       skips.append(x)
-      x = convolutions.max_pool(x)
+      x = _convolutions.max_pool(x)
     for level in reversed(range(len(self.widths))):
       width, skip = self.widths[level], skips[level]
       if x.shape[-1] != width:
@@ -165,7 +165,7 @@ def _convolution(
     return jax.lax.conv_general_dilated(
         x, kernel, strides, padding, rhs_dilation=rhs_dilation, **numbers
     )
-  return convolutions.convolve(x, kernel)
+  return _convolutions.convolve(x, kernel)
 
 
 _conv = functools.partial(nn.Conv, conv_general_dilated=_convolution)

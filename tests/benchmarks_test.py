@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from eqlandmarks import convolutions
+from eqlandmarks import _convolutions
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = '--config=configs/signer.py:tiny'
@@ -182,7 +182,7 @@ def test_operations_of_a_widened_kernel_are_those_of_the_given_one(monkeypatch):
   monkeypatch.syspath_prepend(str(ROOT / 'benchmarks'))
   timing = importlib.import_module('parts.timing')
   x, kernel = jnp.ones((8, 1, 32, 32, 16)), jnp.ones((8, 3, 3, 16, 16))
-  mapped = jax.pmap(convolutions.convolve)
+  mapped = jax.pmap(_convolutions.convolve)
   compiled = mapped.lower(x, kernel).compile()
   counted = timing.flops(mapped, (x, kernel), compiled)
   # 9 taps of 16 channels on 8 devices, some of them beyond the edge, which the

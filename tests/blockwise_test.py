@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from eqlandmarks import blockwise
+from eqlandmarks import _blockwise
 from eqlandmarks import losses
 
 pytestmark = pytest.mark.x64
@@ -57,7 +57,7 @@ def test_log_sum_exp_is_scipys():
   logits = rows @ columns.T / 0.5
   logits[:, ~usable] = -np.inf
   logits[np.arange(5), skip[:5]] = -np.inf
-  found = blockwise.logsumexp_similarities(
+  found = _blockwise.logsumexp_similarities(
       jnp.asarray(rows),
       jnp.asarray(columns),
       temperature=0.5,
@@ -168,7 +168,7 @@ def test_a_negative_block_size_is_named():
 )
 def test_the_blocks_size_by_hand(monkeypatch, backend, rows, columns, size):
   monkeypatch.setattr(jax, 'default_backend', lambda: backend)
-  assert blockwise._choose(rows, columns) == size
+  assert _blockwise._choose(rows, columns) == size
 
 
 def test_without_a_column_there_is_no_gradient():
@@ -176,7 +176,7 @@ def test_without_a_column_there_is_no_gradient():
 
   def total(rows, columns, block_size):
     return jnp.sum(
-        blockwise.logsumexp_similarities(
+        _blockwise.logsumexp_similarities(
             rows, columns, temperature=0.1, usable=jnp.zeros(4, bool),
             skip=jnp.arange(4), block_size=block_size,
         )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqlandmarks import convolutions
+from eqlandmarks import _convolutions
 
 # The forms are the same in float64, where the order of a sum does not show.
 pytestmark = pytest.mark.x64
@@ -55,7 +55,7 @@ def _by_hand(x, kernel, upper):
 
 
 def _ours(x, kernel, upper):
-  y, backward = jax.vjp(convolutions.convolve, x, kernel)
+  y, backward = jax.vjp(_convolutions.convolve, x, kernel)
   return y, *backward(upper)
 
 
@@ -82,7 +82,7 @@ def test_in_float32_they_are_the_sums_but_for_rounding(name):
 @pytest.mark.parametrize('strip', [1, 100, 700])
 def test_the_kernels_gradient_is_the_sum_of_strips(monkeypatch, side, strip):
   """Of one row each, of uneven ones, and of few."""
-  monkeypatch.setattr(convolutions, '_STRIP', strip)
+  monkeypatch.setattr(_convolutions, '_STRIP', strip)
   arrays = _arrays((2, 11, 8, 5, 4, side))
   found = jax.jit(_ours)(*map(jnp.asarray, arrays))
   np.testing.assert_allclose(
@@ -91,7 +91,7 @@ def test_the_kernels_gradient_is_the_sum_of_strips(monkeypatch, side, strip):
 
 
 def test_rows_of_more_pixels_than_are_taken_at_once(monkeypatch):
-  monkeypatch.setattr(convolutions, '_PIXELS', 3)
+  monkeypatch.setattr(_convolutions, '_PIXELS', 3)
   arrays = _arrays((2, 6, 4, 7, 5, 1))
   found = _ours(*map(jnp.asarray, arrays))
   np.testing.assert_allclose(
@@ -153,7 +153,7 @@ def test_accelerators_pool_as_jax_would():
   upper = jnp.ones((1, 2, 3, 3))
   found, expected = (
       _operations(lambda x, u, f=f: jax.vjp(f, x)[1](u), [x, upper], 'cuda')
-      for f in (convolutions.max_pool, convolutions._pool)
+      for f in (_convolutions.max_pool, _convolutions._pool)
   )
   assert found == expected
 
@@ -178,7 +178,7 @@ def test_pixels_that_share_the_maximum_share_its_gradient():
       [0.0, 1.0, 2.0, 3.0, 9.0],
       [9.0, 9.0, 9.0, 9.0, 9.0],
   ])[None, :, :, None]
-  pooled, backward = jax.vjp(convolutions.max_pool, x)
+  pooled, backward = jax.vjp(_convolutions.max_pool, x)
   np.testing.assert_array_equal(pooled[0, :, :, 0], [[1, 5]])
   # Rows first, then the pixels of a row; the odd row and column are left out.
   (gradient,) = backward(jnp.asarray([4.0, 2.0]).reshape(1, 1, 2, 1))
@@ -186,7 +186,7 @@ def test_pixels_that_share_the_maximum_share_its_gradient():
       gradient[0, :, :, 0],
       [[1, 1, 2, 0, 0], [0, 2, 0, 0, 0], [0, 0, 0, 0, 0]],
   )
-  by_jax = jax.vjp(convolutions._pool, x)[1](
+  by_jax = jax.vjp(_convolutions._pool, x)[1](
       jnp.asarray([4.0, 2.0]).reshape(1, 1, 2, 1)
   )
   np.testing.assert_array_equal(gradient, by_jax[0])
@@ -195,8 +195,8 @@ def test_pixels_that_share_the_maximum_share_its_gradient():
 def test_max_pool_of_any_leading_axes():
   x = jax.random.normal(jax.random.key(0), (2, 3, 4, 6, 5))
   expected = x.reshape(2, 3, 2, 2, 3, 2, 5).max((3, 5))
-  np.testing.assert_array_equal(convolutions.max_pool(x), expected)
-  gradient = jax.grad(lambda x: convolutions.max_pool(x).sum())(x)
+  np.testing.assert_array_equal(_convolutions.max_pool(x), expected)
+  gradient = jax.grad(lambda x: _convolutions.max_pool(x).sum())(x)
   assert float(gradient.sum()) == expected.size
   np.testing.assert_array_equal(
       gradient != 0, np.isin(np.asarray(x), np.asarray(expected))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqlandmarks import blockwise
+from eqlandmarks import _blockwise
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import losses
@@ -22,7 +22,7 @@ from eqlandmarks import regression
 from eqlandmarks import warps
 from eqlandmarks.training import objectives
 
-_MODULES = (blockwise, geometry, heatmaps, losses, metrics, regression, warps)
+_MODULES = (_blockwise, geometry, heatmaps, losses, metrics, regression, warps)
 _MASKS = {'valid', 'mask', 'usable', 'where'}
 _ROWS = 6
 _WILD = (np.nan, np.inf, -np.inf, 1e30)
@@ -63,7 +63,7 @@ def _equivariance_of_images(valid, *points):
 def _similarities(valid, columns, *, block_size):
   """Wild columns that no row is compared with."""
   rows = jnp.asarray(np.random.default_rng(3).normal(size=(4, 3)))
-  return blockwise.logsumexp_similarities(
+  return _blockwise.logsumexp_similarities(
       rows.astype(columns.dtype), columns, temperature=0.5, usable=valid,
       skip=jnp.array([0, 1, 2, -1]), block_size=block_size,
   ).sum()  # fmt: skip

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from eqlandmarks import convolutions
+from eqlandmarks import _convolutions
 from eqlandmarks import models
 
 
@@ -79,7 +79,7 @@ def test_heatmap_scale_multiplies_the_logits():
 
 def test_pool_and_upsample_by_hand():
   x = jnp.arange(20.0).reshape(1, 4, 5, 1)
-  pooled = convolutions.max_pool(x)
+  pooled = _convolutions.max_pool(x)
   np.testing.assert_array_equal(pooled[0, :, :, 0], [[6, 8], [16, 18]])
   grown = models._upsample(pooled, (4, 5))
   np.testing.assert_array_equal(
