@@ -26,7 +26,7 @@ from absl import app
 from absl import flags
 
 from eqlandmarks import errors
-from eqlandmarks import huge_pages
+from eqlandmarks.system import huge_pages
 from parts import pieces
 from parts import timing
 from parts import workload

@@ -24,7 +24,7 @@ from absl import app
 from absl import flags
 
 from eqlandmarks import _convolutions
-from eqlandmarks import huge_pages
+from eqlandmarks.system import huge_pages
 from parts import timing
 
 _SIZE = flags.DEFINE_integer('size', 64, 'Side of the images.')

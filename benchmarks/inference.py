@@ -26,10 +26,10 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from eqlandmarks import huge_pages
 from eqlandmarks import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.system import huge_pages
 from eqlandmarks.training import parallel
 from eqlandmarks.workdir import Workdir
 

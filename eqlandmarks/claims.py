@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eqlandmarks import config_fields
-from eqlandmarks import disk
 from eqlandmarks import errors
-from eqlandmarks import journal
 from eqlandmarks import provenance
-from eqlandmarks import stored
 from eqlandmarks.datasets import contents
+from eqlandmarks.system import files
+from eqlandmarks.system import journal
+from eqlandmarks.system import stored
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
 
@@ -190,7 +190,7 @@ def _keeps_stage_one(workdir: 'Workdir', bound: Sequence[str]) -> bool:
 
 def _remove_halves(workdir: 'Workdir') -> None:
   """Removes what stages have left that were stopped before the first save."""
-  with disk.written(workdir.path):
+  with files.written(workdir.path):
     for name in _stages(workdir):
       if not workdir.stage(name).is_begun:
         shutil.rmtree(workdir.stage(name).path)
@@ -198,7 +198,7 @@ def _remove_halves(workdir: 'Workdir') -> None:
 
 def _write_images(workdir: 'Workdir', now: contents.Content) -> None:
   with (
-      disk.replacing(workdir.path / _IMAGES) as partial,
+      files.replacing(workdir.path / _IMAGES) as partial,
       partial.open('wb') as file,
   ):
     np.savez_compressed(file, ids=now.ids, prints=now.prints)

@@ -15,10 +15,10 @@ from ml_collections import config_flags
 from eqlandmarks import config_checks
 from eqlandmarks import config_types
 from eqlandmarks import configs
-from eqlandmarks import console
 from eqlandmarks import errors
-from eqlandmarks import interrupts
 from eqlandmarks import pipeline
+from eqlandmarks.system import console
+from eqlandmarks.system import signals
 from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
 
@@ -228,7 +228,7 @@ def run() -> None:
   _describe_usage(sys.argv[0])
   with console.lasting():
     try:
-      with interrupts.handled():
+      with signals.handled():
         app.run(main, flags_parser=_parse)
     except KeyboardInterrupt as error:
       print('interrupted: the same command goes on from here', file=sys.stderr)

@@ -1,6 +1,6 @@
 """Errors that a user can cause, and that deserve one clear line."""
 
-from eqlandmarks import console
+from eqlandmarks.system import console
 
 
 class UserError(ValueError):

@@ -11,7 +11,6 @@ import numpy as np
 
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
-from eqlandmarks import memory
 from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
@@ -20,6 +19,7 @@ from eqlandmarks import scoring
 from eqlandmarks import warps
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
+from eqlandmarks.system import memory
 
 # The warps of the evaluation depend on the image's place in the split alone:
 # every method, and every seed, is measured on the same ones.

@@ -20,13 +20,13 @@ from absl import logging
 from PIL import Image
 
 from eqlandmarks import config_fields
-from eqlandmarks import disk
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import videos
 from eqlandmarks.datasets import images as images_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files as files_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
@@ -93,7 +93,7 @@ def find_data(where: str) -> pathlib.Path:
     return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
   if where == 'example':
     return _drawn(pathlib.Path(_FOLDER) / 'example')
-  path = disk.expanded(where)
+  path = files_lib.expanded(where)
   if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
     return path
   if where and path.is_dir() and images_lib.find_images(path):

@@ -13,10 +13,7 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import ablation
 from eqlandmarks import config_checks
-from eqlandmarks import disk
 from eqlandmarks import errors
-from eqlandmarks import journal
-from eqlandmarks import memory
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
@@ -28,6 +25,9 @@ from eqlandmarks.datasets import unpacked
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
+from eqlandmarks.system import files
+from eqlandmarks.system import journal
+from eqlandmarks.system import memory
 from eqlandmarks.training import hosts
 from eqlandmarks.training import parallel
 from eqlandmarks.workdir import Workdir
@@ -216,7 +216,7 @@ def _make_builder(
     return registry.make_builder(
         config.dataset,
         image_size=config.image_size,
-        data_dir=str(disk.expanded(config.dataset.cache or workdir.data)),
+        data_dir=str(files.expanded(config.dataset.cache or workdir.data)),
         outputs=_outputs(config, workdir),
     )
   except errors.UserError:

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from eqlandmarks import heatmaps
-from eqlandmarks import memory
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
@@ -29,6 +28,7 @@ from eqlandmarks.prediction import trained
 from eqlandmarks.prediction import views
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.prediction.result import join
+from eqlandmarks.system import memory
 from eqlandmarks.training import parallel
 
 # Threads that decode and resize images, while the nets work on earlier ones.

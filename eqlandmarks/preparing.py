@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks import console
 from eqlandmarks import nets
 from eqlandmarks import runs
 from eqlandmarks import scoring
@@ -17,6 +16,7 @@ from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
+from eqlandmarks.system import console
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import stages
 

@@ -7,11 +7,9 @@ import numpy as np
 
 from eqlandmarks import ablation
 from eqlandmarks import collapse
-from eqlandmarks import console
 from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
-from eqlandmarks import stored
 from eqlandmarks import unlearnable
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
@@ -21,6 +19,8 @@ from eqlandmarks.report import naming
 from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
+from eqlandmarks.system import console
+from eqlandmarks.system import stored
 from eqlandmarks.training import logs
 from eqlandmarks.workdir import Workdir
 

@@ -23,8 +23,8 @@ from eqlandmarks.datasets import contents
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
-from eqlandmarks.journal import note
-from eqlandmarks.journal import say
+from eqlandmarks.system.journal import note
+from eqlandmarks.system.journal import say
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import hosts
 from eqlandmarks.training import stages

@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from eqlandmarks import huge_pages
+from eqlandmarks.system import huge_pages
 
 
 def run() -> None:

@@ -10,8 +10,8 @@ import pathlib
 import struct
 from typing import Any, BinaryIO
 
-from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import regular_files
 
 # Outermost boxes of mp4 and mov. Cameras append data of their own, which are
 # none.

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import disk
 from eqlandmarks import video_lengths
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
 from eqlandmarks.video_display import as_shown
 
 EXTENSIONS = (
@@ -180,7 +180,7 @@ def writing(
   """
   try:
     with (
-        disk.replacing(path) as partial,
+        files.replacing(path) as partial,
         _av().open(
             str(partial), 'w', format='mp4', options={'movflags': 'faststart'}
         ) as container,

@@ -24,18 +24,18 @@ import numpy as np
 
 from eqlandmarks import claims
 from eqlandmarks import config_fields
-from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks import evaluation
-from eqlandmarks import fingerprints
-from eqlandmarks import journal
-from eqlandmarks import locking
 from eqlandmarks import outcome_form
 from eqlandmarks import provenance
 from eqlandmarks import records as records_lib
-from eqlandmarks import stored
 from eqlandmarks.configs import common
 from eqlandmarks.datasets import contents
+from eqlandmarks.system import files
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import journal
+from eqlandmarks.system import locking
+from eqlandmarks.system import stored
 from eqlandmarks.training import checkpoints
 
 # Raised when what a workdir holds can no longer be read as it was.
@@ -77,7 +77,7 @@ class Workdir:
   def __init__(self, path: str | os.PathLike[str]):
     if not str(path):
       raise errors.UserError("--workdir is '', expected a folder.")
-    self.path = disk.expanded(path)
+    self.path = files.expanded(path)
     self.whole = self
 
   @property
@@ -237,7 +237,7 @@ class Workdir:
   ) -> None:
     """Puts a stage's figures in the place of those it had."""
     with (
-        disk.replacing(self._outcome(stage)) as partial,
+        files.replacing(self._outcome(stage)) as partial,
         partial.open('wb') as file,
     ):
       np.savez_compressed(file, **outcome.arrays)
@@ -291,7 +291,7 @@ class Workdir:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
-    with disk.replacing(self.path / name) as partial:
+    with files.replacing(self.path / name) as partial:
       partial.write_text(_to_json(content) + '\n')
 
   def _outcome(self, method: str) -> pathlib.Path:

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 _LINES = """
 import os, sys
-from eqlandmarks import console
+from eqlandmarks.system import console
 with console.lasting():
   for number in range(3):
     print('line', number, file=sys.{name}, flush=True)
@@ -77,9 +77,9 @@ def test_a_signal_while_the_program_is_imported_ends_it_at_once():
 def test_a_signal_that_is_ignored_stays_so():
   done = _run("""
   import os, signal
-  from eqlandmarks import interrupts
+  from eqlandmarks.system import signals
   signal.signal(signal.SIGHUP, signal.SIG_IGN)
-  with interrupts.handled():
+  with signals.handled():
     os.kill(os.getpid(), signal.SIGHUP)
   print('went on')
   """)

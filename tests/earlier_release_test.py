@@ -14,8 +14,8 @@ import jax
 import numpy as np
 import pytest
 
-from eqlandmarks import fingerprints
 from eqlandmarks import predictor
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import checkpoints
 
 _ARCHIVE = pathlib.Path(__file__).parent / 'data/workdir_0.1.0.tar.xz'

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from eqlandmarks import console
 from eqlandmarks import errors
-from eqlandmarks import journal
-from eqlandmarks import locking
+from eqlandmarks.system import console
+from eqlandmarks.system import journal
+from eqlandmarks.system import locking
 
 _NAME = 'a\x1b[2Jb\rc\nd\x9b\u202e\udc80.png'
 _ESCAPED = r'a\x1b[2Jb\rc\nd\x9b\u202e\udc80.png'

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from eqlandmarks import huge_pages
+from eqlandmarks.system import huge_pages
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_real_process_goes_on_where_it_began(tmp_path):
   script = tmp_path / 'script.py'
   script.write_text(
       'import os, sys\n'
-      'from eqlandmarks import huge_pages\n'
+      'from eqlandmarks.system import huge_pages\n'
       'huge_pages.restart()\n'
       'print(os.getpid(), os.environ.get("GLIBC_TUNABLES"))\n'
       'print(sys.argv[1:], sys.flags.utf8_mode, sys.stdin.read())\n'

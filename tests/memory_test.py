@@ -6,8 +6,8 @@ import pytest
 from configs import common
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import memory
 from eqlandmarks import nets
+from eqlandmarks.system import memory
 
 
 def test_of_nets_by_hand():

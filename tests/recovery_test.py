@@ -11,9 +11,9 @@ import jax
 import pytest
 
 from configs import signer
-from eqlandmarks import fingerprints
 from eqlandmarks import pipeline
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import checkpoints
 
 ROOT = pathlib.Path(__file__).parent.parent

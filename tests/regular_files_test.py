@@ -7,12 +7,12 @@ import pytest
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks import regular_files
 from eqlandmarks import videos
 from eqlandmarks.datasets import deeplabcut_config
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import text_files
+from eqlandmarks.system import regular_files
 
 
 def _others(folder):

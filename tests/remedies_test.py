@@ -11,10 +11,10 @@ from PIL import Image
 from configs import folder
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
 from eqlandmarks.datasets import signer as signer_lib
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import loop
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.workdir import Workdir

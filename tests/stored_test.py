@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import stored
+from eqlandmarks.system import stored
 
 
 def _said(read, path):

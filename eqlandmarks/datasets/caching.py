@@ -1,8 +1,8 @@
 """Prepared datasets on disk: one process at a time writes one of them.
 
 Several runs can share `dataset.cache`. Each dataset has a lock of its own there
-(`eqlandmarks.locking`): the second run waits for the first, and finds what it
-has prepared. What is prepared whole is read without a lock.
+(`eqlandmarks.system.locking`): the second run waits for the first, and finds
+what it has prepared. What is prepared whole is read without a lock.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from eqlandmarks import locking
-from eqlandmarks import stored
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.system import locking
+from eqlandmarks.system import stored
 
 # Seconds after which nobody is taken to write into a folder any more, where
 # there are no locks to tell.

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks import fingerprints
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.system import fingerprints
 
 
 @dataclasses.dataclass(frozen=True)

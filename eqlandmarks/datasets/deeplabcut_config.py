@@ -20,11 +20,11 @@ from typing import Any
 
 import yaml
 
-from eqlandmarks import regular_files
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import files
 from eqlandmarks.formats import paths
+from eqlandmarks.system import regular_files
 
 _NAME = 'config.yaml'
 _LABELED_DATA = 'labeled-data'

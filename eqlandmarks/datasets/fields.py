@@ -6,8 +6,8 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eqlandmarks import disk
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def checked_root(root: str | os.PathLike) -> pathlib.Path:
   expected = 'expected a folder of images'
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {expected}')
-  path = disk.expanded(root)
+  path = files.expanded(root)
   if not path.exists():
     raise UserError(
         f'config.dataset.root: there is no folder {path}, {expected}'

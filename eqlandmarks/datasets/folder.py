@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eqlandmarks import fingerprints
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import fields
 from eqlandmarks.datasets import images
@@ -14,6 +13,7 @@ from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import splits
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.system import fingerprints
 
 
 class Folder(building.ImageBuilder):

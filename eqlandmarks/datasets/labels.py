@@ -12,9 +12,7 @@ import pathlib
 
 import numpy as np
 
-from eqlandmarks import disk
 from eqlandmarks import formats
-from eqlandmarks import regular_files
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
@@ -24,6 +22,8 @@ from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
+from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import regular_files
 
 __all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
            'to_ours']  # fmt: skip
@@ -103,7 +103,7 @@ def _located(
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
-  path = disk.expanded(labels)
+  path = files_lib.expanded(labels)
   if path == pathlib.Path('.'):
     return root
   for candidate in (path, root / path):

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import regular_files
-from eqlandmarks import stored
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import regular_files
+from eqlandmarks.system import stored
 
 # No image is as large; what is beyond is no coordinate.
 LARGEST = 100_000

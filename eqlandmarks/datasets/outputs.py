@@ -10,8 +10,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator
 
-from eqlandmarks import disk
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
 
 # Files that the program leaves in a folder of its own, and names of what they
 # hold, since others may call a file the same.
@@ -53,7 +53,7 @@ def check_apart(
   Raises:
     UserError: it is. Nothing would tell its pictures from the images.
   """
-  folder, place = disk.expanded(root), pathlib.Path(workdir)
+  folder, place = files.expanded(root), pathlib.Path(workdir)
   if str(root) and folder.is_dir() and folder.resolve() == place.resolve():
     raise UserError(
         f'workdir {place} is config.dataset.root, the folder of the data; '
@@ -71,7 +71,7 @@ def _relative(
 ) -> Iterator[pathlib.PurePath]:
   top = root.resolve()
   for folder in given:
-    real = disk.expanded(folder).resolve()
+    real = files.expanded(folder).resolve()
     if str(folder) and real.is_relative_to(top):
       yield real.relative_to(top)
 

@@ -6,8 +6,8 @@ last line has an end: none of that matters here.
 
 import pathlib
 
-from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import regular_files
 
 
 def read_lines(path: pathlib.Path) -> list[str]:

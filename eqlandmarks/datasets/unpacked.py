@@ -17,11 +17,11 @@ import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 from array_record.python import array_record_module
 
-from eqlandmarks import disk
 from eqlandmarks import errors
-from eqlandmarks import fingerprints
-from eqlandmarks import stored
 from eqlandmarks.datasets import examples
+from eqlandmarks.system import files
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import stored
 
 _FOLDER = 'unpacked'
 _ROOM = 'expected a folder with room'
@@ -99,7 +99,7 @@ def unpack(builder: tfds.core.DatasetBuilder) -> None:
   if folder.exists():
     return
   try:
-    with disk.replacing(folder, _ROOM) as partial:
+    with files.replacing(folder, _ROOM) as partial:
       partial.mkdir()
       for split in builder.info.splits:
         _unpack_split(builder, split, partial)

@@ -12,11 +12,11 @@ import jax
 import numpy as np
 import safetensors.numpy
 
-from eqlandmarks import disk
 from eqlandmarks import exporting
 from eqlandmarks import runs
 from eqlandmarks.exporting import program
 from eqlandmarks.prediction import trained
+from eqlandmarks.system import files
 from eqlandmarks.workdir import Workdir
 
 # Images by which a file is compared with what it was made from.
@@ -49,7 +49,7 @@ def export(config: Any, workdir: Workdir) -> None:
   model = trained.load(
       workdir.path, fields.method or None, regression=config.regression
   )
-  output = disk.expanded(fields.output or workdir.path / 'export')
+  output = files.expanded(fields.output or workdir.path / 'export')
   path = output / 'model.jaxexport'
   content = program.serialize(model)
   _write(path, content)
@@ -81,7 +81,7 @@ def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
       'expected a folder with room that can be written to '
       '(config.export.output)'
   )
-  with disk.replacing(path, expected) as partial:
+  with files.replacing(path, expected) as partial:
     partial.write_bytes(content)
   runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 

@@ -9,9 +9,9 @@ import pathlib
 import types
 from collections.abc import Iterable, Iterator
 
-from eqlandmarks import disk
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.system import files
 
 _CODES = {
     PermissionError: errno.EACCES,
@@ -23,7 +23,7 @@ _CODES = {
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place to write to, which takes the name at the end: `disk.replacing`.
+  """A place to write to, which takes the name at the end: `files.replacing`.
 
   The folder must be there.
 
@@ -32,7 +32,8 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """
   try:
     os.stat(path.parent)  # unlike a run's, it is not made
-    with disk.replacing(path, 'expected a place that can be written to') as new:
+    expected = 'expected a place that can be written to'
+    with files.replacing(path, expected) as new:
       yield new
   except (OSError, RuntimeError) as error:  # the latter: PyTables, h5py
     raise UserError(

@@ -18,8 +18,6 @@ import re
 
 import numpy as np
 
-from eqlandmarks import disk
-from eqlandmarks import regular_files
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import files
@@ -28,6 +26,8 @@ from eqlandmarks.formats.cells import read_points
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
+from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import regular_files
 
 SUFFIX = '.pts'
 
@@ -140,7 +140,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   points = conventions.to_file(poses.points, 'pts')
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    file = disk.below(path, paths.canonical(image)).with_suffix(SUFFIX)
+    file = files_lib.below(path, paths.canonical(image)).with_suffix(SUFFIX)
     name = file.relative_to(path)
     if name in texts:
       raise UserError(

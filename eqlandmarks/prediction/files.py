@@ -11,16 +11,16 @@ import tabulate
 import tqdm
 from PIL import Image
 
-from eqlandmarks import console
-from eqlandmarks import disk
 from eqlandmarks import formats
-from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.system import console
+from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import stored
 
 _DONE = 'predictions.json'
 _ENDINGS = {'deeplabcut-h5': '.h5', 'coco': '.json', 'sleap': '.slp', 'pts': ''}
@@ -45,7 +45,7 @@ def label_file(
   name = kind if form == 'table' else f'{kind}_{form}'
   name += _ENDINGS.get(form, '.csv')
   if video and form in _BY_NUMBER:
-    name = disk.fitting(video, f'_{name}')
+    name = files_lib.fitting(video, f'_{name}')
   return folder / name
 
 
@@ -97,7 +97,7 @@ class Files:
     # Written last, so that it stands for all the rest.
     (self.output / _DONE).unlink(missing_ok=True)
     files = self._write_labels(fields.formats)
-    disk.remove(self.output / 'overlays')
+    files_lib.remove(self.output / 'overlays')
     if fields.overlays and self.source.video:
       files.append(self._draw_video(parts, fields.trail))
     elif fields.overlays:
@@ -112,7 +112,7 @@ class Files:
         'written': names,
         'least_sure': self._least_sure(fields.uncertain),
     }
-    with disk.replacing(self.output / _DONE) as partial:
+    with files_lib.replacing(self.output / _DONE) as partial:
       partial.write_text(json.dumps(content, indent=2) + '\n')
 
   def report(self, uncertain: int) -> None:
@@ -174,7 +174,7 @@ class Files:
             self.output, kind, form, self.source.video_name
         )
         if path.is_dir():  # one of points files, which is written whole
-          disk.remove(path)
+          files_lib.remove(path)
         formats.write(poses, path, form)
         files.append(path)
     return files

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from eqlandmarks import disk
 from eqlandmarks import formats
 from eqlandmarks import runs
 from eqlandmarks.errors import UserError
@@ -24,6 +23,7 @@ from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
 from eqlandmarks.prediction.result import join
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.system import files as files_lib
 from eqlandmarks.workdir import Workdir
 
 # Raised when the files change; another one's output is not gone on with.
@@ -77,10 +77,10 @@ def _output_folder(
     fields: Any, workdir: Workdir, source: sources.Source
 ) -> pathlib.Path:
   """Where the files go; not into the images, where they would be found."""
-  output = disk.expanded(
+  output = files_lib.expanded(
       fields.output or workdir.path / 'predictions' / source.name
   )
-  searched = disk.expanded(fields.input)
+  searched = files_lib.expanded(fields.input)
   if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
     raise UserError(
         f'config.predict.output: {output} lies in the folder of the images, '
@@ -120,7 +120,7 @@ def _try_formats(
       confidence=points[..., 0],
       sizes=np.array([[32, 32]]),
   )
-  with disk.scratch(output) as folder:
+  with files_lib.scratch(output) as folder:
     for name in names:
       path = files.label_file(folder, 'annotations', name, source.video_name)
       formats.write(poses, path, name)

@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.report import figures
+from eqlandmarks.system import files as files_lib
 
 # Pictures are enlarged by a whole factor until their shorter side has as many
 # pixels: a marker would hide half of a smaller one.
@@ -91,7 +91,7 @@ def draw_pictures(
   files = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
   for name, image, found in drawn:
-    path = disk.below(folder, _picture_name(name, taken))
+    path = files_lib.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)
     picture = draw(
         image,
@@ -100,7 +100,7 @@ def draw_pictures(
         None if found.annotations is None else found.annotations[0],
         enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
     )
-    with disk.replacing(path) as partial:
+    with files_lib.replacing(path) as partial:
       picture.save(partial, 'PNG', compress_level=1)
     files.append(path)
   return files
@@ -110,9 +110,9 @@ def _picture_name(name: str, taken: set[str]) -> str:
   """Where the picture of an image goes: NAME.png, which no other image is."""
   head, slash, tail = name.rpartition('/')
   ending = '' if tail.lower().endswith('.png') else '.png'
-  while ending and f'{head}{slash}{disk.fitting(tail, ending)}' in taken:
+  while ending and f'{head}{slash}{files_lib.fitting(tail, ending)}' in taken:
     ending = f'.drawn{ending}'
-  return f'{head}{slash}{disk.fitting(tail, ending)}'
+  return f'{head}{slash}{files_lib.fitting(tail, ending)}'
 
 
 def draw_video(

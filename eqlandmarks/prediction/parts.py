@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import disk
-from eqlandmarks import locking
-from eqlandmarks import stored
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.prediction.result import join
+from eqlandmarks.system import files
+from eqlandmarks.system import locking
+from eqlandmarks.system import stored
 
 # Images in a part: that many are predicted again at most.
 _PER_PART = 256
@@ -73,7 +73,7 @@ def _check_ours(output: pathlib.Path) -> None:
     names = {path.name for path in output.iterdir()} - {_FOLDER}
   except OSError:  # not there, or else making it says why it is of no use
     return
-  if all(map(disk.is_partial, names)):
+  if all(map(files.is_partial, names)):
     return
   if not any((output / _FOLDER / name).exists() for name in (_ABOUT, _FIRST)):
     raise UserError(
@@ -129,7 +129,7 @@ class Parts:
     part = join(self._waiting)
     path = self._path(self.num_seen)
     kept = f'{_ROOM}; what was predicted before is kept'
-    with disk.replacing(path, kept) as partial, partial.open('wb') as file:
+    with files.replacing(path, kept) as partial, partial.open('wb') as file:
       np.savez(file, **_to_arrays(part))
     self._waiting = []
     self.num_seen += part.num_seen
@@ -150,7 +150,7 @@ class Parts:
 
   def _write_about(self) -> None:
     content = {**self.about, 'count': self._count}
-    with disk.replacing(self.folder / _ABOUT, _ROOM) as partial:
+    with files.replacing(self.folder / _ABOUT, _ROOM) as partial:
       partial.write_text(json.dumps(content, indent=2) + '\n')
 
   def _check(self) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from eqlandmarks import config_types
-from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import runs
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
+from eqlandmarks.system import fingerprints
 from eqlandmarks.workdir import Workdir
 
 

@@ -19,8 +19,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from eqlandmarks import disk
 from eqlandmarks.report.charts import Chart
+from eqlandmarks.system import files
 
 # Names inside SVG files are random else: the same results make the same files.
 matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
@@ -292,7 +292,7 @@ def _save(
     # No date inside: the same results make the same files.
     metadata = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
     about = {description: protocol} if protocol else {}
-    with disk.replacing(folder / f'{name}.{ending}') as partial:
+    with files.replacing(folder / f'{name}.{ending}') as partial:
       figure.savefig(
           partial,
           dpi=130,

@@ -14,10 +14,10 @@ import numpy as np
 import plotly.offline
 from PIL import Image
 
-from eqlandmarks import disk
 from eqlandmarks.report import figures
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.report.tables import Table
+from eqlandmarks.system import files
 
 _HERE = pathlib.Path(__file__).parent
 
@@ -89,7 +89,7 @@ def render(page: Page) -> str:
 
 def write(path: pathlib.Path, page: Page) -> None:
   """Writes the page; an older one stays until the new one is whole."""
-  with disk.replacing(path) as partial:
+  with files.replacing(path) as partial:
     partial.write_text(render(page), encoding='utf-8')
 
 

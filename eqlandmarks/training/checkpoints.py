@@ -17,11 +17,11 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from eqlandmarks import disk
 from eqlandmarks import errors
-from eqlandmarks import fingerprints
-from eqlandmarks import journal
-from eqlandmarks import stored
+from eqlandmarks.system import files
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import journal
+from eqlandmarks.system import stored
 from eqlandmarks.training import saving
 from eqlandmarks.training import seals
 from eqlandmarks.training import step
@@ -78,7 +78,7 @@ class StageFolder:
 
   def finish(self, summary: dict[str, Any]) -> None:
     """Marks the stage as finished, atomically."""
-    with disk.replacing(self.path / _DONE) as partial:
+    with files.replacing(self.path / _DONE) as partial:
       partial.write_text(json.dumps(summary, indent=2) + '\n')
 
   def reopen_if_damaged(self) -> None:
@@ -107,7 +107,7 @@ class StageFolder:
     if self.path.exists():
       return
     # Under another name first: a half copy must not be taken for a state.
-    with disk.replacing(self.path) as partial:
+    with files.replacing(self.path) as partial:
       partial.mkdir()
       for name in _TAKEN_OVER:
         source = other.path / name

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from absl import logging
 
-from eqlandmarks import disk
+from eqlandmarks.system import files
 
 try:
   from tensorboardX import event_file_writer
@@ -42,7 +42,7 @@ class Writer:
     if event_file_writer is None:
       logging.info('No TensorBoard events: tensorboardX is not installed.')
       return
-    with disk.written(folder):
+    with files.written(folder):
       folder.mkdir(parents=True, exist_ok=True)
       self._file = event_file_writer.EventsWriter(str(folder / 'events'))
       start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -54,7 +54,7 @@ class Writer:
     """Writes a row of metrics, of which `step` is one."""
     if self._file is None:
       return
-    with disk.written(self._folder):
+    with files.written(self._folder):
       for name, value in row.items():
         if name != 'step':
           self._add(step=int(row['step']), summary=summary.scalar(name, value))

@@ -28,7 +28,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import multihost
 
 from eqlandmarks import errors
-from eqlandmarks import journal
+from eqlandmarks.system import journal
 from eqlandmarks.training import parallel
 from eqlandmarks.training import watch as watch_lib
 

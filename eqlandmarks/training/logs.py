@@ -7,8 +7,8 @@ import sys
 
 import tqdm
 
-from eqlandmarks import disk
-from eqlandmarks import stored
+from eqlandmarks.system import files
+from eqlandmarks.system import stored
 from eqlandmarks.training import events
 
 # What to do about a file that is damaged.
@@ -29,7 +29,7 @@ class MetricWriter:
     kept = [row for row in read_metrics(folder) if row['step'] <= start_step]
     self._columns = list(kept[0]) if kept else None
     # Rewritten beside the old file, so that a kill here loses nothing.
-    with disk.replacing(self._path) as partial:
+    with files.replacing(self._path) as partial:
       self._file = partial.open('w', newline='')
       if kept:
         self._write_header()
@@ -44,7 +44,7 @@ class MetricWriter:
       raise stored.damaged(
           self._path, f'columns {", ".join(self._columns)}', _REMEDY
       )
-    with disk.written(self._path):
+    with files.written(self._path):
       if self._columns is None:
         self._columns = list(row)
         self._write_header()

@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from eqlandmarks import errors
-from eqlandmarks import interrupts
-from eqlandmarks import journal
-from eqlandmarks import memory
+from eqlandmarks.system import journal
+from eqlandmarks.system import memory
+from eqlandmarks.system import signals
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
@@ -113,7 +113,7 @@ def train(
       ),
       refusals.unspoken(),
       _opened(folder, checkpoint, stage.config) as saved,
-      interrupts.deferred() as asked,
+      signals.deferred() as asked,
   ):
     try:
       return _train(stage, folder, checkpoint, saved, _Stop(stage, asked))
@@ -248,7 +248,7 @@ class _Stop:
     Raises:
       Interrupted: always.
     """
-    error = interrupts.Interrupted(signal)
+    error = signals.Interrupted(signal)
     title = self._stage.title
     journal.say(f'\n{error}: {title} stops at step {done}, which is saved')
     hosts.finish()

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import logging as absl_logging
 
-from eqlandmarks import disk
+from eqlandmarks.system import files
 
 # What threads say that find their program at its end.
 _ENDS = ('loop is closed', 'after interpreter shutdown')
@@ -51,7 +51,7 @@ def unspoken() -> Iterator[None]:
 
 def _is_refused(error: BaseException | None) -> bool:
   """Whether an error comes of a refusal, or of the end after one."""
-  return disk.refusal(error) is not None or any(
+  return files.refusal(error) is not None or any(
       end in str(error) for end in _ENDS
   )
 

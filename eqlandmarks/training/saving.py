@@ -21,10 +21,10 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import config_fields
-from eqlandmarks import disk
 from eqlandmarks import errors
-from eqlandmarks import journal
 from eqlandmarks.configs import common
+from eqlandmarks.system import files
+from eqlandmarks.system import journal
 from eqlandmarks.training import seals
 from eqlandmarks.training import separately
 
@@ -272,7 +272,7 @@ class Checkpointer:
     seals.write(self._folder / str(number))
 
   def _written(self) -> Any:
-    return disk.written(
+    return files.written(
         self._folder,
         'expected a folder with room that can be written to; the same command '
         'goes on from the last checkpoint',

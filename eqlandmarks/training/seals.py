@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 import tensorstore
 
-from eqlandmarks import disk
-from eqlandmarks import fingerprints
-from eqlandmarks import stored
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import stored
 
 _SEAL = 'seal.json'
 
@@ -29,7 +29,7 @@ def write(folder: pathlib.Path) -> None:
     UserError: the file system refuses.
   """
   files = {name: _print(path) for name, path in _files(folder).items()}
-  with disk.replacing(folder / _SEAL) as partial:
+  with files_lib.replacing(folder / _SEAL) as partial:
     content = {'sha256': fingerprints.of_json(files), 'files': files}
     partial.write_text(json.dumps(content, indent=1) + '\n')
 
@@ -53,7 +53,7 @@ def fault(folder: pathlib.Path) -> str | None:
       return _broken(folder)
     # A seal that is damaged itself can hold anything.
     except Exception as error:
-      if disk.passing(error):
+      if files_lib.passing(error):
         raise
       return f'{_SEAL} cannot be read ({type(error).__name__})'
 
@@ -71,7 +71,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    reason = disk.passing(error)
+    reason = files_lib.passing(error)
     if reason is None:
       raise
     raise UserError(
@@ -109,7 +109,7 @@ def _unreadable(folder: pathlib.Path) -> str | None:
     for key in store.list().result():
       store.read(key).result()
   except Exception as error:  # of whatever kind: it tells by its words
-    if disk.passing(error):
+    if files_lib.passing(error):
       raise
     return ' '.join(str(error).split())[:120]
   return None
@@ -134,7 +134,7 @@ def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
       # The folder is the seal's, half written, of a process that was killed.
       if path.is_file()
       and path.name != _SEAL
-      and not disk.is_partial(path.parent.name)
+      and not files_lib.is_partial(path.parent.name)
   }
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from eqlandmarks import collapse
 from eqlandmarks import config_fields
-from eqlandmarks import fingerprints
-from eqlandmarks import journal
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import unlearnable
 from eqlandmarks.datasets import loader
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import journal
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import feeding
 from eqlandmarks.training import guard

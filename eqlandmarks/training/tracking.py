@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import tqdm
 
-from eqlandmarks import journal
+from eqlandmarks.system import journal
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import hosts
 from eqlandmarks.training import logs

@@ -14,8 +14,8 @@ import threading
 import time
 from typing import Any
 
-from eqlandmarks import console
-from eqlandmarks import stored
+from eqlandmarks.system import console
+from eqlandmarks.system import stored
 
 # Seconds in which a process that connects must say who it is, and bytes that it
 # may take for that, or for any message.

@@ -14,19 +14,19 @@ import time
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import locking
 from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.system import locking
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 _PREPARE = """
 import sys
-from eqlandmarks import interrupts
+from eqlandmarks.system import signals
 from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import signer
-with interrupts.handled():
+with signals.handled():
   caching.prepare(signer.Signer(
       data_dir=sys.argv[1], image_size=32, num_train=int(sys.argv[2]),
       num_validation=2, num_test=2, file_format='array_record'), '--mode=train')

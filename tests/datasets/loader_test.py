@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from eqlandmarks import disk
 from eqlandmarks import errors
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets import unpacked
+from eqlandmarks.system import files
 
 
 def _batches(start=0, seed=0, count=12, batch_size=5):
@@ -113,17 +113,17 @@ def _drawn(split, count):
 
 
 def test_disk_and_memory_hold_the_same_images_in_the_order_of_ids(builder):
-  disk = loader.open_images(builder, 'train', memory_gib=0.0)
+  files = loader.open_images(builder, 'train', memory_gib=0.0)
   memory = loader.open_images(builder, 'train', memory_gib=1.0)
-  assert isinstance(disk, unpacked.Pixels)
+  assert isinstance(files, unpacked.Pixels)
   assert isinstance(memory, np.ndarray)
-  assert disk.shape == memory.shape == (23, 32, 32, 3)
+  assert files.shape == memory.shape == (23, 32, 32, 3)
   np.testing.assert_array_equal(memory, _drawn('train', 23))
   rows = np.array([22, 0, 7, 7])
-  np.testing.assert_array_equal(disk[rows], memory[rows])
+  np.testing.assert_array_equal(files[rows], memory[rows])
   order = dict(batch_size=8, seed=1, start=2)
   np.testing.assert_array_equal(
-      _take(loader.batches(disk, **order), 7),
+      _take(loader.batches(files, **order), 7),
       _take(loader.batches(memory, **order), 7),
   )
 
@@ -146,8 +146,8 @@ def test_several_splits_are_read_as_one(builder):
   np.testing.assert_array_equal(
       split.points[4], signer.joints(0, 'validation', 0, size=32)
   )
-  disk = loader.open_images(builder, 'validation+test', memory_gib=0.0)
-  np.testing.assert_array_equal(disk[np.arange(9)], drawn)
+  files = loader.open_images(builder, 'validation+test', memory_gib=0.0)
+  np.testing.assert_array_equal(files[np.arange(9)], drawn)
 
 
 def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
@@ -174,7 +174,7 @@ def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
   left = folder / '.eqlandmarks-killed.partial/unpacked'
   left.mkdir(parents=True)
   (left / 'train.npz').write_bytes(b'half')
-  disk._remove_leftovers.cache_clear()  # as another process
+  files._remove_leftovers.cache_clear()  # as another process
   unpacked.unpack(made)
   assert not left.parent.exists()
   assert len(loader.load(made, 'train')) == 3

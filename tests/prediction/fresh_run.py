@@ -9,10 +9,10 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks import fingerprints
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
 from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.workdir import Workdir
 

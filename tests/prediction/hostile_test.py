@@ -11,12 +11,12 @@ from PIL import Image
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks import locking
 from eqlandmarks import pipeline
 from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
+from eqlandmarks.system import locking
 
 
 def _refused(function, *arguments, **keywords):

@@ -15,8 +15,8 @@ from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import config_fields
 from eqlandmarks import errors
-from eqlandmarks import fingerprints
 from eqlandmarks.configs import common
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import step as step_lib
 

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import interrupts
+from eqlandmarks.system import signals
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import logs
 from eqlandmarks.training import loop
@@ -85,7 +85,7 @@ def _stop_at(monkeypatch, step, signal):
   def batches(start):
     for number, batch in enumerate(_batches(start), start):
       if number == step - 1:
-        monkeypatch.setattr(interrupts, '_asked', signal)
+        monkeypatch.setattr(signals, '_asked', signal)
       yield batch
 
   return batches
@@ -151,7 +151,7 @@ def test_a_state_that_is_not_finite_is_never_saved(tmp_path):
 def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
   _train(tmp_path / 'whole', 45)
   for step in steps:
-    with pytest.raises(interrupts.Interrupted) as caught:
+    with pytest.raises(signals.Interrupted) as caught:
       _train(
           tmp_path / 'stopped', 45, checkpoint={'every_seconds': 1e9},
           batches=_stop_at(monkeypatch, step, signal.SIGTERM),
@@ -160,8 +160,8 @@ def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
     assert _kept(tmp_path / 'stopped')[-1] == step
     said = capsys.readouterr().err
     assert f'SIGTERM: stage stops at step {step}, which is saved' in said
-    monkeypatch.setattr(interrupts, '_asked', 0)
-    monkeypatch.setattr(interrupts, '_answered', False)
+    monkeypatch.setattr(signals, '_asked', 0)
+    monkeypatch.setattr(signals, '_answered', False)
   end = _train(tmp_path / 'stopped', 45)
   assert f'stopped goes on from step {steps[-1]}\n' in capsys.readouterr().err
   assert float(end.state['w']) == 24.0 * (np.arange(45) % 5).sum()
@@ -172,7 +172,7 @@ def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
 
 
 def test_a_signal_at_the_last_step_ends_a_finished_stage(tmp_path, monkeypatch):
-  with pytest.raises(interrupts.Interrupted):
+  with pytest.raises(signals.Interrupted):
     _train(
         tmp_path, 12, batches=_stop_at(monkeypatch, 12, signal.SIGINT)
     )

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets.bbc_pose import mat
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import fingerprints
 
 CROPS = ('centre', 'box', 'square', 'whole')
 _MANUAL_FRAMES = 200

@@ -5,7 +5,6 @@ import json
 import pathlib
 import re
 
-from eqlandmarks import regular_files
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -13,6 +12,7 @@ from eqlandmarks.datasets import text_files
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import regular_files
 
 NUM_FOLDERS = 7
 # About 10,000, say those who use them; nobody gives the exact number.

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -16,6 +15,7 @@ from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.datasets.celeba import rules
 from eqlandmarks.datasets.celeba import sources
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import fingerprints
 
 CROPS = ('imm', 'dve', 'whole')
 _MAFL = {'training': rules.MAFL_TRAIN, 'testing': rules.MAFL_TEST}

@@ -10,12 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks import fingerprints
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import fingerprints
 
 # The original, a re-encoded copy that peers read, and layouts of other tools.
 _IMAGES = (

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from eqlandmarks import disk
 from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import examples
@@ -17,6 +16,7 @@ from eqlandmarks.datasets.signer.person import JOINTS
 from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.scene import render
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
 
 MIN_SIZE = 32
 
@@ -98,7 +98,7 @@ class Signer(tfds.core.GeneratorBasedBuilder):
     place = pathlib.Path(self.data_dir_root)
     try:
       # array_record raises errors of its own, which quote the system.
-      with disk.written(place), buckets.plain_files():
+      with files.written(place), buckets.plain_files():
         super().download_and_prepare(**kwargs)
     finally:
       caching.tidy(self)

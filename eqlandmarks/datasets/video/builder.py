@@ -8,7 +8,6 @@ from typing import Any
 
 from PIL import Image
 
-from eqlandmarks import fingerprints
 from eqlandmarks import videos
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
@@ -22,6 +21,7 @@ from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.datasets.video import spool
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import fingerprints
 
 
 class Video(building.ImageBuilder):

@@ -7,13 +7,13 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from eqlandmarks import disk
 from eqlandmarks import videos
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import images
 from eqlandmarks.datasets import outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.system import files
 
 _EXPECTED = 'expected a video or a folder of videos'
 # What trackers add to the name of a video that they have drawn into: who
@@ -66,7 +66,7 @@ def find(
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
-  path = disk.expanded(root)
+  path = files.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():

@@ -16,10 +16,10 @@ import pathlib
 import socket
 from collections.abc import Iterator
 
-from eqlandmarks import disk
-from eqlandmarks import journal
-from eqlandmarks import stored
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
+from eqlandmarks.system import journal
+from eqlandmarks.system import stored
 
 NAME = 'lock'
 # How often a folder that is removed meanwhile is made again.
@@ -35,7 +35,7 @@ def held(
     name: str = NAME,
     *,
     wait: bool = False,
-    expected: str = disk.ROOM,
+    expected: str = files.ROOM,
 ) -> Iterator[bool]:
   """Holds a folder's lock; makes the folder, and removes it if left empty.
 
@@ -56,11 +56,11 @@ def held(
   made = [p for p in (folder, *folder.parents) if not p.exists()]
   path = folder / name
   try:
-    with disk.written(folder, expected):
+    with files.written(folder, expected):
       file, locked = _acquire(path, folder, wait)
       _check_ours(file, path)
     try:
-      with disk.written(folder, expected):
+      with files.written(folder, expected):
         _sign(file, doing)
       yield locked
     finally:
@@ -120,7 +120,7 @@ def _open(path: pathlib.Path) -> int:
   while True:
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
-      return disk.open_own(path, os.O_RDWR)
+      return files.open_own(path, os.O_RDWR)
     except FileNotFoundError:
       # Whoever held the lock has just removed a folder that was left empty.
       tries += 1

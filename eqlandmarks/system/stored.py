@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import disk
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import files
 
 # In bytes, far beyond what any run writes: 100 points each of a million images
 # are 1.6 GB. What is not compressed may have any size.
@@ -38,7 +38,7 @@ def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
   except UserError:
     raise
   except Exception as error:
-    reason = disk.passing(error)
+    reason = files.passing(error)
     # A size that was altered can ask for more memory than there is.
     if reason is not None and not isinstance(error, MemoryError):
       raise UserError(

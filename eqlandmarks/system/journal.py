@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
-from eqlandmarks import console
-from eqlandmarks import disk
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import console
+from eqlandmarks.system import files
 
-_LOGGER = logging.getLogger('eqlandmarks.journal')
+_LOGGER = logging.getLogger('eqlandmarks.system.journal')
 _LOGGER.setLevel(logging.INFO)
 _LOGGER.propagate = False  # absl would show each line a second time
 
@@ -32,7 +32,7 @@ class _File(logging.FileHandler):
     return open(
         self.baseFilename, self.mode, encoding=self.encoding,
         errors=self.errors,
-        opener=lambda path, flags: disk.open_own(pathlib.Path(path), flags),
+        opener=lambda path, flags: files.open_own(pathlib.Path(path), flags),
     )  # fmt: skip
 
   def handleError(self, record: logging.LogRecord) -> None:

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 # Says what happens in lines, after which the test sends signals.
 _START = """
 import signal, sys, time
-from eqlandmarks import interrupts
+from eqlandmarks.system import signals
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may be under `nohup`
 
@@ -28,9 +28,9 @@ def run():
 """
 _END = """
 try:
-  with interrupts.handled():
+  with signals.handled():
     run()
-except interrupts.Interrupted as error:
+except signals.Interrupted as error:
   say(f'raised {error}')
   sys.exit(error.code)
 """
@@ -64,7 +64,7 @@ def test_the_first_signal_raises(number):
 
 def test_within_a_deferred_block_it_is_asked_for():
   process = _start("""
-with interrupts.deferred() as asked:
+with signals.deferred() as asked:
   say(asked())
   while not asked():
     time.sleep(0.01)
@@ -80,8 +80,8 @@ say('not reached')
 
 def test_deferred_blocks_within_each_other():
   process = _start("""
-with interrupts.deferred():
-  with interrupts.deferred() as asked:
+with signals.deferred():
+  with signals.deferred() as asked:
     say('on')
     while not asked():
       time.sleep(0.01)
@@ -96,7 +96,7 @@ say('not reached')
 def test_an_error_of_the_block_is_not_replaced():
   process = _start("""
 try:
-  with interrupts.deferred() as asked:
+  with signals.deferred() as asked:
     say('on')
     while not asked():
       time.sleep(0.01)
@@ -114,7 +114,7 @@ def test_the_second_signal_ends_even_what_python_cannot_interrupt():
   # A lock that the main thread waits for in C runs no handler of Python's.
   process = _start("""
 import numpy as np
-with interrupts.deferred():
+with signals.deferred():
   say('on')
   large = np.ones((4000, 4000))
   for _ in range(1000):
@@ -131,7 +131,7 @@ say('not reached')
 
 def test_one_that_is_sent_twice_is_one():
   process = _start("""
-with interrupts.deferred() as asked:
+with signals.deferred() as asked:
   say('on')
   while not asked():
     time.sleep(0.01)
@@ -170,9 +170,9 @@ def test_afterwards_all_is_as_it_was():
       [
           sys.executable,
           '-c',
-          'import signal\nfrom eqlandmarks import interrupts\n'
+          'import signal\nfrom eqlandmarks.system import signals\n'
           'before = [signal.getsignal(n) for n in (15, 2)]\n'
-          'with interrupts.handled():\n  pass\n'
+          'with signals.handled():\n  pass\n'
           'assert [signal.getsignal(n) for n in (15, 2)] == before\n'
           'assert signal.set_wakeup_fd(-1) == -1\n',
       ],
