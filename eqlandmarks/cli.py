@@ -216,7 +216,7 @@ def _fail(said: str, *, verbose: bool) -> None:
   """Says what is wrong in one line, and exits with 2."""
   if verbose:
     traceback.print_exc()
-  line = console.printable(' '.join(said.split()))
+  line = errors.printable(' '.join(said.split()))
   print(f'error: {line}', file=sys.stderr, flush=True)
   hosts.leave(2)
 

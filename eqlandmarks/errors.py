@@ -1,7 +1,5 @@
 """Errors that a user can cause, and that deserve one clear line."""
 
-from eqlandmarks.system import console
-
 
 class UserError(ValueError):
   """Something in the user's flags, files or data is not as it must be.
@@ -12,8 +10,27 @@ class UserError(ValueError):
   """
 
   def __init__(self, message: str = ''):
-    super().__init__(console.one_line(message))
+    super().__init__(one_line(message))
 
   def _render_traceback_(self) -> list[str]:
     """What a notebook shows in the place of a traceback."""
     return [f'error: {self}']
+
+
+def printable(text: str) -> str:
+  r"""Text with escapes such as \x1b for what a terminal would obey or not show.
+
+  Names of files can hold any character. Ends of lines stay.
+  """
+  return ''.join(
+      c if c.isprintable() or c == '\n' else _escape(c) for c in text
+  )
+
+
+def one_line(text: str) -> str:
+  """As `printable`, with the ends of lines escaped as well."""
+  return printable(text).replace('\n', '\\n')
+
+
+def _escape(character: str) -> str:
+  return character.encode('unicode_escape').decode('ascii')

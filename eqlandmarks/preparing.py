@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from eqlandmarks import errors
 from eqlandmarks import nets
 from eqlandmarks import runs
 from eqlandmarks import scoring
@@ -16,7 +17,6 @@ from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import unpacked
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
-from eqlandmarks.system import console
 from eqlandmarks.training import checkpoints
 from eqlandmarks.training import stages
 
@@ -47,7 +47,7 @@ def show(this: runs.Run) -> None:
   names = this.description.point_names
   for table in (_counts(this, splits), _points(names, splits), _protocol(this)):
     if table:
-      print(console.printable(table.to_text()) + '\n', flush=True)
+      print(errors.printable(table.to_text()) + '\n', flush=True)
   for both in found:
     one, same = both.pairs[0]
     runs.say(

@@ -19,7 +19,6 @@ from eqlandmarks.report import naming
 from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
-from eqlandmarks.system import console
 from eqlandmarks.system import stored
 from eqlandmarks.training import logs
 from eqlandmarks.workdir import Workdir
@@ -81,7 +80,7 @@ def report(this: runs.Run) -> None:
   for method in methods:
     _check_images(this, method, split)
   for table in printed:
-    print(console.printable(table.to_text()) + '\n', flush=True)
+    print(errors.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
     runs.say('no labelled test images, so nothing to score: see the report')
   protocol = _protocol_text(records)

@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.system import console
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
 
@@ -19,7 +18,7 @@ _ESCAPED = r'a\x1b[2Jb\rc\nd\x9b\u202e\udc80.png'
 
 def test_what_is_printable_stays():
   for text in ('a  b', 'é', 'e\u0301', '日本', '🐈', 'a\\b', "a'b"):
-    assert console.printable(text) == text
+    assert errors.printable(text) == text
 
 
 def test_an_error_is_one_line_that_steers_nothing():
@@ -49,7 +48,7 @@ def test_letters_that_the_locale_has_not(monkeypatch):
 
 
 def test_texts_are_not_read_as_the_locale_would():
-  root = pathlib.Path(console.__file__).parent
+  root = pathlib.Path(errors.__file__).parent
   for path in root.rglob('*.py'):
     for node in ast.walk(ast.parse(path.read_text('utf-8'))):
       if isinstance(node, ast.Call):

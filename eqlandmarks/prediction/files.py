@@ -11,6 +11,7 @@ import tabulate
 import tqdm
 from PIL import Image
 
+from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import overlays
@@ -18,7 +19,6 @@ from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.predictor import Predictor
-from eqlandmarks.system import console
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import stored
 
@@ -123,10 +123,10 @@ class Files:
     if found.skipped:
       print(
           f'{len(found.skipped)} {unit} do not decode and are left out, the '
-          f'first is {console.one_line(found.skipped[0])}'
+          f'first is {errors.one_line(found.skipped[0])}'
       )
     rows = [
-        {**row, 'id': console.one_line(row['id'])}
+        {**row, 'id': errors.one_line(row['id'])}
         for row in self._least_sure(uncertain)
     ]
     if rows:
@@ -135,7 +135,7 @@ class Files:
       print(tabulate.tabulate(
           rows, heads, floatfmt=('', '.3f', '.1f'), missingval='-',
       ))  # fmt: skip
-    where = console.one_line(str(self.output))
+    where = errors.one_line(str(self.output))
     print(f'predictions are in {where}', flush=True)
 
   def _is_done(self, asked: dict[str, Any]) -> bool:

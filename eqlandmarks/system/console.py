@@ -42,25 +42,6 @@ class _Lasting:
     os.close(nowhere)
 
 
-def printable(text: str) -> str:
-  r"""Text with escapes such as \x1b for what a terminal would obey or not show.
-
-  Names of files can hold any character. Ends of lines stay.
-  """
-  return ''.join(
-      c if c.isprintable() or c == '\n' else _escape(c) for c in text
-  )
-
-
-def one_line(text: str) -> str:
-  """As `printable`, with the ends of lines escaped as well."""
-  return printable(text).replace('\n', '\\n')
-
-
-def _escape(character: str) -> str:
-  return character.encode('unicode_escape').decode('ascii')
-
-
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
   """Standard output and error whose end is no error, for the program."""

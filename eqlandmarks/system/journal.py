@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from eqlandmarks import errors
 from eqlandmarks.errors import UserError
-from eqlandmarks.system import console
 from eqlandmarks.system import files
 
 _LOGGER = logging.getLogger('eqlandmarks.system.journal')
@@ -42,14 +42,14 @@ class _File(logging.FileHandler):
 def say(line: str) -> None:
   """Tells the user what is being done, apart from the results."""
   if not _LOGGER.disabled:
-    line = console.printable(line)
+    line = errors.printable(line)
     print(line, file=sys.stderr, flush=True)
   note(line)
 
 
 def note(line: str) -> None:
   """Puts a line into the log alone."""
-  _LOGGER.info('%s', console.printable(' '.join(line.split())))
+  _LOGGER.info('%s', errors.printable(' '.join(line.split())))
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import threading
 import time
 from typing import Any
 
-from eqlandmarks.system import console
+from eqlandmarks import errors
 from eqlandmarks.system import stored
 
 # Seconds in which a process that connects must say who it is, and bytes that it
@@ -86,7 +86,7 @@ class Watch:
     if not self._ending.acquire(blocking=False):
       return
     print(
-        f'{self._line_end}error: {console.printable(gone)} is gone, so this '
+        f'{self._line_end}error: {errors.printable(gone)} is gone, so this '
         'one stops; the same command for all processes goes on from the last '
         'checkpoint',
         file=sys.stderr,
