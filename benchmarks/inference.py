@@ -26,7 +26,7 @@ from absl import logging
 from ml_collections import ConfigDict
 from PIL import Image
 
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.system import huge_pages

@@ -21,11 +21,11 @@ from PIL import Image
 
 from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import videos
-from eqlandmarks.datasets import images as images_lib
 from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images as images_lib
+from eqlandmarks.media import videos
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import parallel

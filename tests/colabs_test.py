@@ -9,7 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 
 ROOT = pathlib.Path(__file__).parent.parent
 COLABS = ROOT / 'colabs'

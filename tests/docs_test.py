@@ -15,8 +15,8 @@ from PIL import Image
 
 from configs import common
 from eqlandmarks import config_fields
-from eqlandmarks import videos
 from eqlandmarks.datasets import signer
+from eqlandmarks.media import videos
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from eqlandmarks import errors
+from eqlandmarks.system import console
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
 

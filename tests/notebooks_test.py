@@ -14,8 +14,8 @@ from configs import folder
 from configs import signer
 from configs import video
 from eqlandmarks import notebooks
-from eqlandmarks import videos
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import videos
 
 
 def _png():

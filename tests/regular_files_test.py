@@ -7,11 +7,11 @@ import pytest
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks import videos
 from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import text_files
+from eqlandmarks.media import images
+from eqlandmarks.media import videos
 from eqlandmarks.system import regular_files
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import videos
 from eqlandmarks.datasets import unpacked
 from eqlandmarks.datasets.video import spool
+from eqlandmarks.media import videos
 
 ROOT = pathlib.Path(__file__).parent.parent
 _UNSAFE = {

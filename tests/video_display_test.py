@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 
 _HEIGHT, _WIDTH = 48, 64
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import videos
 from eqlandmarks.datasets.video import sources as video_sources
+from eqlandmarks.media import videos
 from eqlandmarks.prediction import sources
 
 # A frame is a gray level; the media's clock has 1024 ticks for each.

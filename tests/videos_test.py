@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 
 
 def _frame(number, shape=(48, 64)):

@@ -23,8 +23,8 @@ from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import fitting
-from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ import numpy as np
 
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_paths
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
@@ -17,6 +16,7 @@ from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 
 # Formats that may name a frame by its video and its number alone.
 _OF_VIDEOS = ('sleap', *deeplabcut.FORMS)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 
 # A box this many times as large as the image shows next to nothing of it: the
 # points that it was made from are wrong.

@@ -8,9 +8,9 @@ import re
 from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut_config
 from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets.images import matches
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media.images import matches
 
 NAME = 'deeplabcut'  # as the value of config.dataset.labels
 # Formats whose images lie in such a project, or in one like it.

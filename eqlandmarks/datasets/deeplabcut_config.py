@@ -22,7 +22,7 @@ import yaml
 
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import files
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
 from eqlandmarks.system import regular_files
 
@@ -76,7 +76,7 @@ def describes_project(folder: pathlib.Path) -> bool:
 
 
 def _read(path: pathlib.Path) -> Mapping[Any, Any]:
-  with files.reading(path, _EXPECTED.removeprefix('expected ')):
+  with label_files.reading(path, _EXPECTED.removeprefix('expected ')):
     text = regular_files.read_text(path)
     try:
       config = yaml.safe_load(text)

@@ -7,12 +7,12 @@ import numpy as np
 
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import fields
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import splits
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 from eqlandmarks.system import fingerprints
 
 

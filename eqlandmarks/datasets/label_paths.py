@@ -6,11 +6,11 @@ import pathlib
 import posixpath
 from collections.abc import Mapping
 
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 
 
 def below_their_folder(

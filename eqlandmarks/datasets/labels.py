@@ -14,7 +14,6 @@ import numpy as np
 
 from eqlandmarks import formats
 from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import roboflow
 from eqlandmarks.datasets.label_rows import Labels
@@ -22,6 +21,7 @@ from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
+from eqlandmarks.media import images
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import regular_files
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import stated_sizes
 from eqlandmarks.datasets import unread
 from eqlandmarks.datasets.examples import Description
 from eqlandmarks.datasets.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,8 +4,8 @@ import collections
 import pathlib
 import posixpath
 
-from eqlandmarks.datasets import images
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 
 
 def note(root: pathlib.Path, exclude: tuple[str, ...] = ()) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import cells
 from eqlandmarks.formats import coco
+from eqlandmarks.formats import csv_cells
 from eqlandmarks.formats import deeplabcut
-from eqlandmarks.formats import files
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import lightning_pose
 from eqlandmarks.formats import paths
 from eqlandmarks.formats import pts
@@ -75,7 +75,7 @@ def read(
       is not as it must be; the message names the place.
   """
   path = files_lib.expanded(path)
-  with files.reading(path, 'a file or folder of labels'):
+  with label_files.reading(path, 'a file or folder of labels'):
     if not path.is_dir():
       regular_files.check(path)
   found = FORMATS[checked(form or recognise(path))]
@@ -137,7 +137,7 @@ def recognise(path: pathlib.Path) -> str:
   if ending in _ENDINGS:
     return _ENDINGS[ending]
   # Tables may have any ending, .csv and .txt above all.
-  first = next(iter(cells.read_cells(path)), (1, ['']))[1]
+  first = next(iter(csv_cells.read_cells(path)), (1, ['']))[1]
   if first[0].lower() != 'scorer':
     return 'table'
   return 'lightning-pose' if first[-1] == 'set' else 'deeplabcut'

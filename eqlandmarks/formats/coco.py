@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import cells
 from eqlandmarks.formats import conventions
-from eqlandmarks.formats import files
+from eqlandmarks.formats import csv_cells
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
@@ -36,7 +36,7 @@ _REPR.maxstring = _REPR.maxlong = 120
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a JSON file whose paths lie below `root`; see `formats.read`."""
-  with files.reading(path, 'JSON in UTF-8'):
+  with label_files.reading(path, 'JSON in UTF-8'):
     text = path.read_text(encoding='utf-8-sig')
     data = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
   if not isinstance(data, dict) or not all(
@@ -198,7 +198,7 @@ def _points(entry: dict[str, Any], count: int, where: str) -> Row:
     entry = {'score': [entry['score']] * count}  # the same for all points
     scores = _numbers(entry, 'score', count, where)
   if scores is not None:
-    scores = np.array([cells.on_unit_interval(s, where) for s in scores])
+    scores = np.array([csv_cells.on_unit_interval(s, where) for s in scores])
   return Row('', points, where, scores)
 
 
@@ -270,7 +270,9 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       'annotations': [_annotation(poses, n) for n in np.flatnonzero(present)],
       'categories': [category],
   }
-  files.write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False))
+  label_files.write_text(
+    path, json.dumps(data, ensure_ascii=False, allow_nan=False)
+  )
 
 
 def _annotation(poses: Poses, n: int) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import cells as csv_cells
 from eqlandmarks.formats import conventions
-from eqlandmarks.formats import files
+from eqlandmarks.formats import csv_cells
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
-from eqlandmarks.formats.cells import Columns
+from eqlandmarks.formats.csv_cells import Columns
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
@@ -168,22 +168,25 @@ def write(
   for n, (name, numbers) in enumerate(zip(index, values, strict=True)):
     # pandas takes a first row without any number for a header, and drops it.
     missing = 'nan' if n == 0 else ''
-    row = [str(name), *(files.number(value, missing) for value in numbers)]
+    row = [
+      str(name),
+      *(label_files.number(value, missing) for value in numbers),
+    ]
     rows.append(row + ([split[n]] if split else []))
-  files.write_cells(path, rows)
+  label_files.write_cells(path, rows)
 
 
 def write_h5(poses: Poses, path: pathlib.Path) -> None:
   """Writes an H5 file, of predictions if there is a confidence."""
-  pandas = files.library('pandas')
-  files.library('tables')
+  pandas = label_files.library('pandas')
+  label_files.library('tables')
   columns, index, values = _frame(poses, 'deeplabcut-h5')
   frame = pandas.DataFrame(
       values,
       columns=pandas.MultiIndex.from_tuples(columns, names=LEVELS),
       index=pandas.Index(index),
   )
-  with files.replacing(path) as partial:
+  with label_files.replacing(path) as partial:
     frame.to_hdf(partial, key=KEY, mode='w')
 
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
-from eqlandmarks.formats import files
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
-from eqlandmarks.formats.cells import read_points
+from eqlandmarks.formats.csv_cells import read_points
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
@@ -73,7 +73,7 @@ def read_files(
 
 def _read_file(path: pathlib.Path) -> np.ndarray:
   """The points of one file, [J, 2] (x, y)."""
-  with files.reading(path, 'a text file'):
+  with label_files.reading(path, 'a text file'):
     text = regular_files.read_text(path)
   match = re.fullmatch(
       r'\s*version:\s*1\s+n_points:\s*(\d{1,6})\s*\{([^{}]*)\}\s*',
@@ -122,7 +122,7 @@ def _images_by_stem(folder: pathlib.Path) -> dict[str, list[str]]:
   """The images in a folder: name without ending -> names."""
   found: dict[str, list[str]] = {}
   others: dict[str, list[str]] = {}  # a message says of them that they are such
-  with files.reading(folder, 'a folder of images'):
+  with label_files.reading(folder, 'a folder of images'):
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
       for kind, endings in ((found, paths.EXTENSIONS), (others, paths.UNREAD)):
         if path.suffix.lower() in endings:
@@ -147,11 +147,11 @@ def write(poses: Poses, path: pathlib.Path) -> None:
           f"{path}: found two images for '{name}', expected their names to "
           'differ in more than the ending'
       )
-    lines = [f'{files.number(x, "nan")} {files.number(y, "nan")}'
+    lines = [f'{label_files.number(x, "nan")} {label_files.number(y, "nan")}'
              for x, y in values]  # fmt: skip
     head = f'version: 1\nn_points: {len(lines)}\n'
     texts[name] = head + '\n'.join(['{', *lines, '}']) + '\n'
-  with files.replacing(path) as partial:
+  with label_files.replacing(path) as partial:
     if os.path.exists(path) and (not path.is_dir() or any(path.iterdir())):
       raise UserError(
           f'{path}: found something there, expected a new or an empty folder'

@@ -14,7 +14,7 @@ import numpy as np
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
-from eqlandmarks.formats import files
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
@@ -29,9 +29,9 @@ _DEEPEST = 8
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a file whose paths lie below `root`; see `formats.read`."""
-  sleap_io = files.library('sleap_io')
+  sleap_io = label_files.library('sleap_io')
   _check_memory(path)
-  with files.reading(path, 'a file of SLEAP'):
+  with label_files.reading(path, 'a file of SLEAP'):
     # A Path would do, but text that looks like an address would be fetched.
     labels = sleap_io.load_slp(str(path.absolute()), open_videos=False)
     if len(labels.skeletons) != 1:
@@ -71,7 +71,10 @@ def _check_memory(path: pathlib.Path) -> None:
         total += (item.size or 0) * item.dtype.itemsize
     return total
 
-  with files.reading(path, 'a file of SLEAP'), h5py.File(path, 'r') as file:
+  with (
+    label_files.reading(path, 'a file of SLEAP'),
+    h5py.File(path, 'r') as file,
+  ):
     size = unpacked(file)
     most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
   if size > most:
@@ -182,7 +185,7 @@ def _only_video(labels: Any) -> str:
 
 def write(poses: Poses, path: pathlib.Path) -> None:
   """Writes a file, of predictions if there is a confidence."""
-  sleap_io = files.library('sleap_io')
+  sleap_io = label_files.library('sleap_io')
   skeleton = sleap_io.Skeleton(nodes=list(poses.names))
   video = _new_video(sleap_io, poses)
   points = conventions.to_file(poses.points, 'sleap')
@@ -198,7 +201,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   labels = sleap_io.Labels(
       labeled_frames=frames, videos=[video], skeletons=[skeleton]
   )
-  with files.replacing(path) as partial:
+  with label_files.replacing(path) as partial:
     sleap_io.save_slp(labels, str(partial), verbose=False)
 
 

@@ -8,11 +8,11 @@ at 0, as docs/own_images.md says.
 import pathlib
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import cells as csv_cells
 from eqlandmarks.formats import conventions
-from eqlandmarks.formats import files
+from eqlandmarks.formats import csv_cells
+from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
-from eqlandmarks.formats.cells import Columns
+from eqlandmarks.formats.csv_cells import Columns
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
@@ -103,7 +103,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   for n, image in enumerate(poses.images):
     row = [image] + ([poses.splits[n]] if poses.splits is not None else [])
     for j, (x, y) in enumerate(points[n]):
-      row += [files.number(x), files.number(y)]
-      row += [files.number(poses.confidence[n, j])] if scored else []
+      row += [label_files.number(x), label_files.number(y)]
+      row += [label_files.number(poses.confidence[n, j])] if scored else []
     rows.append(row)
-  files.write_cells(path, rows)
+  label_files.write_cells(path, rows)

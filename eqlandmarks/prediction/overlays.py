@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.report import figures
 from eqlandmarks.system import files as files_lib

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from eqlandmarks import videos
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import outputs
 from eqlandmarks.datasets import unread
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
+from eqlandmarks.media import videos
 from eqlandmarks.system import files
 
 # A path of a file, a folder or a video, a glob pattern, several paths of

@@ -136,7 +136,7 @@ def test_changed_photos_are_another_copy(tmp_path, file):
 def test_unchanged_data_are_reused(roots, tmp_path, monkeypatch):
   first = make('celeba', roots / 'celeba', tmp_path)
   before = fixtures.prepared(first)
-  monkeypatch.setattr('eqlandmarks.datasets.images.decode', None)
+  monkeypatch.setattr('eqlandmarks.media.images.decode', None)
   monkeypatch.setattr(celeba.CelebA, '_plan', None)
   again = make('celeba', roots / 'celeba', tmp_path)
   assert fixtures.description(again) == fixtures.description(first)
@@ -266,7 +266,7 @@ def test_other_errors_are_not_of_the_disk(noise, tmp_path, monkeypatch):
   def fail(*_, **__):
     raise RuntimeError('Something else; it failed')
 
-  monkeypatch.setattr('eqlandmarks.datasets.images.decode', fail)
+  monkeypatch.setattr('eqlandmarks.media.images.decode', fail)
   with pytest.raises(RuntimeError, match='Something else'):
     noise().download_and_prepare()
   assert not [*(tmp_path / 'data').iterdir()]

@@ -295,7 +295,7 @@ def test_unchanged_data_are_reused(root, monkeypatch):
   def fail(*_):
     raise AssertionError('decoded again')
 
-  monkeypatch.setattr('eqlandmarks.datasets.images.decode', fail)
+  monkeypatch.setattr('eqlandmarks.media.images.decode', fail)
   monkeypatch.setattr('eqlandmarks.datasets.splits.make_plan', fail)
   again = build(root, labels='labels.csv')
   assert description(again) == description(first)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 
 ORIENTATION = 0x0112
 

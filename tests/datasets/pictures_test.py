@@ -9,7 +9,7 @@ import tiff_files
 from PIL import Image
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import images
+from eqlandmarks.media import images
 from eqlandmarks.prediction import sources
 
 _SMALLER, _PAGE, _MASK = 1, 2, 4

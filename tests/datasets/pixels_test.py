@@ -11,7 +11,7 @@ from PIL import Image
 from PIL import ImageFile
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import images
+from eqlandmarks.media import images
 
 _GREY, _RGB, _LAB = 1, 2, 8
 # [H, W, 3]; the largest is 3510 of 4095, which is 218.6 of 255.

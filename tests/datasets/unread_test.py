@@ -8,9 +8,9 @@ from folder_fixtures import planned
 from folder_fixtures import table
 from PIL import Image
 
-from eqlandmarks.datasets import images
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 from eqlandmarks.prediction import sources
 
 KINDS = {

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from eqlandmarks import videos
 from eqlandmarks.datasets.video import Video
+from eqlandmarks.media import videos
 
 # Frames of 48 x 64 pixels, in cells of 8 x 8: numbers from 0 to 47. Stored
 # images have twice as many rows, and as many columns.

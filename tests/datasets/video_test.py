@@ -22,9 +22,9 @@ from video_fixtures import table
 from configs import signer
 from configs import video as video_config
 from eqlandmarks import pipeline
-from eqlandmarks import videos
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.examples import Description
+from eqlandmarks.media import videos
 
 av = pytest.importorskip('av')
 

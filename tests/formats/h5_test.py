@@ -13,7 +13,7 @@ from eqlandmarks import formats
 from eqlandmarks.datasets import video
 from eqlandmarks.datasets.folder import Folder
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import files
+from eqlandmarks.formats import label_files
 from eqlandmarks.prediction import sources
 
 POSES = formats.Poses(('a',), ('1.png',), np.ones((1, 1, 2)))
@@ -115,7 +115,7 @@ def test_no_prediction_runs_a_program(bomb):
 def test_the_csv_beside_is_named(tmp_path, monkeypatch):
   path = tmp_path / 'l.h5'
   formats.write(POSES, path, 'deeplabcut-h5')
-  monkeypatch.setattr(files, 'library', None)  # none is needed to refuse
+  monkeypatch.setattr(label_files, 'library', None)  # none is needed to refuse
   with pytest.raises(UserError, match=r'l.h5: .*l.csv, which is not there; '):
     formats.read(path)
   (tmp_path / 'l.csv').write_text('')

@@ -14,8 +14,8 @@ from PIL import Image
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import pipeline
-from eqlandmarks import video_lengths
-from eqlandmarks import videos
+from eqlandmarks.media import video_lengths
+from eqlandmarks.media import videos
 from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks import videos
+from eqlandmarks.media import videos
 from eqlandmarks.prediction import overlays
 from eqlandmarks.report import figures
 

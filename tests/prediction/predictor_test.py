@@ -16,9 +16,9 @@ from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import predictor as predictor_lib
-from eqlandmarks import videos
 from eqlandmarks.datasets import crops
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import videos
 from eqlandmarks.prediction import confidence
 from eqlandmarks.prediction import trained
 from eqlandmarks.prediction import views

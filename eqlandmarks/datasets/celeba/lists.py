@@ -7,7 +7,7 @@ import numpy as np
 
 from eqlandmarks.datasets import text_files
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import cells
+from eqlandmarks.formats import csv_cells
 
 NUM_IMAGES = 202_599
 # Images of the partitions train, validation and test.
@@ -86,7 +86,7 @@ def _csv_rows(
   """The numbered rows of a csv below its header; None of another file."""
   if path.suffix != '.csv':
     return None
-  rows = cells.read_cells(path)
+  rows = csv_cells.read_cells(path)
   if not rows or tuple(rows[0][1]) != ('image_id', *header):
     found = ','.join(rows[0][1]) if rows else ''
     raise UserError(

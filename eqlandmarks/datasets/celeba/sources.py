@@ -12,9 +12,9 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks.datasets import benchmark
 from eqlandmarks.datasets import building
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 from eqlandmarks.system import fingerprints
 
 # The original, a re-encoded copy that peers read, and layouts of other tools.

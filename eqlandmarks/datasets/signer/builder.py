@@ -11,11 +11,11 @@ from PIL import Image
 from eqlandmarks.datasets import buckets
 from eqlandmarks.datasets import caching
 from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets.signer.person import JOINTS
 from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.scene import render
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 from eqlandmarks.system import files
 
 MIN_SIZE = 32

@@ -8,12 +8,10 @@ from typing import Any
 
 from PIL import Image
 
-from eqlandmarks import videos
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import fields
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels as labels_lib
 from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets.video import marks
@@ -21,6 +19,8 @@ from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.datasets.video import spool
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
+from eqlandmarks.media import videos
 from eqlandmarks.system import fingerprints
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import deeplabcut
 from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets.fields import Fields
@@ -18,6 +17,7 @@ from eqlandmarks.datasets.label_rows import Row
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)

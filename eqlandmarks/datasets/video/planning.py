@@ -8,7 +8,6 @@ import numpy as np
 from eqlandmarks.datasets import building
 from eqlandmarks.datasets import checks
 from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import labels
 from eqlandmarks.datasets import splits
 from eqlandmarks.datasets import stated_sizes
@@ -18,6 +17,7 @@ from eqlandmarks.datasets.video import marks as marks_lib
 from eqlandmarks.datasets.video import views
 from eqlandmarks.datasets.video.marks import Marks
 from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,12 +7,12 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from eqlandmarks import videos
 from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import images
+from eqlandmarks.media import videos
 from eqlandmarks.system import files
 
 _EXPECTED = 'expected a video or a folder of videos'

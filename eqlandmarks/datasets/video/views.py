@@ -17,11 +17,11 @@ import numpy as np
 
 from eqlandmarks.datasets import crops
 from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import images
 from eqlandmarks.datasets import label_rows
 from eqlandmarks.datasets.video.marks import Marks
 from eqlandmarks.datasets.video.sources import Source
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)

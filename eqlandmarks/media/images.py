@@ -17,11 +17,11 @@ from PIL import ExifTags
 from PIL import Image
 from PIL import UnidentifiedImageError
 
-from eqlandmarks.datasets import pictures
-from eqlandmarks.datasets import pixels
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats.paths import EXTENSIONS
 from eqlandmarks.formats.paths import canonical
+from eqlandmarks.media import pictures
+from eqlandmarks.media import pixels
 from eqlandmarks.system import regular_files
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height

@@ -22,7 +22,7 @@ from PIL import Image
 from PIL import ImageCms
 from PIL import ImageOps
 
-from eqlandmarks.datasets import pictures
+from eqlandmarks.media import pictures
 
 _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _LARGEST = _FULL_RANGES[-1]

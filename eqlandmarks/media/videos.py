@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import video_lengths
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import video_lengths
+from eqlandmarks.media.video_display import as_shown
 from eqlandmarks.system import files
-from eqlandmarks.video_display import as_shown
 
 EXTENSIONS = (
     '.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv',
