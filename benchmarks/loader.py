@@ -24,8 +24,8 @@ import tabulate
 from absl import app
 from absl import flags
 
-from eqlandmarks.datasets import loader
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 
 _FOLDER = flags.DEFINE_string('folder', None, 'On the disk to be measured.')
 _IMAGES = flags.DEFINE_integer('images', 10_000, 'Images of an epoch.')

@@ -14,7 +14,7 @@ import numpy as np
 from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks import provenance
-from eqlandmarks.datasets import contents
+from eqlandmarks.datasets.base import contents
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import stored

@@ -17,8 +17,8 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks import regression
 from eqlandmarks import scoring
 from eqlandmarks import warps
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import loader
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import loader
 from eqlandmarks.system import memory
 
 # The warps of the evaluation depend on the image's place in the split alone:

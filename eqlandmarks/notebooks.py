@@ -21,8 +21,8 @@ from PIL import Image
 
 from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
-from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
+from eqlandmarks.datasets.base import loader
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images as images_lib
 from eqlandmarks.media import videos

@@ -18,10 +18,10 @@ from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import scoring
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import registry
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views

@@ -20,7 +20,7 @@ import numpy as np
 
 from eqlandmarks import heatmaps
 from eqlandmarks import nets as nets_lib
-from eqlandmarks.datasets import crops
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence as confidence_lib
 from eqlandmarks.prediction import sources

@@ -13,8 +13,8 @@ from eqlandmarks import errors
 from eqlandmarks import nets
 from eqlandmarks import runs
 from eqlandmarks import scoring
-from eqlandmarks.datasets import loader
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
 from eqlandmarks.training import checkpoints

@@ -11,8 +11,8 @@ from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
 from eqlandmarks import unlearnable
-from eqlandmarks.datasets import loader
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming

@@ -19,10 +19,10 @@ from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import protocols
-from eqlandmarks.datasets import contents
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import loader
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import contents
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
 from eqlandmarks.training import checkpoints

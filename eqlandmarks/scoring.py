@@ -16,8 +16,8 @@ from eqlandmarks import metrics
 from eqlandmarks import recording
 from eqlandmarks import records as records_lib
 from eqlandmarks import regression
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import loader
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import loader
 
 # Numbers of annotated images whose use is measured where no config says which.
 _SAMPLES = (1, 5, 10, 50, 100, 500, 1000, 5000)

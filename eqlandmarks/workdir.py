@@ -30,7 +30,7 @@ from eqlandmarks import outcome_form
 from eqlandmarks import provenance
 from eqlandmarks import records as records_lib
 from eqlandmarks.configs import common
-from eqlandmarks.datasets import contents
+from eqlandmarks.datasets.base import contents
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal

@@ -9,7 +9,7 @@ import pytest
 from configs import signer
 from eqlandmarks import claims
 from eqlandmarks import errors
-from eqlandmarks.datasets import contents
+from eqlandmarks.datasets.base import contents
 from eqlandmarks.workdir import Workdir
 
 OTHER = 'in another --workdir with --config.pretrained='

@@ -16,8 +16,8 @@ from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import scoring
 from eqlandmarks import warps
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import loader
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import loader
 
 DESCRIPTION = examples.Description(
     point_names=('a', 'b', 'c'),

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 import scipy.io
 
-from eqlandmarks.datasets import matlab
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import matlab
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.bbc_pose import mat
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw

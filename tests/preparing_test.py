@@ -12,7 +12,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import pipeline
 from eqlandmarks import preparing
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.training import loop
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.annotations import deeplabcut_config
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
 from eqlandmarks.system import regular_files

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import unpacked
-from eqlandmarks.datasets.video import spool
+from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.video import frame_store
 from eqlandmarks.media import videos
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -77,7 +77,7 @@ def test_frames_that_are_too_large(tmp_path, monkeypatch):
 
 
 def test_what_waits_on_disk_comes_back_as_it_was(tmp_path):
-  waiting = spool.Spool(tmp_path)
+  waiting = frame_store.Spool(tmp_path)
   examples = [
       {'image': b'a\x00b\x00', 'points': np.array([[np.nan, i]], np.float32),
        'id': f'é{i}', 'original_size': np.array([1.5, 2], np.float32)}

@@ -10,10 +10,10 @@ import tensorflow_datasets as tfds
 from eqlandmarks.datasets import bbc_pose
 from eqlandmarks.datasets import cat_head
 from eqlandmarks.datasets import celeba
-from eqlandmarks.datasets import folder
-from eqlandmarks.datasets import outputs as outputs_lib
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets import video
+from eqlandmarks.datasets.base import run_outputs as run_outputs_lib
+from eqlandmarks.datasets.folder import Folder
 from eqlandmarks.errors import UserError
 
 NAMES = ('signer', 'folder', 'video', 'bbc_pose', 'cat_head', 'celeba')
@@ -90,15 +90,15 @@ def make_builder(
       'skip_bad': dataset.skip_bad,
       'outside': dataset.outside,
       'min_likelihood': dataset.min_likelihood,
-      'outputs': [os.fspath(folder) for folder in outputs],
+      'outputs': [os.fspath(builder) for builder in outputs],
   }
   if outputs:
-    outputs_lib.check_apart(outputs[0], dataset.root)
+    run_outputs_lib.check_apart(outputs[0], dataset.root)
   if dataset.name == 'video':
     return video.Video(
         every=dataset.every, crop_box=dataset.crop_box, **common
     )
-  return folder.Folder(**common)
+  return Folder(**common)
 
 
 def instructions(name: str) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from eqlandmarks.datasets import outputs
-from eqlandmarks.datasets import unread
+from eqlandmarks.datasets.annotations import unread
+from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
@@ -118,7 +118,7 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = files.expanded(text)
   if path.is_dir():
-    found = images.find_images(path, leave_out=outputs.below(path, ()))
+    found = images.find_images(path, leave_out=run_outputs.below(path, ()))
     if not found:
       left_out = unread.note(path)
       raise UserError(

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from eqlandmarks import config_types
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import runs
-from eqlandmarks.datasets import crops
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
 from eqlandmarks.system import fingerprints

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from eqlandmarks.datasets import crops
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 
 # Smaller images show the nets little but their own interpolation.

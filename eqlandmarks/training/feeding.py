@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks.datasets import loader
+from eqlandmarks.datasets.base import loader
 from eqlandmarks.training import parallel
 
 

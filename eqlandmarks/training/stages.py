@@ -12,7 +12,7 @@ from eqlandmarks import collapse
 from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import unlearnable
-from eqlandmarks.datasets import loader
+from eqlandmarks.datasets.base import loader
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
 from eqlandmarks.training import checkpoints

@@ -13,11 +13,11 @@ from PIL import Image
 from tensorflow_datasets.core import shuffle
 
 from eqlandmarks.datasets import bbc_pose
-from eqlandmarks.datasets import buckets
-from eqlandmarks.datasets import building
 from eqlandmarks.datasets import cat_head
 from eqlandmarks.datasets import celeba
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import buckets
+from eqlandmarks.datasets.base import builder as builder_lib
+from eqlandmarks.datasets.base import examples
 
 BUILDERS = {
     'bbc_pose': bbc_pose.BBCPose, 'cat_head': cat_head.CatHead,
@@ -146,7 +146,7 @@ def test_unchanged_data_are_reused(roots, tmp_path, monkeypatch):
   }
 
 
-class Noise(building.ImageBuilder):
+class Noise(builder_lib.ImageBuilder):
   """Pictures that do not compress, about 12 kB each."""
 
   def __init__(self, *, root, **kwargs):
@@ -157,11 +157,11 @@ class Noise(building.ImageBuilder):
 
   def _plan(self):
     items = [
-        building.Item(str(i), self._root / f'{i}.png', np.full((1, 2), 32.0))
+        builder_lib.Item(str(i), self._root / f'{i}.png', np.full((1, 2), 32.0))
         for i in range(12)
     ]
     about = examples.Description(('a',), {}, (), 'train', '', '')
-    return building.Plan({'train': items, 'test': items[:1]}, about)
+    return builder_lib.Plan({'train': items, 'test': items[:1]}, about)
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ import time
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system import locking
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 _PREPARE = """
 import sys
 from eqlandmarks.system import signals
-from eqlandmarks.datasets import caching
+from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets import signer
 with signals.handled():
   caching.prepare(signer.Signer(

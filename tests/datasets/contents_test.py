@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import contents
-from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import contents
+from eqlandmarks.datasets.base import loader
 
 HEADER = 'path,split,a_x,a_y,b_x,b_y'
 

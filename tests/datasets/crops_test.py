@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets.crops import Box
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base.crops import Box
 
 # Rows 10 to 30, columns 20 to 60; the middle point is not known.
 POINTS = np.array([(10.0, 60.0), (np.nan, np.nan), (30.0, 20.0), (25.0, 40.0)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.errors import UserError
 
 pytest.importorskip('av')

@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.errors import UserError
 
 # Far enough from each other that no colour is taken for another one.

@@ -8,7 +8,7 @@ from folder_fixtures import images
 from folder_fixtures import picture
 from folder_fixtures import table
 
-from eqlandmarks.datasets.folder import Folder
+from eqlandmarks.datasets.folder.builder import Folder
 
 
 @pytest.fixture

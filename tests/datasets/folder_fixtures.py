@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from eqlandmarks.datasets.examples import Description
-from eqlandmarks.datasets.folder import Folder
+from eqlandmarks.datasets.base.examples import Description
+from eqlandmarks.datasets.folder.builder import Folder
 
 SIZE = 32
 GOOD_ROWS = [f'{i}.png,1,1,2,2' for i in range(9)]

@@ -15,7 +15,7 @@ from folder_fixtures import table
 from ml_collections import ConfigDict
 from PIL import Image
 
-from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.base.examples import Description
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_unchanged_data_are_reused(root, monkeypatch):
     raise AssertionError('decoded again')
 
   monkeypatch.setattr('eqlandmarks.media.images.decode', fail)
-  monkeypatch.setattr('eqlandmarks.datasets.splits.make_plan', fail)
+  monkeypatch.setattr('eqlandmarks.datasets.annotations.splits.make_plan', fail)
   again = build(root, labels='labels.csv')
   assert description(again) == description(first)
   after = prepared(again)

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from eqlandmarks import formats
-from eqlandmarks.datasets.examples import Description
-from eqlandmarks.datasets.folder import Folder
+from eqlandmarks.datasets.base.examples import Description
+from eqlandmarks.datasets.folder.builder import Folder
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 

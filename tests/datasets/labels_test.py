@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import labels
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 
 HEADER = 'path,nose_x,nose_y,tail_x,tail_y'

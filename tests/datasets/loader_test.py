@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import loader
 from eqlandmarks.datasets import signer
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import loader
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system import files
 
 

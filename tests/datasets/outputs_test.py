@@ -8,8 +8,8 @@ import pytest
 
 from configs import folder
 from eqlandmarks import errors
-from eqlandmarks.datasets import outputs
 from eqlandmarks.datasets import registry
+from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.prediction import sources
 
 
@@ -36,9 +36,9 @@ def test_folders_of_runs_are_recognised(tmp_path):
   write(tmp_path / 'photos/list/run.json', '[]')
   write(tmp_path / 'run.json', RUN)  # the root itself is what was asked for
   given = [tmp_path / 'new', tmp_path / 'a [1]/new', '', tmp_path, '/tmp']
-  found = outputs.below(tmp_path, given)
+  found = run_outputs.below(tmp_path, given)
   assert found == ('a [1]/new', 'deep/er', 'new', 'out', 'run')
-  assert outputs.patterns(found)[0] == 'a [[]1]/new/*'
+  assert run_outputs.patterns(found)[0] == 'a [[]1]/new/*'
 
 
 def _ids(config, workdir):

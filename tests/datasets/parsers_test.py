@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from eqlandmarks.datasets import matlab
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import matlab
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.celeba import lists

@@ -11,8 +11,8 @@ from folder_fixtures import images
 from folder_fixtures import prepared
 
 from eqlandmarks import formats
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets import labels
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.errors import UserError
 
 NAMES = ('a', 'b')

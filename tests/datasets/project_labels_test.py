@@ -7,7 +7,7 @@ from folder_fixtures import description
 from folder_fixtures import picture
 
 from eqlandmarks import formats
-from eqlandmarks.datasets import labels
+from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.errors import UserError
 
 HEADER = 'scorer,me,me\nbodyparts,a,a\ncoords,x,y\n'

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import examples
 from eqlandmarks.datasets import signer
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.signer import body
 from eqlandmarks.datasets.signer import person
 from eqlandmarks.datasets.signer import scene

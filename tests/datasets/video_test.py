@@ -23,7 +23,7 @@ from configs import signer
 from configs import video as video_config
 from eqlandmarks import pipeline
 from eqlandmarks.datasets import registry
-from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.media import videos
 
 av = pytest.importorskip('av')

@@ -11,7 +11,7 @@ import tables
 
 from eqlandmarks import formats
 from eqlandmarks.datasets import video
-from eqlandmarks.datasets.folder import Folder
+from eqlandmarks.datasets.folder.builder import Folder
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import label_files
 from eqlandmarks.prediction import sources

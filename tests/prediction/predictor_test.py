@@ -16,7 +16,7 @@ from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import predictor as predictor_lib
-from eqlandmarks.datasets import crops
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import videos
 from eqlandmarks.prediction import confidence

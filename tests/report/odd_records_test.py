@@ -11,7 +11,7 @@ import pytest
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import reporting
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.report import page
 from eqlandmarks.workdir import Workdir
 

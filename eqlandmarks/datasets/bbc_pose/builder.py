@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.bbc_pose import mat
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
@@ -23,7 +23,7 @@ _MAT = (
 )  # fmt: skip
 
 
-class BBCPose(building.ImageBuilder):
+class BBCPose(builder.ImageBuilder):
   """BBC Pose: 20 videos of sign language interpreters, seven joints.
 
   Splits: `train`, the frames of videos 1 to 10 that have semi-automatic labels
@@ -107,9 +107,9 @@ class BBCPose(building.ImageBuilder):
         'license': _LICENSE,
     }
 
-  def _plan(self) -> building.Plan:
+  def _plan(self) -> builder.Plan:
     audit = benchmark.Audit(self._root, self._partial)
-    splits: dict[str, list[building.Item]] = {s: [] for s in _SPLITS.values()}
+    splits: dict[str, list[builder.Item]] = {s: [] for s in _SPLITS.values()}
     without = 0
     for video in mat.read(self._mat):
       labels = video.tracked if video.kind == 'train' else video.manual
@@ -128,16 +128,16 @@ class BBCPose(building.ImageBuilder):
           f'{self._root}: found no frame of split {empty[0]}, expected the '
           'frames that bbcpose.mat lists, such as 1/1.jpg'
       )
-    return building.Plan(splits, self._describe(audit, splits, without))
+    return builder.Plan(splits, self._describe(audit, splits, without))
 
   def _items(
       self, number: int, labels: mat.Labels, audit: benchmark.Audit
-  ) -> list[building.Item]:
+  ) -> list[builder.Item]:
     names = [f'{number}/{frame}.jpg' for frame in labels.frames]
     paths = [self._root / name for name in names]
     listed = f'{self._mat}, record {number}'
     return [
-        building.Item(
+        builder.Item(
             id=names[i],
             path=paths[i],
             points=labels.joints[i],
@@ -164,7 +164,7 @@ class BBCPose(building.ImageBuilder):
   def _describe(
       self,
       audit: benchmark.Audit,
-      splits: dict[str, list[building.Item]],
+      splits: dict[str, list[builder.Item]],
       without: int,
   ) -> examples.Description:
     notes = audit.notes

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.datasets import matlab
+from eqlandmarks.datasets.base import matlab
 from eqlandmarks.errors import UserError
 
 NUM_VIDEOS = 20

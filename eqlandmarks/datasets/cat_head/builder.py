@@ -4,9 +4,9 @@ import os
 import pathlib
 from typing import Any
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
@@ -17,7 +17,7 @@ from eqlandmarks.system import fingerprints
 CROPS = ('head', 'central', 'whole')
 
 
-class CatHead(building.ImageBuilder):
+class CatHead(builder.ImageBuilder):
   """Cat Head: heads of cats, seven of the nine annotated points.
 
   Splits `train` and `test`. The regressor is fitted on `train`, which also
@@ -133,7 +133,7 @@ class CatHead(building.ImageBuilder):
         'license': 'No licence is known for the photos.',
     }
 
-  def _plan(self) -> building.Plan:
+  def _plan(self) -> builder.Plan:
     audit = benchmark.Audit(self._root, self._partial)
     notes: list[str] = []
     if self._base is not None:
@@ -154,7 +154,7 @@ class CatHead(building.ImageBuilder):
           f'and test, the first is {min(both)}; expected none'
       )
     count = sum(map(len, splits.values()))
-    return building.Plan(splits, examples.Description(
+    return builder.Plan(splits, examples.Description(
         point_names=points.NAMES,
         groups=points.GROUPS,
         eyes=points.NAMES[:2],
@@ -178,7 +178,7 @@ class CatHead(building.ImageBuilder):
 
   def _raw_splits(
       self, audit: benchmark.Audit, notes: list[str]
-  ) -> tuple[dict[str, list[building.Item]], str]:
+  ) -> tuple[dict[str, list[builder.Item]], str]:
     pairs = raw.photos(self._root, audit, notes)
     for path in self._excluded:
       pairs = raw.without(pairs, raw.excluded(path), path, audit, notes)

@@ -5,10 +5,10 @@ import json
 import pathlib
 import re
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
@@ -224,7 +224,7 @@ def _key(name: str) -> str:
 
 def item(
     name: str, pair: tuple[pathlib.Path, pathlib.Path], crop: str
-) -> building.Item:
+) -> builder.Item:
   """A photo with its points and crop.
 
   Args:
@@ -238,4 +238,4 @@ def item(
     box = crops.square(known)
     if crop == 'central':
       box = box.shrunk(points.CENTRAL)
-  return building.Item(id=name, path=pair[0], points=known, box=box)
+  return builder.Item(id=name, path=pair[0], points=known, box=box)

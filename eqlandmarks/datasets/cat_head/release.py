@@ -2,11 +2,11 @@
 
 import pathlib
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import matlab
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import matlab
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.cat_head import points
 
 # Split -> its lists, of which the second is an older name, and its points.
@@ -38,7 +38,7 @@ def files(base: pathlib.Path, split: str) -> tuple[pathlib.Path, pathlib.Path]:
 
 def items(
     base: pathlib.Path, split: str, crop: str, audit: benchmark.Audit
-) -> list[building.Item]:
+) -> list[builder.Item]:
   """The images of a split.
 
   Args:
@@ -61,7 +61,7 @@ def items(
   for i in audit.existing(names, paths, str(listed)):
     height, width = map(int, sizes[i])
     box = crops.Box(0.0, 0.0, height, width)
-    found.append(building.Item(
+    found.append(builder.Item(
         id=names[i],
         path=paths[i],
         points=known[i][list(points.KEPT)],

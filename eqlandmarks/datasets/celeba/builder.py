@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.datasets.celeba import rules
 from eqlandmarks.datasets.celeba import sources
@@ -21,7 +21,7 @@ CROPS = ('imm', 'dve', 'whole')
 _MAFL = {'training': rules.MAFL_TRAIN, 'testing': rules.MAFL_TEST}
 
 
-class CelebA(building.ImageBuilder):
+class CelebA(builder.ImageBuilder):
   """CelebA faces, scored on MAFL: five points.
 
   Splits: `train`, what trains both stages by a `stage_rule`; `mafl_train`, what
@@ -125,10 +125,10 @@ class CelebA(building.ImageBuilder):
         'license': 'For non-commercial research purposes only, see its page.',
     }
 
-  def _read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
+  def _read(self, item: builder.Item) -> tuple[bytes, np.ndarray]:
     return self._source.read(item)
 
-  def _plan(self) -> building.Plan:
+  def _plan(self) -> builder.Plan:
     chosen = self._lists()
     names = {
         'train': rules.stage_images(self._stage_rule, chosen),
@@ -158,7 +158,7 @@ class CelebA(building.ImageBuilder):
     for split, items in splits.items():
       if not items:
         raise self._audit.nothing_of(split)
-    return building.Plan(splits, self._describe(splits))
+    return builder.Plan(splits, self._describe(splits))
 
   def _lists(self) -> rules.Lists:
     mafl = {}
@@ -183,12 +183,12 @@ class CelebA(building.ImageBuilder):
         self._source.partition(), mafl['training'], mafl['testing']
     )
 
-  def _cropped(self, items: list[building.Item]) -> list[building.Item]:
+  def _cropped(self, items: list[builder.Item]) -> list[builder.Item]:
     box = crop_box(self._crop)
     return [dataclasses.replace(item, box=box) for item in items]
 
   def _describe(
-      self, splits: dict[str, list[building.Item]]
+      self, splits: dict[str, list[builder.Item]]
   ) -> examples.Description:
     count = len({item.id for items in splits.values() for item in items})
     notes = list(self._audit.notes)

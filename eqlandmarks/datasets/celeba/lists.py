@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.datasets import text_files
+from eqlandmarks.datasets.base import text_files
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import csv_cells
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import benchmark
-from eqlandmarks.datasets import building
+from eqlandmarks.datasets.base import benchmark
+from eqlandmarks.datasets.base import builder as builder_lib
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
@@ -40,7 +40,7 @@ class Source(Protocol):
   def partition(self) -> dict[str, int]:
     """Name -> 0 train, 1 validation, 2 test."""
 
-  def items(self, names: list[str], listed: str) -> list[building.Item]:
+  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
     """What to store for these images, without a crop.
 
     Args:
@@ -48,7 +48,7 @@ class Source(Protocol):
       listed: what names them, for messages.
     """
 
-  def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
+  def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
     """The encoded bytes of an item's image, and its points."""
 
   def state(self) -> list[Any]:
@@ -107,7 +107,7 @@ class Files:
     )
     return {stem(name): points for name, points in found.items()}
 
-  def items(self, names: list[str], listed: str) -> list[building.Item]:
+  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
     """See `Source`."""
     files = [f'{name}{self._ending}' for name in names]
     paths = [self._folder / name for name in files]
@@ -118,14 +118,14 @@ class Files:
           'for each image that the other lists name'
       )
     return [
-        building.Item(
+        builder_lib.Item(
             id=names[i], path=paths[i], points=self._landmarks[names[i]],
             shape=lists.SHAPE,
         )
         for i in self.audit.existing(files, paths, listed)
     ]  # fmt: skip
 
-  def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
+  def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
     """See `Source`."""
     return images.read(item.path), item.points
 
@@ -197,7 +197,7 @@ class Prepared:
         for row, name in enumerate(names)
     }
 
-  def items(self, names: list[str], listed: str) -> list[building.Item]:
+  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
     """See `Source`."""
     unknown = [name for name in names if name not in self._places]
     if unknown:
@@ -207,14 +207,14 @@ class Prepared:
           'a dataset that was prepared in part',
       )
     return [
-        building.Item(
+        builder_lib.Item(
             id=name, path=self._folder / f'{name}.jpg', points=None,
             shape=lists.SHAPE,
         )
         for name in names if name in self._places
     ]  # fmt: skip
 
-  def read(self, item: building.Item) -> tuple[bytes, np.ndarray]:
+  def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
     """See `Source`."""
     part, row = self._places[item.id]
     with _intact(self._folder):

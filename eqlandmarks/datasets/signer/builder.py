@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from eqlandmarks.datasets import buckets
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import buckets
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.signer.person import JOINTS
 from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.scene import render

@@ -8,23 +8,23 @@ from typing import Any
 
 from PIL import Image
 
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import fields
-from eqlandmarks.datasets import labels as labels_lib
-from eqlandmarks.datasets import outputs as outputs_lib
-from eqlandmarks.datasets.video import marks
+from eqlandmarks.datasets.annotations import labels as labels_lib
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import fields
+from eqlandmarks.datasets.base import run_outputs as run_outputs_lib
+from eqlandmarks.datasets.video import frame_labels
+from eqlandmarks.datasets.video import frame_store
 from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
-from eqlandmarks.datasets.video import spool
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
 from eqlandmarks.system import fingerprints
 
 
-class Video(building.ImageBuilder):
+class Video(builder.ImageBuilder):
   """The frames of videos, with or without labels for some of them.
 
   The splits are those of 'train' (with labels), 'unlabelled' and 'test' that
@@ -37,11 +37,11 @@ class Video(building.ImageBuilder):
   Image files that the labels name are stored, too, with their labels.
 
   Args:
-    root: a video, or a folder that is searched for videos at any depth.
-    labels: as for `folder.Folder`; for how rows name frames, see `marks.read`.
-    eyes: two point names, or both in one string with a comma, or empty.
-    groups: as for `folder.Folder`.
-    test: glob patterns with commas between, matched against 'VIDEO/NUMBER',
+    root: a video, or a folder that is searched for videos at any depth. labels:
+    as for `folder.Folder`; for how rows name frames, see `frame_labels.read`.
+    eyes: two point names, or both in one string with a comma, or empty. groups:
+    as for `folder.Folder`. test: glob patterns with commas between, matched
+    against 'VIDEO/NUMBER',
       the video's path below `root` and six digits.
     test_share: the share of the labelled frames to hold out where neither the
       labels nor `test` say what is test; 0 for no test split.
@@ -95,13 +95,13 @@ class Video(building.ImageBuilder):
         skip_bad=skip_bad,
         outside=outside,
         min_likelihood=min_likelihood,
-        outputs=outputs_lib.patterns(written),
+        outputs=run_outputs_lib.patterns(written),
     )
     self._every, self._crop = _checked_every(every), crops.from_text(crop_box)
     self._notes: list[str] = []
     self._found = sources.without_drawn(found, self._notes)
-    self._marks = marks.read(self._fields, self._found)
-    self._spool: spool.Spool | None = None
+    self._marks = frame_labels.read(self._fields, self._found)
+    self._spool: frame_store.Spool | None = None
     super().__init__(
         image_size=image_size,
         fingerprint=self._fingerprint(),
@@ -132,7 +132,7 @@ class Video(building.ImageBuilder):
         ],
     )
 
-  def _plan(self) -> building.Plan:
+  def _plan(self) -> builder.Plan:
     given, notes = self._fields, list(self._notes)
     names = [n for n in self._found if not images.matches(n, given.exclude)]
     known = sources.probe_all(
@@ -151,7 +151,7 @@ class Video(building.ImageBuilder):
         self._spool.close()
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    self._spool = spool.Spool(self.data_dir_root)
+    self._spool = frame_store.Spool(self.data_dir_root)
     by_video: dict[pathlib.Path, list[planning.Frame]] = {}
     for items in self._planned.splits.values():
       for item in items:
@@ -171,7 +171,7 @@ class Video(building.ImageBuilder):
             item, Image.fromarray(pixels), pixels.tobytes(), item.points
         )
 
-  def _example(self, item: building.Item) -> dict[str, Any]:
+  def _example(self, item: builder.Item) -> dict[str, Any]:
     if isinstance(item, planning.Frame):
       return self._spool[item.id]
     return super()._example(item)

@@ -5,23 +5,23 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import checks
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets import splits
-from eqlandmarks.datasets import stated_sizes
-from eqlandmarks.datasets.fields import Fields
-from eqlandmarks.datasets.video import blocks
-from eqlandmarks.datasets.video import marks as marks_lib
+from eqlandmarks.datasets.annotations import checks
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.annotations import splits
+from eqlandmarks.datasets.annotations import stated_sizes
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base.fields import Fields
+from eqlandmarks.datasets.video import frame_labels as frame_labels_lib
+from eqlandmarks.datasets.video import time_gap
 from eqlandmarks.datasets.video import views
-from eqlandmarks.datasets.video.marks import Marks
+from eqlandmarks.datasets.video.frame_labels import Marks
 from eqlandmarks.datasets.video.sources import Source
 from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)
-class Frame(building.Item):
+class Frame(builder.Item):
   """A frame of the video `path`.
 
   Attributes:
@@ -38,7 +38,7 @@ def make_plan(
     every: int,
     crop: crops.Box | None,
     notes: list[str],
-) -> building.Plan:
+) -> builder.Plan:
   """Decides what becomes of the frames, and of image files with labels.
 
   Args:
@@ -64,11 +64,11 @@ def make_plan(
   )
   places = frames | {own: marks.places[own] for own in marks.files
                      if own in marks.places}  # fmt: skip
-  parts = blocks.part(parts, places, known, rows, marks.has_split, notes)
+  parts = time_gap.part(parts, places, known, rows, marks.has_split, notes)
   splits.check(fields, marks.has_split, parts, rows)
   parts = {split: ids for split, ids in parts.items() if ids}
   make = _ItemMaker(marks, frames, shown)
-  return building.Plan(
+  return builder.Plan(
       {split: [make(own) for own in ids] for split, ids in parts.items()},
       splits.describe(fields, marks.names, parts, notes, shown.protocol()),
   )
@@ -82,7 +82,7 @@ def _checked_labels(
     notes: list[str],
 ) -> tuple[Marks, views.Views]:
   """The labels in pixels of what they are drawn on, and what is shown of it."""
-  marks = marks_lib.usable(marks, fields, known, notes)
+  marks = frame_labels_lib.usable(marks, fields, known, notes)
   shown = views.make(known, marks, crop, notes)
   stated_sizes.check(
       marks.rows, '',
@@ -137,13 +137,13 @@ class _ItemMaker:
     # One array for all frames without labels, of which there may be many.
     self._missing = np.full((len(marks.names), 2), np.nan)
 
-  def __call__(self, own: str) -> building.Item:
+  def __call__(self, own: str) -> builder.Item:
     points = self._missing
     if own in self._marks.rows:
       points = labels.to_ours(self._marks.rows[own].points)
     name, number = self._frames.get(own, ('', 0))
     box = self._shown.cut(own, name)
     if own in self._marks.files:
-      return building.Item(own, self._marks.files[own], points, box)
+      return builder.Item(own, self._marks.files[own], points, box)
     path = self._shown.known[name].path
     return Frame(own, path, points, box, number=number)

@@ -7,8 +7,8 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import outputs
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
@@ -71,7 +71,7 @@ def find(
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
     return path.parent, [path.name], ()
-  leave_out = outputs.below(path, written)
+  leave_out = run_outputs.below(path, written)
   found = images.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(

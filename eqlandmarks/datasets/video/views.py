@@ -15,10 +15,10 @@ from collections.abc import Container, Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets.video.marks import Marks
+from eqlandmarks.datasets.annotations import deeplabcut_config
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.video.frame_labels import Marks
 from eqlandmarks.datasets.video.sources import Source
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images

@@ -10,7 +10,7 @@ import os
 import pathlib
 from collections.abc import Iterable, Sequence
 
-from eqlandmarks.datasets import fields
+from eqlandmarks.datasets.base import fields
 from eqlandmarks.errors import UserError
 
 

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import unpacked
 
 # A state counts its steps in 32 bits.
 _MOST_STEPS = 2**31

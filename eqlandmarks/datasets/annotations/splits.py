@@ -9,13 +9,13 @@ import posixpath
 
 import numpy as np
 
-from eqlandmarks.datasets import checks
-from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets import stated_sizes
-from eqlandmarks.datasets import unread
-from eqlandmarks.datasets.examples import Description
-from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.datasets.annotations import checks
+from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.annotations import stated_sizes
+from eqlandmarks.datasets.annotations import unread
+from eqlandmarks.datasets.base.examples import Description
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
 

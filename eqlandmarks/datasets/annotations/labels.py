@@ -13,11 +13,11 @@ import pathlib
 import numpy as np
 
 from eqlandmarks import formats
-from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets import roboflow
-from eqlandmarks.datasets.label_rows import Labels
-from eqlandmarks.datasets.label_rows import Row
+from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.annotations import roboflow
+from eqlandmarks.datasets.annotations.label_rows import Labels
+from eqlandmarks.datasets.annotations.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts

@@ -9,7 +9,7 @@ circle, have the same size either way, so that nothing can be said of them.
 import pathlib
 from collections.abc import Callable, Mapping
 
-from eqlandmarks.datasets.label_rows import Row
+from eqlandmarks.datasets.annotations.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
 

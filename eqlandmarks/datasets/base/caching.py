@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system import locking
 from eqlandmarks.system import stored
 

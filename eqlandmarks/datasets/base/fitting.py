@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.datasets.examples import Description
+from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.errors import UserError
 
 # Items with `points`, by split.

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import label_paths
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets import unread
-from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import label_paths
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.annotations import unread
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images

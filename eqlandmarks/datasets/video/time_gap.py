@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
 

@@ -18,7 +18,7 @@ from array_record.python import array_record_data_source
 from array_record.python import array_record_module
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import examples
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import stored

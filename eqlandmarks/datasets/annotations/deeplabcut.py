@@ -6,8 +6,8 @@ import posixpath
 import re
 
 from eqlandmarks import formats
-from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.annotations import deeplabcut_config
+from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media.images import matches

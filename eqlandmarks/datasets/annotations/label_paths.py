@@ -6,8 +6,8 @@ import pathlib
 import posixpath
 from collections.abc import Mapping
 
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets.fields import Fields
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images

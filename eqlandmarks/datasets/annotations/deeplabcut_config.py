@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from eqlandmarks.datasets import crops
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths

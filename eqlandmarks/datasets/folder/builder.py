@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from eqlandmarks.datasets import building
-from eqlandmarks.datasets import fields
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets import outputs as outputs_lib
-from eqlandmarks.datasets import splits
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.annotations import splits
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import fields
+from eqlandmarks.datasets.base import run_outputs as run_outputs_lib
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
 from eqlandmarks.system import fingerprints
 
 
-class Folder(building.ImageBuilder):
+class Folder(builder.ImageBuilder):
   """A folder of images, with or without labels.
 
   The splits are those of 'train' (with labels), 'unlabelled' and 'test' that
@@ -74,7 +74,7 @@ class Folder(building.ImageBuilder):
       )
     groups = fields.groups(groups)
     place = fields.checked_root(root)
-    written = outputs_lib.below(place, outputs)
+    written = run_outputs_lib.below(place, outputs)
     self._fields = fields.Fields(
         root=place,
         labels=str(labels or '').strip(),
@@ -86,7 +86,7 @@ class Folder(building.ImageBuilder):
         skip_bad=skip_bad,
         outside=outside,
         min_likelihood=min_likelihood,
-        outputs=outputs_lib.patterns(written),
+        outputs=run_outputs_lib.patterns(written),
     )
     self._found = images.find_images(place, leave_out=written)
     paths.check_distinct(self._found)
@@ -101,12 +101,12 @@ class Folder(building.ImageBuilder):
         **kwargs,
     )  # fmt: skip
 
-  def _plan(self) -> building.Plan:
+  def _plan(self) -> builder.Plan:
     plan = splits.make_plan(self._fields, self._found)
     missing = np.full((len(plan.description.point_names), 2), np.nan)
     items = {
         split: [
-            building.Item(
+            builder.Item(
                 id=path,
                 path=self._fields.root / path,
                 points=labels.to_ours(plan.points.get(path, missing)),
@@ -115,7 +115,7 @@ class Folder(building.ImageBuilder):
         ]
         for split, names in plan.splits.items()
     }
-    return building.Plan(items, plan.description)
+    return builder.Plan(items, plan.description)
 
 
 def _fingerprint(given: fields.Fields, found: list[str]) -> str:

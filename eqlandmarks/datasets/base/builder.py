@@ -18,11 +18,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from eqlandmarks.datasets import buckets
-from eqlandmarks.datasets import caching
-from eqlandmarks.datasets import crops
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import fitting
+from eqlandmarks.datasets.base import buckets
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import fitting
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
 

@@ -13,8 +13,8 @@ import pathlib
 import posixpath
 
 from eqlandmarks import formats
-from eqlandmarks.datasets import label_paths
-from eqlandmarks.datasets import label_rows
+from eqlandmarks.datasets.annotations import label_paths
+from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 

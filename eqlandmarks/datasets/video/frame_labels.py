@@ -7,13 +7,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from eqlandmarks.datasets import checks
-from eqlandmarks.datasets import deeplabcut
-from eqlandmarks.datasets import deeplabcut_config
-from eqlandmarks.datasets import label_rows
-from eqlandmarks.datasets import labels
-from eqlandmarks.datasets.fields import Fields
-from eqlandmarks.datasets.label_rows import Row
+from eqlandmarks.datasets.annotations import checks
+from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import deeplabcut_config
+from eqlandmarks.datasets.annotations import label_rows
+from eqlandmarks.datasets.annotations import labels
+from eqlandmarks.datasets.annotations.label_rows import Row
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths

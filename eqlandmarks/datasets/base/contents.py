@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets import examples
-from eqlandmarks.datasets import unpacked
+from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system import fingerprints
 
 

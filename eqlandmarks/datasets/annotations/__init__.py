@@ -1,0 +1,1 @@
+"""A user's labels: which image each belongs to, and who is train or test."""

@@ -1,0 +1,1 @@
+"""What all datasets share: preparing, storing, and reading batches."""
