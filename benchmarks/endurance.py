@@ -30,8 +30,8 @@ from ml_collections import ConfigDict
 
 from eqlandmarks import config_checks
 from eqlandmarks.configs import common
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from parts import sampling
 from parts import whole_runs
@@ -73,7 +73,7 @@ def _make_config() -> ConfigDict:
 def _train(config: ConfigDict, folder: pathlib.Path) -> None:
   """Runs the stage to its end."""
   images = workload.images(config, _IMAGES)
-  stage = checkpoints.StageFolder(folder / _STAGE.value)
+  stage = stage_folder.StageFolder(folder / _STAGE.value)
   how_long = {
       'num_epochs': 1 + _STEPS.value * config.batch_size // _IMAGES,
       'max_steps': _STEPS.value,
@@ -90,8 +90,8 @@ def _train(config: ConfigDict, folder: pathlib.Path) -> None:
 def _measure(folder: pathlib.Path) -> tuple[list[tuple], set[int], float]:
   """The samples, the checkpoints that were seen, and the seconds it took."""
   config, seen = _make_config(), set()
-  parallel.use_all_cores(config.batch_size)
-  parallel.keep_compiled()
+  devices.use_all_cores(config.batch_size)
+  devices.keep_compiled()
 
   def step() -> int:
     seen.update(whole_runs.checkpoints(folder, _STAGE.value))

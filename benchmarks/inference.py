@@ -30,7 +30,7 @@ from eqlandmarks.media import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.system import huge_pages
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices
 from eqlandmarks.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "A finished run's folder.")
@@ -137,7 +137,7 @@ def _peak_mib() -> float:
 def main(_: list[str]) -> None:
   """Prints the table."""
   logging.set_verbosity(logging.ERROR)
-  parallel.use_all_cores(_BATCH.value)
+  devices.use_all_cores(_BATCH.value)
   if _VIDEO.value:
     _predict_video()
     return

@@ -22,8 +22,8 @@ from typing import Any
 from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
-from eqlandmarks.training import checkpoints
 from eqlandmarks.training import hosts
+from eqlandmarks.training import stage_folder
 from eqlandmarks.workdir import Workdir
 
 BUDGETS = ('paper', 'steps', 'time')
@@ -220,7 +220,7 @@ def _probe(method: str) -> Row:
 
 def _train_rows(this: runs.Run, rows: list[Row]) -> None:
   """Trains each row from where the shorter one of its method ended."""
-  shorter: dict[str, checkpoints.StageFolder] = {}
+  shorter: dict[str, stage_folder.StageFolder] = {}
   for row in rows:
     timed = this.workdir.stage(_probe(row.method).stage)
     if timed.is_done:

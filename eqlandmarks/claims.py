@@ -18,8 +18,8 @@ from eqlandmarks.datasets.base import contents
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import stored
-from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
+from eqlandmarks.training import stage_folder
 
 if TYPE_CHECKING:
   from eqlandmarks.workdir import Workdir
@@ -160,7 +160,7 @@ def _stages(workdir: 'Workdir') -> list[str]:
   compared = [
       path.relative_to(workdir.path).as_posix()
       for path in sorted(workdir.path.glob('ablation/seed*/*/'))
-      if any((path / name).exists() for name in checkpoints.FILES)
+      if any((path / name).exists() for name in stage_folder.FILES)
   ]
   return own + compared
 

@@ -19,8 +19,8 @@ from eqlandmarks import errors
 from eqlandmarks import pipeline
 from eqlandmarks.system import console
 from eqlandmarks.system import signals
+from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
-from eqlandmarks.training import parallel
 
 _USAGE = """Discovers landmarks: {program} --config=signer --workdir=DIR.
 
@@ -198,10 +198,10 @@ def main(_: Sequence[str]) -> None:
     if _MODE.value != 'export':  # which needs one device
       stage = config.predict if _MODE.value == 'predict' else config
       parts = 1 if stage is not config else config.accumulate
-      parallel.use_all_cores(
+      devices.use_all_cores(
           stage.batch_size, (_NUM_PROCESSES.value or 1) * parts
       )
-    parallel.keep_compiled()
+    devices.keep_compiled()
     hosts.join(
         _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
         _PROCESS_ID.value,

@@ -27,8 +27,8 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.media import images as images_lib
 from eqlandmarks.media import videos
 from eqlandmarks.system import files as files_lib
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 # What the configs' numbers of epochs were chosen for, and how much less of it
@@ -62,7 +62,7 @@ def start(*, cpu_devices: int | None = None) -> bool:
     if cpu_devices:
       jax.config.update('jax_num_cpu_devices', cpu_devices)
     else:
-      parallel.use_all_cores(8)
+      devices_lib.use_all_cores(8)
   except RuntimeError:
     pass  # JAX has its devices: the cell was run a second time
   devices = jax.local_devices()
@@ -284,9 +284,9 @@ def pretrain_on(
       for n in range(config.dataset.num_train)
   ])
   step, state = _stage_one(config, len(images))
-  mapped = parallel.parallelize(step, devices)
-  state = parallel.replicate(state, devices)
-  key = parallel.replicate(jax.random.key(config.seed), devices)
+  mapped = devices_lib.parallelize(step, devices)
+  state = devices_lib.replicate(state, devices)
+  key = devices_lib.replicate(jax.random.key(config.seed), devices)
   batches = loader.batches(
       images, batch_size=config.batch_size, seed=config.seed, start=0
   )
@@ -303,7 +303,7 @@ def pretrain_on(
 
 def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
   """The step of stage 1, and a fresh state."""
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(config.seed))
   trained = {nets_lib.FEATURES: 1.0}
   optimizer = step_lib.make_optimizer(
@@ -316,7 +316,7 @@ def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
       objectives.pretrain,
       nets=nets,
       stage=config.pretrain,
-      axis_name=parallel.AXIS,
+      axis_name=devices_lib.AXIS,
   )
   variables = {net: variables[net] for net in trained}
   state = step_lib.create_state(variables, tuple(trained), optimizer)

@@ -28,8 +28,8 @@ from eqlandmarks.prediction import views
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import memory
+from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
-from eqlandmarks.training import parallel
 from eqlandmarks.workdir import Workdir
 
 MODES = (
@@ -88,7 +88,7 @@ def _train(this: runs.Run, mode: str) -> None:
   if mode == 'end_to_end':
     this.train_landmarks(mode, mode, config.end_to_end.num_epochs)
   if mode == 'ablation':
-    with parallel.compile_once():
+    with devices.compile_once():
       ablation.train(this)
 
 
@@ -168,7 +168,7 @@ def _say_notes(this: runs.Run) -> None:
     runs.say(f'  {note}')
   for sign in reporting.data_warnings(this):
     runs.say(f'warning: {sign}')
-  platform = parallel.local_devices()[0].platform
+  platform = devices.local_devices()[0].platform
   if this.config.dtype == 'bfloat16' and platform == 'cpu':
     runs.say(
         'note: config.dtype is bfloat16, which a CPU only imitates: expect '
@@ -280,7 +280,7 @@ def _check_data(this: runs.Run, mode: str) -> None:
         count,
         config.batch_size,
         stage.num_epochs,
-        multiple=len(parallel.all_devices()) * config.accumulate,
+        multiple=len(devices.all_devices()) * config.accumulate,
     )
   if mode == 'prepare':
     return

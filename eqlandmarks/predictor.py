@@ -29,7 +29,7 @@ from eqlandmarks.prediction import views
 from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.prediction.result import join
 from eqlandmarks.system import memory
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices as devices_lib
 
 # Threads that decode and resize images, while the nets work on earlier ones.
 _THREADS = 2
@@ -109,7 +109,7 @@ class Predictor:
     devices = jax.local_devices()
     counts = range(1, len(devices) + 1)
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
-    self._variables = parallel.replicate(variables, self._devices)
+    self._variables = devices_lib.replicate(variables, self._devices)
     self._find = jax.jit(
         functools.partial(find_landmarks, nets_lib.make_nets(config))
     )
@@ -234,7 +234,7 @@ class Predictor:
       pixels[row] = one.pixels
     with memory.enough('prediction', lambda: _LESS_MEMORY):
       landmarks, spreads = jax.device_get(
-          self._find(self._variables, parallel.share(pixels, self._devices))
+          self._find(self._variables, devices_lib.share(pixels, self._devices))
       )
     annotations, annotation_spreads = None, None
     if self._annotator:

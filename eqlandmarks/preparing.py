@@ -17,7 +17,7 @@ from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
 # The first one compiles, and the loop takes the time at the tenth.
@@ -102,7 +102,7 @@ def estimate(this: runs.Run) -> dict[str, float]:
   config, images = this.config, this.training_images()
   with tempfile.TemporaryDirectory() as folder:
     first, second = (
-        checkpoints.StageFolder(pathlib.Path(folder) / name)
+        stage_folder.StageFolder(pathlib.Path(folder) / name)
         for name in ('pretrain', 'discover')
     )
     stages.pretrain(
@@ -124,7 +124,7 @@ def estimate(this: runs.Run) -> dict[str, float]:
 
 
 def _seconds(
-    folder: checkpoints.StageFolder, num_images: int, config: Any
+    folder: stage_folder.StageFolder, num_images: int, config: Any
 ) -> float:
   epochs = config[folder.path.name].num_epochs
   steps = loader.num_steps(num_images, config.batch_size, epochs)

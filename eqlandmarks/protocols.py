@@ -8,7 +8,7 @@ run's, and a comparison trains for lengths of its own.
 from typing import Any
 
 from eqlandmarks import config_fields
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 from eqlandmarks.workdir import Workdir
 
 # What each stage minimises, and on what pairs of images.
@@ -21,7 +21,7 @@ _PAIR = 'warped'
 
 def of_training(
     config: Any,
-    stage: checkpoints.StageFolder,
+    stage: stage_folder.StageFolder,
     first: Workdir | None,
     *,
     trains_features: bool,

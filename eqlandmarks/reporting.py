@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks import ablation
-from eqlandmarks import collapse
 from eqlandmarks import errors
 from eqlandmarks import records as records_lib
 from eqlandmarks import runs
-from eqlandmarks import unlearnable
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.report import charts as charts_lib
@@ -20,7 +18,9 @@ from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.system import stored
-from eqlandmarks.training import logs
+from eqlandmarks.training import collapse
+from eqlandmarks.training import metric_files
+from eqlandmarks.training import unlearnable
 from eqlandmarks.workdir import Workdir
 
 # What to do about records that were altered.
@@ -194,7 +194,7 @@ def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
   for one in shown:
     prefix = one.name.removesuffix(one.stage)
     for stage in (runs.PRETRAIN, one.stage):
-      rows = logs.read_metrics(one.workdir.path / stage)
+      rows = metric_files.read_metrics(one.workdir.path / stage)
       if rows:
         made[prefix + stage] = charts_lib.losses(prefix + stage, rows)
   return list(made.values())
@@ -257,7 +257,7 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
     for stage in (runs.PRETRAIN, one.stage):
       field = runs.PRETRAIN if stage == runs.PRETRAIN else 'discover'
       folder = one.workdir.path / stage
-      sign = unlearnable.of_rows(field, logs.read_metrics(folder))
+      sign = unlearnable.of_rows(field, metric_files.read_metrics(folder))
       if sign:
         signs[folder] = f'{stage}: {sign}'
   return list(signs.values())

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import claims
-from eqlandmarks import collapse
 from eqlandmarks import errors
 from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
@@ -25,8 +24,9 @@ from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import collapse
 from eqlandmarks.training import hosts
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from eqlandmarks.workdir import Workdir
 
@@ -114,7 +114,7 @@ class Run:
       method: str,
       num_epochs: int,
       *,
-      after: checkpoints.StageFolder | None = None,
+      after: stage_folder.StageFolder | None = None,
   ) -> None:
     """Stage 2, F frozen or not, or end-to-end.
 
@@ -154,7 +154,7 @@ class Run:
     """How fields can be changed that have failed in this workdir."""
     return claims.way(self.workdir, changes)
 
-  def _record(self, name: str, folder: checkpoints.StageFolder) -> None:
+  def _record(self, name: str, folder: stage_folder.StageFolder) -> None:
     """Puts a finished stage into run.json and the log, unless it is there."""
     if not hosts.is_first():
       return
@@ -220,7 +220,7 @@ class Run:
     return [str(table.ids[row]) for row in rows]
 
 
-def _is_done(folder: checkpoints.StageFolder) -> bool:
+def _is_done(folder: stage_folder.StageFolder) -> bool:
   """Whether a stage is finished and sound, as the first process finds it."""
   if hosts.is_first():
     folder.reopen_if_damaged()

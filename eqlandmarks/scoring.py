@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import collapse
 from eqlandmarks import errors as errors_lib
 from eqlandmarks import geometry
 from eqlandmarks import metrics
@@ -18,6 +17,7 @@ from eqlandmarks import records as records_lib
 from eqlandmarks import regression
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
+from eqlandmarks.training import collapse
 
 # Numbers of annotated images whose use is measured where no config says which.
 _SAMPLES = (1, 5, 10, 50, 100, 500, 1000, 5000)

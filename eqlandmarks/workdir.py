@@ -36,7 +36,7 @@ from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
 from eqlandmarks.system import stored
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 
 # Raised when what a workdir holds can no longer be read as it was.
 FORMAT = 1
@@ -90,9 +90,9 @@ class Workdir:
     """Where the prepared dataset goes by default."""
     return self.path / 'data'
 
-  def stage(self, name: str) -> checkpoints.StageFolder:
+  def stage(self, name: str) -> stage_folder.StageFolder:
     """The folder of 'pretrain' or of a method."""
-    return checkpoints.StageFolder(self.path / name)
+    return stage_folder.StageFolder(self.path / name)
 
   def check(self, config: Any) -> None:
     """Checks that the folder can hold a run of this config; writes nothing.

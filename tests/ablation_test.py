@@ -13,8 +13,8 @@ from eqlandmarks import reporting
 from eqlandmarks import runs
 from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.report import tables
-from eqlandmarks.training import checkpoints
 from eqlandmarks.training import loop
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
 
@@ -137,7 +137,7 @@ def test_methods_start_from_the_same_nets(tmp_path, monkeypatch):
 
   monkeypatch.setattr(loop, 'train', stop)
   images = np.zeros((8, 32, 32, 3), np.uint8)
-  folder = checkpoints.StageFolder(tmp_path)
+  folder = stage_folder.StageFolder(tmp_path)
   with pytest.raises(KeyboardInterrupt):
     stages.pretrain(config, images, folder, num_epochs=1)
   given = starts['pretrain'][0]['features']

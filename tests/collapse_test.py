@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from configs import signer
-from eqlandmarks import collapse
 from eqlandmarks import losses
+from eqlandmarks.training import collapse
 
 
 def _config(**fields):

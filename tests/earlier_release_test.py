@@ -16,7 +16,7 @@ import pytest
 
 from eqlandmarks import predictor
 from eqlandmarks.system import fingerprints
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 
 _ARCHIVE = pathlib.Path(__file__).parent / 'data/workdir_0.1.0.tar.xz'
 _LANDMARKS = [
@@ -51,13 +51,13 @@ def test_it_predicts_the_same_points(workdir):
 
 
 def test_its_parameters_are_the_same(workdir):
-  variables = checkpoints.StageFolder(workdir / 'two_stage').load_variables()
+  variables = stage_folder.StageFolder(workdir / 'two_stage').load_variables()
   params = {net: v['params'] for net, v in variables.items()}
   assert fingerprints.of_parameters(params) == _DIGEST
 
 
 def test_its_training_state_is_there_to_go_on_from(workdir):
-  stage = checkpoints.StageFolder(workdir / 'pretrain')
+  stage = stage_folder.StageFolder(workdir / 'pretrain')
   kept = stage.load_variables()
   path = workdir / 'pretrain/checkpoints/2'
   from orbax.checkpoint import v1 as ocp

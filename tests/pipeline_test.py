@@ -12,16 +12,16 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks import collapse
 from eqlandmarks import config_checks
 from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks import pipeline
 from eqlandmarks.datasets import registry
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import logs
+from eqlandmarks.training import collapse
 from eqlandmarks.training import loop
-from eqlandmarks.training import tracking
+from eqlandmarks.training import metric_files
+from eqlandmarks.training import progress
+from eqlandmarks.training import stage_folder
 
 METHODS = ('two_stage', 'end_to_end', 'mean_shape', 'random')
 
@@ -93,7 +93,9 @@ def test_nothing_is_said_of_a_collapse_where_there_is_none(finished):
   for stage, sign in (
       ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
   ):
-    assert sign(_config(), logs.read_metrics(finished / stage)[-1]) is None
+    assert (
+      sign(_config(), metric_files.read_metrics(finished / stage)[-1]) is None
+    )
 
 
 @pytest.mark.slow
@@ -115,7 +117,7 @@ def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
   for stage, sign in (
       ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
   ):
-    assert sign(config, logs.read_metrics(workdir / stage)[-1]), stage
+    assert sign(config, metric_files.read_metrics(workdir / stage)[-1]), stage
   # Figures of an earlier version have neither metric, and are reported still.
   path = workdir / 'two_stage/records.json'
   kept = json.loads(path.read_text())
@@ -170,7 +172,7 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   shutil.copytree(finished / 'data', workdir / 'data')
   config = _config()
   config.checkpoint.every_seconds = 0.0
-  monkeypatch.setattr(tracking, 'LOG_EVERY', 1)
+  monkeypatch.setattr(progress, 'LOG_EVERY', 1)
   saves = []
 
   def interrupt(title, done):
@@ -178,13 +180,13 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
     if saves.count((title, done)) == 1 and done == 2:
       raise KeyboardInterrupt
 
-  record = tracking.Tracker.record
+  record = progress.Tracker.record
 
   def recording(self, done, metrics, batch_size):
     interrupt(self._title, done)
     record(self, done, metrics, batch_size)
 
-  monkeypatch.setattr(tracking.Tracker, 'record', recording)
+  monkeypatch.setattr(progress.Tracker, 'record', recording)
   for _ in range(2):
     with pytest.raises(KeyboardInterrupt):
       pipeline.run(config, str(workdir), 'train')
@@ -209,7 +211,9 @@ def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
   config = _config()
   config.discover.train_features = True
   pipeline.run(config, str(finished), 'discover')
-  stage = lambda name: checkpoints.StageFolder(finished / name).load_variables()
+  stage = lambda name: stage_folder.StageFolder(
+    finished / name
+  ).load_variables()
   first, frozen, unfrozen = map(stage, ('pretrain', 'two_stage', 'unfrozen'))
   kernel = lambda v: v['features']['params']['encoder1']['conv1']['kernel']
   np.testing.assert_array_equal(kernel(first), kernel(frozen))

@@ -84,11 +84,11 @@ def test_the_estimate_is_steps_times_seconds(tmp_path, monkeypatch):
 
   monkeypatch.setattr(loop, 'train', timed)
   monkeypatch.setattr(
-      'eqlandmarks.training.checkpoints.StageFolder.load_variables',
+      'eqlandmarks.training.stage_folder.StageFolder.load_variables',
       lambda self: {'features': {'params': {}}},
   )
   monkeypatch.setattr(
-      'eqlandmarks.training.checkpoints.StageFolder.finish',
+      'eqlandmarks.training.stage_folder.StageFolder.finish',
       lambda self, summary: (self.path.mkdir(), (
           self.path / 'done.json').write_text(json.dumps({
               'steps': 1, 'sha256': '',

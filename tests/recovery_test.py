@@ -14,7 +14,7 @@ from configs import signer
 from eqlandmarks import pipeline
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.system import fingerprints
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -87,12 +87,12 @@ def test_the_best_state_is_measured_and_used(tmp_path, monkeypatch):
   config.checkpoint.update(every_steps=1, keep=1, best='variance')
   config.evaluation.update(checkpoint='best', layers=(1,))
   pipeline.run(config, str(tmp_path), 'train')
-  stage = checkpoints.StageFolder(tmp_path / 'two_stage')
+  stage = stage_folder.StageFolder(tmp_path / 'two_stage')
   best = stage.summary()['best']
   assert best['metric'] == 'variance'
   assert 0 < best['step'] < stage.summary()['steps']
   # Stage 1 has no such metric.
-  first = checkpoints.StageFolder(tmp_path / 'pretrain')
+  first = stage_folder.StageFolder(tmp_path / 'pretrain')
   assert first.summary()['best'] is None
   digest = lambda variables: fingerprints.of_parameters(
       {name: net['params'] for name, net in variables.items()}

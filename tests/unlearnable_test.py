@@ -6,7 +6,7 @@ import pytest
 from configs import common
 from configs import folder
 from configs import signer
-from eqlandmarks import unlearnable
+from eqlandmarks.training import unlearnable
 
 
 def _images(count=6):

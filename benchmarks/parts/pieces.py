@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from eqlandmarks import nets as nets_lib
+from eqlandmarks.training import devices
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 from parts import timing
 from parts import workload
@@ -67,8 +67,8 @@ def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Piece]:
 
 def features_gradient(config: Any, batch: np.ndarray) -> Callable[[], Any]:
   """A call that differentiates a function of F's output at both views."""
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
-  variables = parallel.replicate(
+  nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
+  variables = devices.replicate(
       nets.init(jax.random.key(0))[FEATURES], jax.local_devices()
   )
 
@@ -79,7 +79,7 @@ def features_gradient(config: Any, batch: np.ndarray) -> Callable[[], Any]:
       )
       return jnp.mean(f.astype(jnp.float32) ** 2)
 
-    return jax.lax.psum(jax.grad(loss)(variables['params']), parallel.AXIS)
+    return jax.lax.psum(jax.grad(loss)(variables['params']), devices.AXIS)
 
   to_float = jax.pmap(lambda x: jnp.concatenate([x, x]) / 255.0)
   views = to_float(batch)
@@ -221,7 +221,7 @@ def _update(stage: workload.Stage, batch: np.ndarray) -> Piece:
     stats = {n: variables[n].get('batch_stats', {}) for n in stage.trained}
     return sum(jnp.sum(leaf) for leaf in leaves), ({}, stats)
 
-  step = parallel.parallelize(
+  step = devices.parallelize(
       step_lib.make_step(total, stage.optimizer), jax.local_devices()
   )
   return _stepping(stage, step, batch)

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices as devices_lib
 
 # Calls that follow each other without a wait take so long together, at least:
 # an accelerator works on one while the host prepares the next.
@@ -109,7 +109,7 @@ def _is_jaxpr(x: Any) -> bool:
 def mapped(function: Callable[..., Any], in_axes: Any) -> Any:
   """Maps a function over the axis that training maps over."""
   return jax.pmap(
-      function, axis_name=parallel.AXIS, in_axes=in_axes,
+      function, axis_name=devices_lib.AXIS, in_axes=in_axes,
       devices=jax.local_devices(),
   )  # fmt: skip
 

@@ -19,8 +19,8 @@ from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import common
+from eqlandmarks.training import devices
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 STAGES = ('stage1', 'stage2', 'end_to_end')
@@ -69,7 +69,7 @@ def use_devices(config: ConfigDict, count: int | None) -> None:
     UserError: the batch cannot be spread over so many devices.
   """
   if count is None:
-    parallel.use_all_cores(config.batch_size)
+    devices.use_all_cores(config.batch_size)
   elif count < 1 or config.batch_size % count:
     raise errors.UserError(
         f'--devices is {count}, expected a divisor of the batch size, '
@@ -137,13 +137,13 @@ class Stage:
     if nets_lib.LANDMARKS not in self.trained:
       del variables[nets_lib.LANDMARKS]
     state = step_lib.create_state(variables, self.trained, self.optimizer)
-    return parallel.replicate(state, jax.local_devices())
+    return devices.replicate(state, jax.local_devices())
 
 
 def make_stage(config: ConfigDict, name: str) -> Stage:
   """Builds one of `STAGES` over all local devices."""
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
-  common_part = {'nets': nets, 'axis_name': parallel.AXIS}
+  nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
+  common_part = {'nets': nets, 'axis_name': devices.AXIS}
   if name == 'stage1':
     settings, trained = config.pretrain, (nets_lib.FEATURES,)
     objective = functools.partial(
@@ -161,7 +161,7 @@ def make_stage(config: ConfigDict, name: str) -> Stage:
       settings, num_images=1000, batch_size=config.batch_size,
       rates=dict.fromkeys(trained, 1.0),
   )  # fmt: skip
-  mapped = parallel.parallelize(
+  mapped = devices.parallelize(
       step_lib.make_step(
           objective, optimizer, accumulate=config.accumulate
       ),
@@ -172,7 +172,7 @@ def make_stage(config: ConfigDict, name: str) -> Stage:
 
 def key() -> jax.Array:
   """The key of the steps, on all devices."""
-  return parallel.replicate(jax.random.key(1), jax.local_devices())
+  return devices.replicate(jax.random.key(1), jax.local_devices())
 
 
 def spread(batch: np.ndarray) -> np.ndarray:

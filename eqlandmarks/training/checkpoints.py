@@ -1,204 +1,346 @@
-"""The folder of a stage: what bridges the stages.
+"""Saving the state of a stage while it trains, and reading it again.
 
-It holds
-
-    checkpoints/N/   the state after N updates (`training.saving`)
-    metrics.csv      what was logged
-    done.json        written last, when the stage is finished
+Orbax's v1 training `Checkpointer`: it writes atomically, keeps the last N, and
+is what Orbax teaches for new code. It still moves between minor versions, so
+setup.py bounds it to one. Each checkpoint has a seal (`training.seals`), and
+what differs from it is not used.
 """
 
-import json
+import contextlib
+import errno
+import functools
+import math
+import os
 import pathlib
 import shutil
-from types import NoneType
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
 from typing import Any
 
 import jax
-import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from eqlandmarks import config_fields
 from eqlandmarks import errors
+from eqlandmarks.configs import common
 from eqlandmarks.system import files
-from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
-from eqlandmarks.system import stored
-from eqlandmarks.training import saving
 from eqlandmarks.training import seals
-from eqlandmarks.training import step
+from eqlandmarks.training import separately
 
-_DONE = 'done.json'
-# What it must hold, as `stored.read_json` has it.
-_SUMMARY = {
-    'steps': int,
-    'sha256': str,
-    'seconds_per_step?': (int, float, NoneType),
-    'best?': (dict, NoneType),
-}
-# What a stage that resumes another one takes over.
-_TAKEN_OVER = ('checkpoints', 'metrics.csv')
-# By which the folder of a stage is known.
-FILES = (*_TAKEN_OVER, _DONE)
+_policies = ocp.training.preservation_policies
+
+# What Orbax calls a checkpoint that it has not finished.
+_UNFINISHED = '*.orbax-checkpoint-tmp'
+# Bytes that Orbax writes of each array beside its values, by measurement.
+_PER_ARRAY = 4096
 
 
-class StageFolder:
-  """The folder of one stage of one run.
+class Checkpointer:
+  """The checkpoints of a stage, opened for writing; a context manager.
 
-  Attributes:
-    path: the folder.
+  Args:
+    folder: the stage's folder.
+    keep: how many of the newest checkpoints stay.
+    best: a metric; the checkpoint where it was lowest stays too. '' for none.
+    config: that of the run, saved with each; a checkpoint of another one is not
+      gone on from.
   """
 
-  def __init__(self, path: pathlib.Path):
-    self.path = pathlib.Path(path)
-
-  @property
-  def is_done(self) -> bool:
-    """Whether the stage has been finished here."""
-    return (self.path / _DONE).exists()
-
-  @property
-  def is_begun(self) -> bool:
-    """Whether there is something of the stage that could be gone on from."""
-    return self.is_done or bool(saving.numbers(saving.folder_of(self.path)))
-
-  def summary(self) -> dict[str, Any]:
-    """What `finish` wrote.
-
-    Raises:
-      UserError: the stage is not finished here, or the file is damaged.
-    """
-    if not self.is_done:
-      raise errors.UserError(
-          f'{self.path} holds no finished stage: found no {_DONE}.'
-      )
-    return stored.read_json(
-        self.path / _DONE,
-        'without it, the stage is finished anew from its last checkpoint',
-        _SUMMARY,
-    )
-
-  def finish(self, summary: dict[str, Any]) -> None:
-    """Marks the stage as finished, atomically."""
-    with files.replacing(self.path / _DONE) as partial:
-      partial.write_text(json.dumps(summary, indent=2) + '\n')
-
-  def reopen_if_damaged(self) -> None:
-    """Makes a finished stage whose last state is damaged an unfinished one.
-
-    Its end is trained again then, from a checkpoint before, to the same state.
-
-    Raises:
-      UserError: no checkpoint before it is sound.
-    """
-    if not self.is_done:
-      return
-    last, folder = self.summary()['steps'], saving.folder_of(self.path)
-    fault = seals.fault(folder / str(last))
-    if fault is None:
-      return
-    damaged = {n: seals.fault(folder / str(n)) for n in saving.numbers(folder)}
-    damaged[last] = fault
-    if all(damaged.values()):
-      raise saving.none_sound(self.path, damaged)
-    journal.say(f'{folder / str(last)} is damaged: {fault}')
-    (self.path / _DONE).unlink()
-
-  def start_from(self, other: 'StageFolder') -> None:
-    """Becomes a copy of a finished stage, to be trained on; else stays."""
-    if self.path.exists():
-      return
-    # Under another name first: a half copy must not be taken for a state.
-    with files.replacing(self.path) as partial:
-      partial.mkdir()
-      for name in _TAKEN_OVER:
-        source = other.path / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy2
-        copy(source, partial / name)
-
-  def checkpointer(
-      self, *, keep: int, best: str = '', config: dict[str, Any] | None = None
-  ) -> saving.Checkpointer:
-    """Opens the stage's checkpoints for writing; a context manager."""
-    return saving.Checkpointer(self.path, keep=keep, best=best, config=config)
-
-  def load_variables(self, which: str = 'last') -> dict[str, Any]:
-    """The variables of both nets, or of F, at the end of the stage.
-
-    Args:
-      which: 'last', or 'best' for where the metric of `checkpoint.best` was
-        lowest of the states that were saved.
-
-    Returns:
-      Net name -> Flax variables, as numpy arrays.
-
-    Raises:
-      UserError: the checkpoint is not there or is damaged. An earlier one is no
-        substitute: its parameters are others.
-    """
-    folder = saving.folder_of(self.path)
-    number = self._last() if which == 'last' else self._best()
-    fault = seals.fault(folder / str(number))
-    if fault is None:
-      variables, fault = _read_variables(folder, number)
-    if fault is None and self.is_done and number == self._last():
-      fault = _other_parameters(variables, self.summary().get('sha256'))
-    if fault is not None:
-      raise errors.UserError(
-          f'{folder / str(number)}: found no readable checkpoint ({fault}), '
-          f'expected the {which} one of the stage'
-          + (
-              '; training mode goes on from the one before, if there is one'
-              if which == 'last'
-              else ''
+  def __init__(
+      self,
+      folder: pathlib.Path,
+      *,
+      keep: int,
+      best: str = '',
+      config: dict[str, Any] | None = None,
+  ):
+    self._stage = folder
+    self._folder = folder_of(folder)
+    self._best = best
+    kept = [_policies.LatestN(keep)]
+    if best:
+      kept.append(
+          _policies.BestN(
+              n=1,
+              # Those later in ascending order are kept.
+              get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
+              keep_checkpoints_without_metrics=False,
           )
       )
-    return variables
+    self._config = config
+    self._kept = _policies.AnyPreservationPolicy(kept)
+    self._saving: futures.Future[None] | None = None
+    self._pool = futures.ThreadPoolExecutor(1)
 
-  def _best(self) -> int:
-    """The number of the best checkpoint."""
-    best = self.summary().get('best')
+  def __enter__(self) -> 'Checkpointer':
+    return self
+
+  def __exit__(self, kind: Any, *_: Any) -> None:
     try:
-      return int(best['step'])
-    except (KeyError, TypeError, ValueError) as error:
-      raise errors.UserError(
-          f'{self.path} has kept no best checkpoint, expected a stage trained '
-          "with config.checkpoint.best, or config.evaluation.checkpoint='last'."
-      ) from error
+      with self._written():
+        self._close()
+    except errors.UserError:
+      if kind is None:  # else, what ended the block says more
+        raise
+    finally:
+      # What a full disk has cut short only takes up room.
+      for half in self._folder.glob(_UNFINISHED):
+        shutil.rmtree(half, ignore_errors=True)
 
-  def _last(self) -> int:
-    """The number of the last checkpoint."""
-    if self.is_done:
-      return self.summary()['steps']
-    return max(saving.numbers(saving.folder_of(self.path)), default=0)
+  def _close(self) -> None:
+    try:
+      self.wait()
+    finally:
+      self._pool.shutdown()
+      if '_orbax' in vars(self):
+        self._orbax.close()
 
+  def save(self, number: int, state: Any, **about: Any) -> None:
+    """Saves and seals the state after a number of updates.
 
-def _read_variables(
-    folder: pathlib.Path, number: int
-) -> tuple[Any, str | None]:
-  """The variables in a checkpoint, or what is wrong with it."""
-  path = folder / str(number)
+    Args:
+      number: of updates.
+      state: with arrays as leaves.
+      **about: see `save_async`.
 
-  def load() -> dict[str, Any]:
-    # As numpy: where the arrays lay when they were saved is no matter.
-    abstract = jax.tree.map(
-        lambda leaf: np.empty(leaf.shape, leaf.dtype),
-        ocp.metadata(path).metadata,
+    Raises:
+      UserError: the file system refuses. The checkpoints before it stay.
+    """
+    if not self._saved(number, state, **about):
+      # Once more; what is wrong then is not the clock alone.
+      self.save_async(number, state, **about)
+      with self._written():
+        self._saving.result()
+
+  def _saved(self, number: int, state: Any, **about: Any) -> bool:
+    self.save_async(number, state, **about)
+    return self.wait()
+
+  def save_async(
+      self,
+      number: int,
+      state: Any,
+      *,
+      rows: Sequence[Any] = (),
+      metrics: Mapping[str, float] | None = None,
+  ) -> None:
+    """Like `save`, but most of it in the background, after that of before.
+
+    The state is copied before the call returns.
+
+    Args:
+      number: of updates.
+      state: with arrays as leaves.
+      rows: what `rows` is to give back, as JSON has it.
+      metrics: by which the best one is chosen.
+    """
+    self.wait()
+    with self._written():
+      self._folder.mkdir(parents=True, exist_ok=True)
+      _check_room(self._folder, state)
+      response = self._orbax.save_async(
+          number,
+          separately.own(state),
+          metrics=dict(metrics) if self._best and metrics else None,
+          custom_metadata={
+              'rows': rows, 'metrics': metrics, 'config': self._config
+          },
+      )
+    self._saving = self._pool.submit(self._seal, response, number)
+
+  def wait(self) -> bool:
+    """Waits for what is being saved, and raises what went wrong with it.
+
+    Orbax takes the time by the clock on the wall. When that jumps ahead, as
+    after a sleep of the machine, a save is said to have taken too long, and is
+    given up: the next one does its work.
+
+    Returns:
+      Whether it has been saved.
+
+    Raises:
+      UserError: the file system refuses.
+    """
+    saving, self._saving = self._saving, None
+    if saving is None:
+      return True
+    try:
+      with self._written():
+        saving.result()
+      return True
+    except TimeoutError as error:
+      journal.say(f'{self._folder}: a checkpoint was given up ({short(error)})')
+      self._reopen()
+      return False
+
+  def _reopen(self) -> None:
+    """Lets go of an Orbax that cannot save any more."""
+    with contextlib.suppress(Exception):
+      self._orbax.close()
+    vars(self).pop('_orbax', None)
+
+  def restore(self, state: Any) -> tuple[Any, int]:
+    """The newest sound state, or the given one where nothing is saved.
+
+    Damaged checkpoints are named, and removed when one before them is sound,
+    since they will be saved anew.
+
+    Args:
+      state: a fresh state, whose structure the saved one must have.
+
+    Returns:
+      The state, and the number of updates that it has seen.
+
+    Raises:
+      UserError: there are checkpoints, but none of them is sound; one cannot be
+        read now; or the newest sound one is of another config. Nothing is
+        removed then.
+    """
+    damaged: dict[int, str] = {}
+    for number in reversed(numbers(self._folder)):
+      found, fault = self._load(number, state)
+      if fault is None:
+        self._check_config(number)
+        for bad in damaged:
+          shutil.rmtree(self._folder / str(bad))
+        journal.say(f'{self._stage.name} goes on from step {number}')
+        return found, number
+      damaged[number] = fault
+      journal.say(f'{self._folder / str(number)} is damaged: {fault}')
+    if damaged:
+      raise none_sound(self._stage, damaged)
+    return state, 0
+
+  def _check_config(self, number: int) -> None:
+    """Sees that a checkpoint is of this run, if it says what it is of."""
+    found = (_about(self._folder, number) or {}).get('config')
+    if not found or not self._config:
+      return
+    defaults = config_fields.plain(common.get_config())
+    words = config_fields.differing(
+        config_fields.filled(found, defaults), self._config
     )
-    state = ocp.load(path, abstract)
-    trained = {
-        net: step.join(params, (state['batch_stats'] or {}).get(net))
-        for net, params in state['params'].items()
-    }
-    return {**(state['frozen'] or {}), **trained}
+    bound = config_fields.binding(words, [self._stage.name])
+    if bound:
+      differing = ', '.join(words[name] for name in bound)
+      raise errors.UserError(
+          f'{self._folder / str(number)} belongs to another config; fields '
+          f'that differ: {differing}. Expected the same fields, or '
+          'another --workdir.'
+      )
 
-  return saving.loaded(path, load)
+  def rows(self, number: int) -> list[Any]:
+    """The rows that a checkpoint was saved with."""
+    return (_about(self._folder, number) or {}).get('rows') or []
+
+  def best(self) -> dict[str, Any] | None:
+    """Step and value of the metric in the best of the checkpoints, if any."""
+    if not self._best:
+      return None
+    found = []
+    for number in numbers(self._folder):
+      metrics = (_about(self._folder, number) or {}).get('metrics') or {}
+      if self._best in metrics:
+        found.append((metrics[self._best], number))
+    if not found:
+      return None
+    value, step = min(found)
+    return {'step': step, 'metric': self._best, 'value': value}
+
+  @functools.cached_property
+  def _orbax(self) -> ocp.training.Checkpointer | separately.Checkpointer:
+    """Opened at the first save: it reads all checkpoints, damaged ones too."""
+    if jax.process_count() > 1:
+      return separately.Checkpointer(self._folder, self._kept)
+    return ocp.training.Checkpointer(
+        self._folder,
+        preservation_policy=self._kept,
+        cleanup_tmp_directories=True,
+    )
+
+  def _load(self, number: int, state: Any) -> tuple[Any, str | None]:
+    """A saved state, or what is wrong with it."""
+    fault = seals.fault(self._folder / str(number))
+    if fault is not None:
+      return None, fault
+    place = self._folder / str(number)
+    return loaded(place, lambda: ocp.load(place, separately.own(state)))
+
+  def _seal(self, response: Any, number: int) -> None:
+    response.result()
+    seals.write(self._folder / str(number))
+
+  def _written(self) -> Any:
+    return files.written(
+        self._folder,
+        'expected a folder with room that can be written to; the same command '
+        'goes on from the last checkpoint',
+    )
 
 
-def _other_parameters(
-    variables: dict[str, Any], expected: str | None
-) -> str | None:
-  found = fingerprints.of_parameters(
-      {n: v['params'] for n, v in variables.items()}
+def folder_of(stage: pathlib.Path) -> pathlib.Path:
+  """Where the checkpoints of a stage's folder are."""
+  return (stage / 'checkpoints').absolute()
+
+
+def numbers(folder: pathlib.Path) -> list[int]:
+  """The steps of which there is a checkpoint, sorted."""
+  if not folder.is_dir():
+    return []
+  names = [path.name for path in folder.iterdir() if path.is_dir()]
+  return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _about(folder: pathlib.Path, number: int) -> dict[str, Any] | None:
+  """What was saved with a checkpoint beside its state."""
+  with separately.alone():
+    return ocp.metadata(folder / str(number)).custom_metadata
+
+
+def loaded(
+    place: pathlib.Path, load: Callable[[], Any]
+) -> tuple[Any, str | None]:
+  """What is loaded of a checkpoint, or what is wrong with it.
+
+  Raises:
+    UserError: it cannot be read now, which says nothing of its content.
+  """
+  try:
+    with seals.spared(place), separately.alone():
+      return load(), None
+  except errors.UserError:
+    raise
+  # A checkpoint without a seal, or of another structure, can make Orbax raise
+  # nearly anything.
+  except Exception as error:
+    return None, short(error)
+
+
+def none_sound(
+    stage: pathlib.Path, damaged: dict[int, str | None]
+) -> errors.UserError:
+  """The error of a stage without a sound checkpoint: step -> its fault."""
+  newest = max(damaged)
+  return errors.UserError(
+      f'{folder_of(stage)}: none of its {len(damaged)} checkpoints can be read '
+      f'(step {newest}: {damaged[newest]}), expected one at least; remove '
+      f'{stage} to start the stage again'
   )
-  if expected in (None, found):
-    return None
-  return f'its parameters are not those of {_DONE}'
+
+
+def short(error: Exception) -> str:
+  """An error in a few words; Orbax can fill a page."""
+  said = f'{type(error).__name__}: {" ".join(str(error).split())}'
+  return said if len(said) <= 160 else said[:159] + '…'
+
+
+def _check_room(folder: pathlib.Path, state: Any) -> None:
+  """Sees that a checkpoint fits, before its threads fail one by one.
+
+  Orbax keeps the values twice, of each process and merged.
+  """
+  leaves = jax.tree.leaves(state)
+  needed = sum(2 * leaf.nbytes + _PER_ARRAY for leaf in leaves)
+  if shutil.disk_usage(folder).free < needed:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

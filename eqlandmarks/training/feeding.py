@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices as devices_lib
 
 
 def from_host(
@@ -31,7 +31,7 @@ def from_host(
   sent = None
   for batch in loader.batches(images, **order):
     batch = batch.reshape(len(devices), -1, *batch.shape[1:])
-    ready, sent = sent, parallel.share(batch, devices)
+    ready, sent = sent, devices_lib.share(batch, devices)
     if ready is not None:
       yield ready
 
@@ -58,11 +58,11 @@ def from_devices(
   Yields:
     `[devices, B / devices, H, W, 3]`, one part on each device.
   """
-  held = parallel.replicate(images, devices)
-  gather = parallel.gather(devices)
+  held = devices_lib.replicate(images, devices)
+  gather = devices_lib.gather(devices)
   rows = loader.rows_of_batches(
       len(images), batch_size=batch_size, seed=seed, shard=shard
   )
   for number in range(start, len(rows)):
     part = rows[number].reshape(len(devices), -1)
-    yield gather(held, parallel.share(part, devices))
+    yield gather(held, devices_lib.share(part, devices))

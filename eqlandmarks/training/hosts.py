@@ -7,7 +7,7 @@ the workdir, measures and reports; what it decides, the others hear from it.
 When a process dies, JAX ends the others too: only after a heartbeat is missed,
 and with pages of its own log. So each process also holds a connection to the
 first, which the system closes the moment that one of its ends is gone: see
-`eqlandmarks.training.watch`.
+`eqlandmarks.training.peers`.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ from orbax.checkpoint import multihost
 
 from eqlandmarks import errors
 from eqlandmarks.system import journal
-from eqlandmarks.training import parallel
-from eqlandmarks.training import watch as watch_lib
+from eqlandmarks.training import devices as devices_lib
+from eqlandmarks.training import peers as peers_lib
 
 # A barrier ends by a lost process, not by time: preparing a large dataset, or
 # measuring, takes the first process as long as it takes.
@@ -43,7 +43,7 @@ _ADDRESS = 'eqlandmarks/watch'
 _PATIENCE = 10.0
 
 _barriers = itertools.count()
-_watch: watch_lib.Watch | None = None
+_watch: peers_lib.Watch | None = None
 
 
 def join(
@@ -147,7 +147,7 @@ def check_devices(batch_size: int, accumulate: int) -> None:
   Raises:
     UserError: it cannot, or processes differ in their number of devices.
   """
-  devices, processes = parallel.all_devices(), jax.process_count()
+  devices, processes = devices_lib.all_devices(), jax.process_count()
   count = len(devices)
   if processes > batch_size:
     raise errors.UserError(
@@ -223,12 +223,12 @@ def _start_watch(coordinator: str | None) -> None:
   global _watch
   state = distributed.global_state
   me, count, client = state.process_id, state.num_processes, state.client
-  server = watch_lib.Server(count) if me == 0 else None
+  server = peers_lib.Server(count) if me == 0 else None
   if server is not None:
     client.key_value_set(_ADDRESS, server.address)
   address = client.blocking_key_value_get(_ADDRESS, _MEETING_MS)
   host = coordinator.rpartition(':')[0].strip('[]') if coordinator else None
-  _watch = server or watch_lib.connect(address, me, count, host=host)
+  _watch = server or peers_lib.connect(address, me, count, host=host)
   sys.excepthook = _on_error
   # From here on, whoever is gone is missed.
   client.wait_at_barrier(f'{_ADDRESS}/connected', _MEETING_MS)

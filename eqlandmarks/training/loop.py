@@ -13,14 +13,14 @@ from eqlandmarks import errors
 from eqlandmarks.system import journal
 from eqlandmarks.system import memory
 from eqlandmarks.system import signals
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import guard
+from eqlandmarks.training import checkpoints as checkpoints_lib
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import hosts
-from eqlandmarks.training import parallel
+from eqlandmarks.training import nonfinite
+from eqlandmarks.training import progress
 from eqlandmarks.training import refusals
-from eqlandmarks.training import saving
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import step as step_lib
-from eqlandmarks.training import tracking
 
 # Verbs and fields of the config.
 Changes = Sequence[tuple[str, str]]
@@ -42,7 +42,7 @@ class Trained:
 
   Attributes:
     state: the final state, also saved.
-    seconds_per_step: see `tracking.Tracker`.
+    seconds_per_step: see `progress.Tracker`.
     best: the best checkpoint's `step`, `metric` and `value`, if one is kept.
   """
 
@@ -57,7 +57,7 @@ class Stage:
 
   Attributes:
     title: its name, for the progress bar.
-    step: a mapped step, see `parallel.parallelize`.
+    step: a mapped step, see `devices_lib.parallelize`.
     state: the fresh state; kept, to begin with it again.
     batches: from a step's number to the uint8 batches from that step on, of
       the form that `step` takes, `[devices, B / devices, H, W, 3]`.
@@ -84,14 +84,14 @@ class Stage:
   less_memory: Changes = (('lower', 'batch_size'),)
   less_steep: Changes = (('lower', 'learning_rate'),)
   advise: Advise = in_words
-  probe: guard.Probe | None = None
+  probe: nonfinite.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None
   config: dict[str, Any] | None = None
 
 
 def train(
-    stage: Stage, *, folder: checkpoints.StageFolder, checkpoint: Any
+    stage: Stage, *, folder: stage_folder.StageFolder, checkpoint: Any
 ) -> Trained:
   """Runs a stage to its end, from its newest checkpoint if it has one.
 
@@ -117,21 +117,21 @@ def train(
   ):
     try:
       return _train(stage, folder, checkpoint, saved, _Stop(stage, asked))
-    except tracking.NotFiniteError as error:
+    except progress.NotFiniteError as error:
       _explain(stage, saved, error)
 
 
 def _train(
     stage: Stage,
-    folder: checkpoints.StageFolder,
+    folder: stage_folder.StageFolder,
     checkpoint: Any,
-    saved: saving.Checkpointer | None,
+    saved: checkpoints_lib.Checkpointer | None,
     stop: '_Stop',
 ) -> Trained:
   """`train`, within all that it opens."""
   state, start, rows = _begin(stage, saved)
-  key = parallel.replicate(stage.key, stage.devices)
-  with tracking.Tracker(
+  key = devices_lib.replicate(stage.key, stage.devices)
+  with progress.Tracker(
       stage.title,
       folder,
       start=start,
@@ -159,7 +159,7 @@ def _train(
 
 
 def _begin(
-    stage: Stage, saved: saving.Checkpointer | None
+    stage: Stage, saved: checkpoints_lib.Checkpointer | None
 ) -> tuple[step_lib.TrainState, int, list[Any]]:
   """The state to go on from on all devices, its number, and its rows."""
   # Copied, since the step uses up what it is given.
@@ -170,7 +170,7 @@ def _begin(
     state, start = saved.restore(state)
     rows = saved.rows(start) if start else []
   state, start = hosts.from_first((state, start))
-  return parallel.replicate(state, stage.devices), int(start), rows
+  return devices_lib.replicate(state, stage.devices), int(start), rows
 
 
 class _Saver:
@@ -178,8 +178,8 @@ class _Saver:
 
   def __init__(
       self,
-      saved: saving.Checkpointer | None,
-      tracker: tracking.Tracker,
+      saved: checkpoints_lib.Checkpointer | None,
+      tracker: progress.Tracker,
       checkpoint: Any,
   ):
     self._saved, self._tracker = saved, tracker
@@ -199,7 +199,7 @@ class _Saver:
       return
     try:
       about = self._about()
-    except tracking.NotFiniteError:
+    except progress.NotFiniteError:
       return  # raised at the next log step, by all processes together
     self._saved.save_async(done, state, **about)
     self._last = time.monotonic()
@@ -226,7 +226,7 @@ class _Stop:
 
   def __init__(self, stage: Stage, own: Callable[[], int]):
     self._stage, self._own = stage, own
-    self._largest = parallel.largest(parallel.all_devices())
+    self._largest = devices_lib.largest(devices_lib.all_devices())
     self._vote: jax.Array | None = None
 
   def asked(self, done: int) -> int:
@@ -235,11 +235,11 @@ class _Stop:
       return self._own()
     # Of several, each may be told at another time. What all know is known one
     # log step later, so that nobody waits for it.
-    if done % tracking.LOG_EVERY:
+    if done % progress.LOG_EVERY:
       return 0
     before, devices = self._vote, self._stage.devices
     own = np.full(len(devices), self._own(), np.int32)
-    self._vote = self._largest(parallel.share(own, devices))
+    self._vote = self._largest(devices_lib.share(own, devices))
     return 0 if before is None else int(jax.device_get(before))
 
   def now(self, signal: int, done: int) -> None:
@@ -257,8 +257,8 @@ class _Stop:
 
 def _explain(
     stage: Stage,
-    saved: saving.Checkpointer | None,
-    error: tracking.NotFiniteError,
+    saved: checkpoints_lib.Checkpointer | None,
+    error: progress.NotFiniteError,
 ) -> None:
   """Says where numbers stopped being finite, and keeps the state before.
 
@@ -268,13 +268,13 @@ def _explain(
   journal.say(f'\n{stage.title}: {error}; going back to find out where')
   last = error.done - 1
   state, start, rows = _begin(stage, saved)
-  key = parallel.replicate(stage.key, stage.devices)
+  key = devices_lib.replicate(stage.key, stage.devices)
   batches = stage.batches(start)
   for number in range(start, last):
     state, metrics = stage.step(state, next(batches), key)
     rows.append((number + 1, jax.device_get(metrics)))
   if saved is not None and last > start:
-    since = last - last % tracking.LOG_EVERY
+    since = last - last % progress.LOG_EVERY
     saved.save(last, state, rows=[
         (done, {name: float(value) for name, value in row.items()})
         for done, row in rows
@@ -283,13 +283,13 @@ def _explain(
   where = ''
   if stage.probe is not None:
     found = stage.probe.find(state, next(batches), key)
-    if found == guard.NOWHERE and error.name == 'update_norm':
+    if found == nonfinite.NOWHERE and error.name == 'update_norm':
       found = "in the optimiser's update of finite gradients"
     where = ', ' + found
   if stage.names is not None:
     names = stage.names(last)
     journal.note(f'images of step {error.done}: {", ".join(names)}')
-    where += f', with the images {guard.named(names)}'
+    where += f', with the images {nonfinite.named(names)}'
   before = f'before, {last}, is kept' if last else 'before is the initial one'
   raise errors.UserError(
       f'{stage.title}: {error}{where}; expected a finite number. The state '
@@ -299,10 +299,10 @@ def _explain(
 
 @contextlib.contextmanager
 def _opened(
-    folder: checkpoints.StageFolder,
+    folder: stage_folder.StageFolder,
     checkpoint: Any,
     config: dict[str, Any] | None,
-) -> Iterator[saving.Checkpointer | None]:
+) -> Iterator[checkpoints_lib.Checkpointer | None]:
   """The checkpoints in the first process; None in the others."""
   if not hosts.is_first():
     yield None

@@ -8,22 +8,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks import collapse
 from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import unlearnable
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import collapse
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import feeding
-from eqlandmarks.training import guard
 from eqlandmarks.training import hosts
-from eqlandmarks.training import logs
 from eqlandmarks.training import loop
+from eqlandmarks.training import metric_files
+from eqlandmarks.training import nonfinite
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training import unlearnable
 
 Names = Callable[[np.ndarray], list[str]]
 
@@ -46,7 +46,7 @@ _MEMORY_FIELDS = {
 def pretrain(
     config: Any,
     images: loader.Images,
-    folder: checkpoints.StageFolder,
+    folder: stage_folder.StageFolder,
     *,
     num_epochs: int,
     max_steps: int | None = None,
@@ -66,7 +66,7 @@ def pretrain(
     advise: says in messages how fields can be changed.
   """
   objective = functools.partial(
-      objectives.pretrain, stage=config.pretrain, axis_name=parallel.AXIS
+      objectives.pretrain, stage=config.pretrain, axis_name=devices_lib.AXIS
   )
   variables = _initial_variables(config)
   del variables[nets_lib.LANDMARKS]
@@ -90,7 +90,7 @@ def pretrain(
 def discover(
     config: Any,
     images: loader.Images,
-    folder: checkpoints.StageFolder,
+    folder: stage_folder.StageFolder,
     *,
     title: str,
     features: nets_lib.Variables | None,
@@ -128,7 +128,7 @@ def discover(
       objectives.discover,
       stage=config.discover,
       train_features=train_features,
-      axis_name=parallel.AXIS,
+      axis_name=devices_lib.AXIS,
   )
   _run_stage(
       'discover',
@@ -161,10 +161,10 @@ def _run_stage(
     variables: dict[str, nets_lib.Variables],
     rates: dict[str, float],
     images: loader.Images,
-    folder: checkpoints.StageFolder,
+    folder: stage_folder.StageFolder,
 ) -> None:
   """Trains, saves, and marks the folder as done."""
-  devices = parallel.local_devices()
+  devices = devices_lib.local_devices()
   num_steps = loader.num_steps(len(images), config.batch_size, num_epochs)
   optimizer = step_lib.make_optimizer(
       stage,
@@ -177,11 +177,11 @@ def _run_stage(
       optimizer,
       accumulate=config.accumulate,
   )
-  everywhere = parallel.all_devices()
+  everywhere = devices_lib.all_devices()
   end = loop.train(
       loop.Stage(
           title=title,
-          step=parallel.parallelize(step, everywhere),
+          step=devices_lib.parallelize(step, everywhere),
           state=step_lib.create_state(variables, tuple(rates), optimizer),
           batches=functools.partial(_batches, images, config, name, devices),
           key=_keys(config, name)[1],
@@ -195,7 +195,7 @@ def _run_stage(
               ('lower', f'{name}.learning_rate'), ('set', f'{name}.clip_norm')
           ],
           advise=advise,
-          probe=guard.Probe(
+          probe=nonfinite.Probe(
               functools.partial(objective, nets=_nets(config, False)),
               everywhere,
               config.accumulate,
@@ -221,14 +221,14 @@ def _run_stage(
           {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })
-  said = unlearnable.never_fell(name, logs.read_metrics(folder.path))
+  said = unlearnable.never_fell(name, metric_files.read_metrics(folder.path))
   if said:
     journal.say(f'warning: {title}: {said}')
 
 
 def _nets(config: Any, remat: bool) -> nets_lib.Nets:
   """The nets of a config, under the axis of the step."""
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   return dataclasses.replace(
       nets,
       features=nets.features.clone(remat=remat),

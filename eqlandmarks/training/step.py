@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from eqlandmarks.training import objectives
-from eqlandmarks.training.parallel import AXIS
+from eqlandmarks.training.devices import AXIS
 
 
 @flax.struct.dataclass

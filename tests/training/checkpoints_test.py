@@ -17,7 +17,7 @@ from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks.configs import common
 from eqlandmarks.system import fingerprints
-from eqlandmarks.training import checkpoints
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import step as step_lib
 
 
@@ -44,7 +44,7 @@ def _restore(stage):
 @pytest.fixture(scope='module')
 def saved(tmp_path_factory):
   """A stage with checkpoints 10 and 20, of which 20 is its end."""
-  stage = checkpoints.StageFolder(tmp_path_factory.mktemp('run') / 'stage')
+  stage = stage_folder.StageFolder(tmp_path_factory.mktemp('run') / 'stage')
   with stage.checkpointer(keep=2) as checkpointer:
     for number in (5, 10, 20):
       checkpointer.save(number, _state(number))
@@ -59,7 +59,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture
 def stage(saved, tmp_path):
-  return checkpoints.StageFolder(shutil.copytree(saved, tmp_path / 'stage'))
+  return stage_folder.StageFolder(shutil.copytree(saved, tmp_path / 'stage'))
 
 
 def _files(stage, number=20):
@@ -77,7 +77,7 @@ def test_the_newest_is_restored_and_the_last_n_are_kept(stage, capsys):
 
 
 def test_nothing_saved_gives_the_fresh_state(tmp_path):
-  stage = checkpoints.StageFolder(tmp_path / 'stage')
+  stage = stage_folder.StageFolder(tmp_path / 'stage')
   state, number = _restore(stage)
   assert number == 0
   _assert_is(state, 0)
@@ -85,7 +85,7 @@ def test_nothing_saved_gives_the_fresh_state(tmp_path):
 
 
 def test_a_checkpoint_says_by_what_config_it_was_made(tmp_path):
-  stage = checkpoints.StageFolder(tmp_path / 'stage')
+  stage = stage_folder.StageFolder(tmp_path / 'stage')
   config = common.get_config()
   with stage.checkpointer(
       keep=1, config=config_fields.plain(config)
@@ -128,7 +128,7 @@ def test_damage_is_named_and_the_one_before_is_used(
   number_of_files = len(_files(stage))
   assert number_of_files >= 8
   for trial in range(max(20, number_of_files)):
-    copy = checkpoints.StageFolder(
+    copy = stage_folder.StageFolder(
         shutil.copytree(stage.path, tmp_path / f'copy{trial}')
     )
     path = _files(copy)[trial % number_of_files]
@@ -410,7 +410,7 @@ def test_a_folder_that_is_read_only(tmp_path, monkeypatch):
     raise OSError(30, 'Read-only file system')
 
   monkeypatch.setattr(pathlib.Path, 'mkdir', refuse)
-  stage = checkpoints.StageFolder(tmp_path / 'stage')
+  stage = stage_folder.StageFolder(tmp_path / 'stage')
   with (
       stage.checkpointer(keep=2) as checkpointer,
       pytest.raises(errors.UserError, match='Read-only file system'),

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import hosts
-from eqlandmarks.training import parallel
-from eqlandmarks.training import watch
+from eqlandmarks.training import peers
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -79,22 +79,22 @@ import jax, optax
 number, count, port, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 jax.config.update('jax_num_cpu_devices', 4 // count)
 from eqlandmarks.training import hosts
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices
 sys.path[:0] = ['tests', 'tests/training']
 import step_test
 if count > 1:
   hosts.join(False, 'localhost:' + port, count, int(number))
-mine, found = parallel.local_devices(), {}
+mine, found = devices.local_devices(), {}
 for name, rate in ('pretrain', 1e-5), ('discover', 1e-6):
   step, state = step_test._build(step_test._config(), name, optax.sgd(rate))
-  mapped = parallel.parallelize(step, parallel.all_devices())
+  mapped = devices.parallelize(step, parallel.all_devices())
   before = jax.device_get(state.params)
-  state, key = parallel.replicate((state, jax.random.key(1)), mine)
+  state, key = devices.replicate((state, jax.random.key(1)), mine)
   rows = 8 // count
   images = step_test._images()[rows * int(number):][:rows]
   images = images.reshape(len(mine), -1, *images.shape[1:])
   for _ in range(10):
-    state, metrics = mapped(state, parallel.share(images, mine), key)
+    state, metrics = mapped(state, devices.share(images, mine), key)
   after = jax.device_get(state.params)
   found[name] = jax.device_get(metrics), before, after
 hosts.finish()
@@ -297,7 +297,7 @@ class _Device:
 )
 def test_a_batch_that_cannot_be_spread(monkeypatch, owners, batch_size, said):
   devices = [_Device(owner) for owner in owners]
-  monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
+  monkeypatch.setattr(devices_lib, 'all_devices', lambda: devices)
   monkeypatch.setattr(jax, 'process_count', lambda: max(owners) + 1)
   with pytest.raises(errors.UserError, match=said):
     hosts.check_devices(batch_size, accumulate=1)
@@ -308,10 +308,10 @@ def pair(monkeypatch):
   """Both ends of a run of two processes, and who was missed by which."""
   missed = []
   monkeypatch.setattr(
-      watch.Watch, '_stop', lambda self, gone: missed.append((self, gone))
+      peers.Watch, '_stop', lambda self, gone: missed.append((self, gone))
   )
-  server = watch.Server(2)
-  client = watch.connect(server.address, 1, 2, host='127.0.0.1')
+  server = peers.Server(2)
+  client = peers.connect(server.address, 1, 2, host='127.0.0.1')
   _until(lambda: server._peers)
   yield server, client, missed
   for end in (server, client):  # nobody is left to be missed in another test
@@ -363,10 +363,10 @@ def test_a_process_that_leaves_is_named(pair):
 
 def test_a_stranger_is_not_taken_for_a_process(pair):
   del pair
-  server = watch.Server(2)
+  server = peers.Server(2)
   host, port, _ = server.address.split()
-  watch.connect(f'{host} {port} wrong', 1, 2, host='127.0.0.1')
-  client = watch.connect(server.address, 1, 2, host='127.0.0.1')
+  peers.connect(f'{host} {port} wrong', 1, 2, host='127.0.0.1')
+  client = peers.connect(server.address, 1, 2, host='127.0.0.1')
   _until(lambda: server._peers)
   (stays,) = server._peers
   (own,) = client._peers

@@ -14,11 +14,11 @@ from ml_collections import ConfigDict
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.system import signals
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import logs
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import loop
+from eqlandmarks.training import metric_files
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
 DEVICES = 2
@@ -26,7 +26,7 @@ DEVICES = 2
 
 def _step(state, images, key):
   del key
-  total = jax.lax.psum(images.astype(jnp.float32).sum(), parallel.AXIS)
+  total = jax.lax.psum(images.astype(jnp.float32).sum(), devices_lib.AXIS)
   w = state['w'] + total
   return {'step': state['step'] + 1, 'w': w}, {'loss': w}
 
@@ -38,7 +38,7 @@ def _guarded(step, traces):
     traces.append(1)
     return step(*args)
 
-  mapped = parallel.parallelize(counted, jax.devices()[:DEVICES])
+  mapped = devices_lib.parallelize(counted, jax.devices()[:DEVICES])
 
   def call(*args):
     with jax.transfer_guard('disallow'):
@@ -51,7 +51,7 @@ def _batches(start):
   devices = jax.devices()[:DEVICES]
   for number in itertools.count(start):
     rows = np.full((DEVICES, 1, 2, 2, 3), number % 5, np.uint8)
-    yield parallel.share(rows, devices)
+    yield devices_lib.share(rows, devices)
 
 
 def _train(
@@ -69,7 +69,7 @@ def _train(
   )
   return loop.train(
       loop.Stage(**{**arguments, **changes}),
-      folder=checkpoints.StageFolder(folder),
+      folder=stage_folder.StageFolder(folder),
       checkpoint=ConfigDict({**settings, **(checkpoint or {})}),
   )
 
@@ -99,7 +99,7 @@ def test_rows_are_means_of_ten_steps_and_the_rest(tmp_path):
   assert len(traces) == 1
   # Each batch adds 24 times its number modulo 5.
   loss = np.cumsum(24.0 * (np.arange(25) % 5))
-  rows = logs.read_metrics(tmp_path)
+  rows = metric_files.read_metrics(tmp_path)
   assert [row['step'] for row in rows] == [10, 20, 25]
   expected = [loss[:10].mean(), loss[10:20].mean(), loss[20:].mean()]
   np.testing.assert_allclose([row['loss'] for row in rows], expected, rtol=1e-6)
@@ -312,9 +312,9 @@ def test_both_stages_trace_once_and_move_nothing_in_between(
     tmp_path, monkeypatch
 ):
   devices = jax.devices()[:DEVICES]
-  monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
+  monkeypatch.setattr(devices_lib, 'local_devices', lambda: devices)
   traces = []
-  mapped = parallel.parallelize
+  mapped = devices_lib.parallelize
 
   def guarded(step, on):
     inner = mapped(step, on)
@@ -325,7 +325,7 @@ def test_both_stages_trace_once_and_move_nothing_in_between(
 
     return call
 
-  monkeypatch.setattr(parallel, 'parallelize', guarded)
+  monkeypatch.setattr(devices_lib, 'parallelize', guarded)
   for name in ('pretrain', 'discover'):
     plain = getattr(objectives, name)
 
@@ -338,7 +338,7 @@ def test_both_stages_trace_once_and_move_nothing_in_between(
   config.batch_size = 8
   images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
   first, second = (
-      checkpoints.StageFolder(tmp_path / n) for n in ('pretrain', 'discover')
+      stage_folder.StageFolder(tmp_path / n) for n in ('pretrain', 'discover')
   )
   stages.pretrain(config, images, first, num_epochs=6)
   assert traces == ['pretrain']

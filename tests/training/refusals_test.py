@@ -13,10 +13,10 @@ import jax
 import pytest
 
 from eqlandmarks import errors
+from eqlandmarks.training import checkpoints
 from eqlandmarks.training import events
-from eqlandmarks.training import logs
+from eqlandmarks.training import metric_files
 from eqlandmarks.training import refusals
-from eqlandmarks.training import saving
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def test_a_refusal_inside_a_checkpoint_is_one_error(tmp_path, capfd, caplog):
       _files_end_at(4096),
       pytest.raises(errors.UserError) as caught,
       refusals.unspoken(),
-      saving.Checkpointer(tmp_path / 'stage', keep=2) as saved,
+      checkpoints.Checkpointer(tmp_path / 'stage', keep=2) as saved,
   ):
     saved.save_async(10, state)
     saved.wait()
@@ -92,7 +92,7 @@ def test_refused_events_are_an_error_with_their_path(tmp_path, capfd):
 
 
 def test_closing_the_metrics_of_a_full_disk_says_nothing(tmp_path):
-  writer = logs.MetricWriter(tmp_path, start_step=0)
+  writer = metric_files.MetricWriter(tmp_path, start_step=0)
   with _files_end_at(16):
     with pytest.raises(errors.UserError, match=r'metrics\.csv: cannot be'):
       writer.write({'step': 1, 'loss': 0.123456789})

@@ -12,8 +12,8 @@ from ml_collections import ConfigDict
 
 from configs import signer
 from eqlandmarks import nets as nets_lib
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 
@@ -27,10 +27,10 @@ def _config(norm='group', negatives='image'):
 def _build(config, name, optimizer=None, **options):
   x64 = jax.config.jax_enable_x64
   config.dtype = 'float64' if x64 else config.dtype
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   variables = double.of(variables) if x64 else variables
-  kwargs = {'nets': nets, 'axis_name': parallel.AXIS}
+  kwargs = {'nets': nets, 'axis_name': devices_lib.AXIS}
   if name == 'pretrain':
     objective = functools.partial(
         objectives.pretrain, stage=config.pretrain, **kwargs
@@ -63,9 +63,9 @@ def _images(count=8):
 
 def _run(step, state, num_devices, num_steps=2):
   devices = jax.devices()[:num_devices]
-  mapped = parallel.parallelize(step, devices)
-  state = parallel.replicate(state, devices)
-  key = parallel.replicate(jax.random.key(1), devices)
+  mapped = devices_lib.parallelize(step, devices)
+  state = devices_lib.replicate(state, devices)
+  key = devices_lib.replicate(jax.random.key(1), devices)
   images = _images()
   images = images.reshape(num_devices, -1, *images.shape[1:])
   for _ in range(num_steps):
@@ -147,7 +147,7 @@ def test_frozen_features_run_in_evaluation_mode():
   # other images.
   config = _config('batch')
   config.dtype = 'float64'
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   images = jnp.asarray(_images(4) / 255.0)
   together, _ = objectives._features(nets, variables, images, False)

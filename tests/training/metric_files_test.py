@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.training import logs
+from eqlandmarks.training import metric_files
 
 
 def _write(folder, steps, start_step=0):
-  writer = logs.MetricWriter(folder, start_step=start_step)
+  writer = metric_files.MetricWriter(folder, start_step=start_step)
   for step in steps:
     writer.write({'step': step, 'loss': np.float32(1 / (step + 2))})
   writer.close()
@@ -14,7 +14,7 @@ def _write(folder, steps, start_step=0):
 
 def test_rows_come_back_with_all_their_digits(tmp_path):
   _write(tmp_path, [10, 20])
-  rows = logs.read_metrics(tmp_path)
+  rows = metric_files.read_metrics(tmp_path)
   assert rows == [
       {'step': 10.0, 'loss': float(np.float32(1 / 12))},
       {'step': 20.0, 'loss': float(np.float32(1 / 22))},
@@ -33,7 +33,7 @@ def test_resuming_drops_what_came_after_and_gives_the_same_file(tmp_path):
 
 
 def test_nothing_logged_yet(tmp_path):
-  assert logs.read_metrics(tmp_path) == []
+  assert metric_files.read_metrics(tmp_path) == []
 
 
 def test_tensorboard_reads_the_events(tmp_path):
@@ -51,7 +51,7 @@ def test_tensorboard_reads_the_events(tmp_path):
     ],
 )  # fmt: skip
 def test_one_other_character_is_named(tmp_path, old, new):
-  writer = logs.MetricWriter(tmp_path, start_step=0)
+  writer = metric_files.MetricWriter(tmp_path, start_step=0)
   writer.write({'step': 1, 'loss': 0.5})
   writer.write({'step': 2, 'loss': 0.25})
   writer.close()
@@ -61,8 +61,8 @@ def test_one_other_character_is_named(tmp_path, old, new):
   path.write_bytes(content.replace(old, new, 1))
   before = path.read_bytes()
   for read in (
-      lambda: logs.read_metrics(tmp_path),
-      lambda: logs.MetricWriter(tmp_path, start_step=2),
+      lambda: metric_files.read_metrics(tmp_path),
+      lambda: metric_files.MetricWriter(tmp_path, start_step=2),
   ):
     with pytest.raises(errors.UserError) as caught:
       read()

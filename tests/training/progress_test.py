@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import tracking
+from eqlandmarks.training import progress
+from eqlandmarks.training import stage_folder
 
 _COMPILING = 100.0
 
@@ -20,7 +20,7 @@ class _Machine:
   def __init__(self, monkeypatch, start, host):
     self.now, self._start, self._host = 0.0, start, host
     self._done_at = {}
-    monkeypatch.setattr(tracking.time, 'monotonic', lambda: self.now)
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: self.now)
     monkeypatch.setattr(jax, 'block_until_ready', self._wait)
     monkeypatch.setattr(jax, 'device_get', self._wait)
 
@@ -42,10 +42,10 @@ def _seconds_per_step(
     monkeypatch, folder, num_steps, *, start=0, host=0.0, every=None
 ):
   machine = _Machine(monkeypatch, start, host)
-  since = start - start % tracking.LOG_EVERY
+  since = start - start % progress.LOG_EVERY
   rows = [(n, {'loss': float(n)}) for n in range(since + 1, start + 1)]
-  with tracking.Tracker(
-      'stage', checkpoints.StageFolder(folder), start=start,
+  with progress.Tracker(
+      'stage', stage_folder.StageFolder(folder), start=start,
       num_steps=num_steps, rows=rows,
   ) as tracker:
     for done in range(start + 1, num_steps + 1):

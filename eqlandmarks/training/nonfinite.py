@@ -15,8 +15,8 @@ import jax.numpy as jnp
 
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
+from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
 from eqlandmarks.training import step as step_lib
 
 # What is said where neither layers nor gradients are to blame.
@@ -57,7 +57,7 @@ class Probe:
       images: `[devices, B / devices, H, W, 3]`.
       key: of the stage.
     """
-    mapped = parallel.parallelize(self._flags, self._devices, donate=False)
+    mapped = devices_lib.parallelize(self._flags, self._devices, donate=False)
     counts, gradients = jax.device_get(mapped(state, images, key)[0])
     *counts, of_loss = counts
     for layer, count in zip(self._layers, counts, strict=True):
@@ -93,7 +93,7 @@ class Probe:
     )
     flags = outputs.any(axis=0), jax.tree.map(_not_finite, gradients)
     counts = jax.tree.map(lambda flag: flag.astype(jnp.int32), flags)
-    return jax.lax.psum(counts, parallel.AXIS), None
+    return jax.lax.psum(counts, devices_lib.AXIS), None
 
   def _outputs(
       self, variables: dict[str, Any], images: jax.Array, keys: jax.Array

@@ -4,12 +4,12 @@ import sys
 
 import pytest
 
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices
 
 COUNT = """
 import jax
-from eqlandmarks.training import parallel
-parallel.use_all_cores({batch_size})
+from eqlandmarks.training import devices
+devices.use_all_cores({batch_size})
 print(jax.local_device_count())
 """
 
@@ -17,10 +17,10 @@ print(jax.local_device_count())
 CACHE = """
 import os, warnings
 import jax, jax.numpy as jnp
-from eqlandmarks.training import parallel
+from eqlandmarks.training import devices
 warnings.simplefilter('error')
 for _ in range(2):
-  with parallel.compile_once():
+  with devices.compile_once():
     folder = jax.config.jax_compilation_cache_dir
     for _ in range(2):
       jax.clear_caches()  # as if the function were a new one
@@ -58,8 +58,8 @@ def test_as_many_cores_as_divide_the_batch(cores, batch_size, expected):
 
 KEPT = """
 import jax, jax.numpy as jnp
-from eqlandmarks.training import parallel
-parallel.keep_compiled()
+from eqlandmarks.training import devices
+devices.keep_compiled()
 hits = []
 jax.monitoring.register_event_listener(
     lambda event, **_: hits.append(event) if event.endswith('cache_hits') else 0
@@ -99,12 +99,12 @@ def test_a_cache_of_the_users_own_or_none_at_all(tmp_path):
 
 
 def test_what_was_not_used_for_longest_is_removed(tmp_path, monkeypatch):
-  monkeypatch.setattr(parallel, '_CACHE_BYTES', 250)
+  monkeypatch.setattr(devices, '_CACHE_BYTES', 250)
   for age in range(4):
     path = tmp_path / 'processor' / f'{age}-cache'
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(bytes(100))
     os.utime(path, (1000.0 - age, 1000.0 - age))
-  parallel._prune(tmp_path)
+  devices._prune(tmp_path)
   left = {path.name for path in tmp_path.rglob('*-cache')}
   assert left == {'0-cache', '1-cache'}

@@ -10,10 +10,10 @@ import pytest
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
-from eqlandmarks.training import checkpoints
-from eqlandmarks.training import guard
+from eqlandmarks.training import devices as devices_lib
+from eqlandmarks.training import nonfinite
 from eqlandmarks.training import objectives
-from eqlandmarks.training import parallel
+from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from eqlandmarks.training import step as step_lib
 
@@ -28,7 +28,7 @@ def _config():
 
 def _state(config, net, layer, leaf, value):
   """A state with one parameter that is not finite, or too large."""
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   variables = jax.tree.map(np.array, nets.init(jax.random.key(0)))
   if net:
     variables[net]['params'][layer[0]][layer[1]][leaf].flat[0] = value
@@ -39,12 +39,12 @@ def _state(config, net, layer, leaf, value):
 
 
 def _find(config, state, *, accumulate=1, change=lambda loss: loss):
-  nets = nets_lib.make_nets(config, axis_name=parallel.AXIS)
+  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
 
   def objective(*args):
     loss, rest = objectives.discover(
         *args, nets=nets, stage=config.discover, train_features=False,
-        axis_name=parallel.AXIS,
+        axis_name=devices_lib.AXIS,
     )  # fmt: skip
     return change(loss), rest
 
@@ -52,10 +52,10 @@ def _find(config, state, *, accumulate=1, change=lambda loss: loss):
   images = np.random.default_rng(0).integers(
       0, 256, (DEVICES, 2, 32, 32, 3), np.uint8
   )
-  probe = guard.Probe(objective, devices, accumulate)
-  key = parallel.replicate(jax.random.key(0), devices)
-  state = parallel.replicate(state, devices)
-  return probe.find(state, parallel.share(images, devices), key)
+  probe = nonfinite.Probe(objective, devices, accumulate)
+  key = devices_lib.replicate(jax.random.key(0), devices)
+  state = devices_lib.replicate(state, devices)
+  return probe.find(state, devices_lib.share(images, devices), key)
 
 
 @pytest.mark.parametrize('accumulate', [1, 2])
@@ -90,19 +90,19 @@ def test_the_gradient_alone():
 
 def test_nothing():
   state = _state(_config(), None, None, None, None)
-  assert _find(_config(), state) == guard.NOWHERE
+  assert _find(_config(), state) == nonfinite.NOWHERE
 
 
 def test_names_of_images():
-  assert guard.named(['a', 'b']) == 'a, b'
-  assert guard.named(list('abcdef')) == 'a, b, c, d and 2 more'
+  assert nonfinite.named(['a', 'b']) == 'a, b'
+  assert nonfinite.named(list('abcdef')) == 'a, b, c, d and 2 more'
 
 
 @pytest.fixture
 def few_devices(monkeypatch):
   devices = jax.devices()[:DEVICES]
-  monkeypatch.setattr(parallel, 'local_devices', lambda: devices)
-  monkeypatch.setattr(parallel, 'all_devices', lambda: devices)
+  monkeypatch.setattr(devices_lib, 'local_devices', lambda: devices)
+  monkeypatch.setattr(devices_lib, 'all_devices', lambda: devices)
 
 
 def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
@@ -111,7 +111,7 @@ def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
   config = _config()
   config.remat = True
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
-  folder = checkpoints.StageFolder(tmp_path / 'pretrain')
+  folder = stage_folder.StageFolder(tmp_path / 'pretrain')
   # Adam's steps are the learning rate: 1e15 is beyond float32 after three
   # convolutions without a norm in between, in the first step after it.
   config.model.norm = 'none'
@@ -140,7 +140,7 @@ def test_an_update_that_is_too_large_is_told_from_a_gradient(
   config = _config()
   config.pretrain.learning_rate = 1e30  # its square is beyond float32
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
-  folder = checkpoints.StageFolder(tmp_path / 'pretrain')
+  folder = stage_folder.StageFolder(tmp_path / 'pretrain')
   with pytest.raises(errors.UserError) as caught:
     stages.pretrain(config, images, folder, num_epochs=8)
   said = str(caught.value)

@@ -12,9 +12,9 @@ import numpy as np
 import tqdm
 
 from eqlandmarks.system import journal
-from eqlandmarks.training import checkpoints
 from eqlandmarks.training import hosts
-from eqlandmarks.training import logs
+from eqlandmarks.training import metric_files
+from eqlandmarks.training import stage_folder
 
 # Metrics are logged every so many steps: they are sent to the host then, and
 # read, checked and written at the next such step, when they have arrived.
@@ -57,7 +57,7 @@ class Tracker:
   def __init__(
       self,
       title: str,
-      folder: checkpoints.StageFolder,
+      folder: stage_folder.StageFolder,
       *,
       start: int,
       num_steps: int,
@@ -65,9 +65,9 @@ class Tracker:
       sign: Callable[[dict[str, float]], str | None] | None = None,
   ):
     self._title = title
-    self._writer: logs.MetricWriter | None = None
+    self._writer: metric_files.MetricWriter | None = None
     if hosts.is_first():
-      self._writer = logs.MetricWriter(folder.path, start_step=start)
+      self._writer = metric_files.MetricWriter(folder.path, start_step=start)
     # Of the steps since the last log step, and of those up to it, which are on
     # their way to the host while the devices work on the next ones.
     self._pending: Rows = [
@@ -104,7 +104,7 @@ class Tracker:
       NotFiniteError: a metric of an earlier one is not.
     """
     if self._bar is None:
-      self._bar = logs.progress_bar(
+      self._bar = metric_files.progress_bar(
           self._title,
           total=self._num_steps * batch_size,
           start=self._start * batch_size,

@@ -1,9 +1,10 @@
 """Signs that a run cannot learn, of its images, its config and its losses.
 
 Such a run ends without an error, and its figures are merely bad. Each sign is a
-sentence that says what was found and what to change; `eqlandmarks.collapse` has
-those of features and landmarks that have become all alike. All are functions of
-arrays and numbers, so that the run and its page say the same.
+sentence that says what was found and what to change;
+`eqlandmarks.training.collapse` has those of features and landmarks that have
+become all alike. All are functions of arrays and numbers, so that the run and
+its page say the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
 
   Args:
     stage: 'pretrain' or 'discover', of the config.
-    rows: as `logs.read_metrics` returns them.
+    rows: as `metric_files.read_metrics` returns them.
 
   Returns:
     What the mean over all rows tells, otherwise of a loss that never fell.

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from eqlandmarks.training import watch
+from eqlandmarks.training import peers
 
 
 @pytest.fixture
 def server(monkeypatch):
   """The end of the first of two processes."""
   missed = []
-  monkeypatch.setattr(watch.Watch, '_stop', lambda _, gone: missed.append(gone))
-  end = watch.Server(2)
+  monkeypatch.setattr(peers.Watch, '_stop', lambda _, gone: missed.append(gone))
+  end = peers.Server(2)
   end.missed = missed
   yield end
   for peer, thread in list(end._peers.items()):
@@ -96,7 +96,7 @@ def test_a_byte_now_and_then_does_not_prolong_a_hello(monkeypatch):
       return b'x'
 
   with pytest.raises(TimeoutError):
-    watch._first_line(Peer())
+    peers._first_line(Peer())
   assert waited == [29.0, 1.0, 1e-3]
 
 

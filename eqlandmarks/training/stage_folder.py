@@ -1,0 +1,210 @@
+"""The folder of a stage: what bridges the stages.
+
+It holds
+
+    checkpoints/N/   the state after N updates (`training.saving`)
+    metrics.csv      what was logged
+    done.json        written last, when the stage is finished
+"""
+
+import json
+import pathlib
+import shutil
+from types import NoneType
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from eqlandmarks import errors
+from eqlandmarks.system import files
+from eqlandmarks.system import fingerprints
+from eqlandmarks.system import journal
+from eqlandmarks.system import stored
+from eqlandmarks.training import checkpoints
+from eqlandmarks.training import seals
+from eqlandmarks.training import step
+
+_DONE = 'done.json'
+# What it must hold, as `stored.read_json` has it.
+_SUMMARY = {
+    'steps': int,
+    'sha256': str,
+    'seconds_per_step?': (int, float, NoneType),
+    'best?': (dict, NoneType),
+}
+# What a stage that resumes another one takes over.
+_TAKEN_OVER = ('checkpoints', 'metrics.csv')
+# By which the folder of a stage is known.
+FILES = (*_TAKEN_OVER, _DONE)
+
+
+class StageFolder:
+  """The folder of one stage of one run.
+
+  Attributes:
+    path: the folder.
+  """
+
+  def __init__(self, path: pathlib.Path):
+    self.path = pathlib.Path(path)
+
+  @property
+  def is_done(self) -> bool:
+    """Whether the stage has been finished here."""
+    return (self.path / _DONE).exists()
+
+  @property
+  def is_begun(self) -> bool:
+    """Whether there is something of the stage that could be gone on from."""
+    return self.is_done or bool(
+      checkpoints.numbers(checkpoints.folder_of(self.path))
+    )
+
+  def summary(self) -> dict[str, Any]:
+    """What `finish` wrote.
+
+    Raises:
+      UserError: the stage is not finished here, or the file is damaged.
+    """
+    if not self.is_done:
+      raise errors.UserError(
+          f'{self.path} holds no finished stage: found no {_DONE}.'
+      )
+    return stored.read_json(
+        self.path / _DONE,
+        'without it, the stage is finished anew from its last checkpoint',
+        _SUMMARY,
+    )
+
+  def finish(self, summary: dict[str, Any]) -> None:
+    """Marks the stage as finished, atomically."""
+    with files.replacing(self.path / _DONE) as partial:
+      partial.write_text(json.dumps(summary, indent=2) + '\n')
+
+  def reopen_if_damaged(self) -> None:
+    """Makes a finished stage whose last state is damaged an unfinished one.
+
+    Its end is trained again then, from a checkpoint before, to the same state.
+
+    Raises:
+      UserError: no checkpoint before it is sound.
+    """
+    if not self.is_done:
+      return
+    last, folder = self.summary()['steps'], checkpoints.folder_of(self.path)
+    fault = seals.fault(folder / str(last))
+    if fault is None:
+      return
+    damaged = {
+      n: seals.fault(folder / str(n)) for n in checkpoints.numbers(folder)
+    }
+    damaged[last] = fault
+    if all(damaged.values()):
+      raise checkpoints.none_sound(self.path, damaged)
+    journal.say(f'{folder / str(last)} is damaged: {fault}')
+    (self.path / _DONE).unlink()
+
+  def start_from(self, other: 'StageFolder') -> None:
+    """Becomes a copy of a finished stage, to be trained on; else stays."""
+    if self.path.exists():
+      return
+    # Under another name first: a half copy must not be taken for a state.
+    with files.replacing(self.path) as partial:
+      partial.mkdir()
+      for name in _TAKEN_OVER:
+        source = other.path / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, partial / name)
+
+  def checkpointer(
+      self, *, keep: int, best: str = '', config: dict[str, Any] | None = None
+  ) -> checkpoints.Checkpointer:
+    """Opens the stage's checkpoints for writing; a context manager."""
+    return checkpoints.Checkpointer(
+      self.path, keep=keep, best=best, config=config
+    )
+
+  def load_variables(self, which: str = 'last') -> dict[str, Any]:
+    """The variables of both nets, or of F, at the end of the stage.
+
+    Args:
+      which: 'last', or 'best' for where the metric of `checkpoint.best` was
+        lowest of the states that were saved.
+
+    Returns:
+      Net name -> Flax variables, as numpy arrays.
+
+    Raises:
+      UserError: the checkpoint is not there or is damaged. An earlier one is no
+        substitute: its parameters are others.
+    """
+    folder = checkpoints.folder_of(self.path)
+    number = self._last() if which == 'last' else self._best()
+    fault = seals.fault(folder / str(number))
+    if fault is None:
+      variables, fault = _read_variables(folder, number)
+    if fault is None and self.is_done and number == self._last():
+      fault = _other_parameters(variables, self.summary().get('sha256'))
+    if fault is not None:
+      raise errors.UserError(
+          f'{folder / str(number)}: found no readable checkpoint ({fault}), '
+          f'expected the {which} one of the stage'
+          + (
+              '; training mode goes on from the one before, if there is one'
+              if which == 'last'
+              else ''
+          )
+      )
+    return variables
+
+  def _best(self) -> int:
+    """The number of the best checkpoint."""
+    best = self.summary().get('best')
+    try:
+      return int(best['step'])
+    except (KeyError, TypeError, ValueError) as error:
+      raise errors.UserError(
+          f'{self.path} has kept no best checkpoint, expected a stage trained '
+          "with config.checkpoint.best, or config.evaluation.checkpoint='last'."
+      ) from error
+
+  def _last(self) -> int:
+    """The number of the last checkpoint."""
+    if self.is_done:
+      return self.summary()['steps']
+    return max(checkpoints.numbers(checkpoints.folder_of(self.path)), default=0)
+
+
+def _read_variables(
+    folder: pathlib.Path, number: int
+) -> tuple[Any, str | None]:
+  """The variables in a checkpoint, or what is wrong with it."""
+  path = folder / str(number)
+
+  def load() -> dict[str, Any]:
+    # As numpy: where the arrays lay when they were saved is no matter.
+    abstract = jax.tree.map(
+        lambda leaf: np.empty(leaf.shape, leaf.dtype),
+        ocp.metadata(path).metadata,
+    )
+    state = ocp.load(path, abstract)
+    trained = {
+        net: step.join(params, (state['batch_stats'] or {}).get(net))
+        for net, params in state['params'].items()
+    }
+    return {**(state['frozen'] or {}), **trained}
+
+  return checkpoints.loaded(path, load)
+
+
+def _other_parameters(
+    variables: dict[str, Any], expected: str | None
+) -> str | None:
+  found = fingerprints.of_parameters(
+      {n: v['params'] for n, v in variables.items()}
+  )
+  if expected in (None, found):
+    return None
+  return f'its parameters are not those of {_DONE}'
