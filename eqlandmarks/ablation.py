@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eqlandmarks import errors
-from eqlandmarks import records as records_lib
 from eqlandmarks import runs
+from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.training import hosts
 from eqlandmarks.training import stage_folder
 from eqlandmarks.workdir import Workdir

@@ -17,11 +17,11 @@ from eqlandmarks import errors
 from eqlandmarks import preparing
 from eqlandmarks import reporting
 from eqlandmarks import runs
-from eqlandmarks import scoring
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.evaluation import score
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
@@ -285,7 +285,7 @@ def _check_data(this: runs.Run, mode: str) -> None:
   if mode == 'prepare':
     return
   if description.fit_split and description.test_split:
-    scoring.samples(
+    score.samples(
         config.evaluation,
         _count(this, description.fit_split),
         partial=bool(description.partial),

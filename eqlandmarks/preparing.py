@@ -12,9 +12,9 @@ import numpy as np
 from eqlandmarks import errors
 from eqlandmarks import nets
 from eqlandmarks import runs
-from eqlandmarks import scoring
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.evaluation import score
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
 from eqlandmarks.training import stage_folder
@@ -190,7 +190,7 @@ def _points(
 def _protocol(this: runs.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in scoring.data_protocol(this.description).items()
+      for name, value in score.data_protocol(this.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -252,7 +252,7 @@ def _summary(
           for name, split in splits.items()
       },
       'duplicates': [dataclasses.asdict(both) for both in found],
-      'protocol': scoring.data_protocol(this.description),
+      'protocol': score.data_protocol(this.description),
       'notes': this.description.notes,
       'estimated_seconds': times,
   }

@@ -7,10 +7,10 @@ import numpy as np
 
 from eqlandmarks import ablation
 from eqlandmarks import errors
-from eqlandmarks import records as records_lib
 from eqlandmarks import runs
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming

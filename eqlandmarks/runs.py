@@ -15,13 +15,13 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import claims
 from eqlandmarks import errors
-from eqlandmarks import evaluation
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import protocols
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.evaluation import observe
 from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
 from eqlandmarks.training import collapse
@@ -190,9 +190,9 @@ class Run:
     if budgets:
       training['budgets'] = list(budgets)
     description = self.description
-    outcome = evaluation.evaluate(
+    outcome = observe.evaluate(
         method,
-        evaluation.Model(self.config, variables),
+        observe.Model(self.config, variables),
         self.config,
         # Without test images there is nothing to score on.
         fit_split=self.load(description.test_split and description.fit_split),

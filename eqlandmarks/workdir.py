@@ -25,12 +25,12 @@ import numpy as np
 from eqlandmarks import claims
 from eqlandmarks import config_fields
 from eqlandmarks import errors
-from eqlandmarks import evaluation
-from eqlandmarks import outcome_form
 from eqlandmarks import provenance
-from eqlandmarks import records as records_lib
 from eqlandmarks.configs import common
 from eqlandmarks.datasets.base import contents
+from eqlandmarks.evaluation import observe
+from eqlandmarks.evaluation import outcome_form
+from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
@@ -233,7 +233,7 @@ class Workdir:
     return known.get('labels', '') if known else None
 
   def add_outcome(
-      self, stage: str, outcome: evaluation.Outcome, config: Any, labels: str
+      self, stage: str, outcome: observe.Outcome, config: Any, labels: str
   ) -> None:
     """Puts a stage's figures in the place of those it had."""
     with (

@@ -8,16 +8,16 @@ from sklearn import linear_model
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import evaluation
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import scoring
 from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
+from eqlandmarks.evaluation import observe
+from eqlandmarks.evaluation import score
 
 DESCRIPTION = examples.Description(
     point_names=('a', 'b', 'c'),
@@ -53,7 +53,7 @@ def _variables(config):
 
 
 def _model(config):
-  return evaluation.Model(config, _variables(config))
+  return observe.Model(config, _variables(config))
 
 
 @pytest.mark.x64
@@ -108,7 +108,7 @@ def test_directions_by_a_plain_loop_over_pixels():
 def test_zero_and_huge_features_have_a_direction():
   # Three of the four pixels point the same way, (1, 1, 1, 1) / 2.
   features = jax.numpy.full((2, 2, 4), 1e30).at[0, 1].set(0.0)
-  found = evaluation._direction(features)
+  found = observe._direction(features)
   np.testing.assert_allclose(found, [0.375] * 4 + [0.25], rtol=1e-5)
 
 
@@ -123,7 +123,7 @@ def test_points_that_leave_the_image_are_masked_and_counted():
   masked = np.isnan(errors[:, :, 0])
   assert masked[:, :, 0].sum() > 0
   assert not masked[:, :, 2].all()
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
   records = scorer.acc_records(errors, seen.targets)
@@ -141,7 +141,7 @@ def test_points_that_never_were_inside_have_not_left():
   targets = np.broadcast_to(split.points[:, None], (4, 2, 3, 2)).copy()
   targets[:, :, 1] = np.nan
   targets[2, 1, 0] = np.nan  # the only one that a warp has moved out
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
   errors = np.zeros((4, 2, 4, 3)) * targets[:, :, None, :, 0]
@@ -155,7 +155,7 @@ def test_points_that_never_were_inside_have_not_left():
 def test_landmarks_that_leave_are_counted_landmark_by_landmark():
   moved = np.zeros((3, 2, 2), np.float32)
   moved[1, :, 1] = np.nan
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       'two_stage', _config(), DESCRIPTION, None, _split(3, 4), {}
   )
   followed = _select(
@@ -182,12 +182,12 @@ def test_warps_depend_on_the_place_in_the_split_alone():
 def test_own_equivariance_error_by_a_plain_loop():
   config, split = _config(), _split(2, 7)
   variables = _variables(config)
-  model = evaluation.Model(config, variables)
+  model = observe.Model(config, variables)
   seen, copies = model.observe(split), model.warped(split, np.arange(2))
   nets = nets_lib.make_nets(config)
   strengths = config.evaluation.warp.to_dict()
   border = strengths.pop('border')
-  keys = jax.random.wrap_key_data(evaluation._warp_keys(2))
+  keys = jax.random.wrap_key_data(observe._warp_keys(2))
   for n in range(2):
     g = warps.random_warp(
         jax.random.fold_in(keys[n], 0), (32, 32), **strengths
@@ -208,7 +208,7 @@ def test_own_equivariance_error_by_a_plain_loop():
 @pytest.fixture(scope='module')
 def outcome():
   config = _config()
-  return evaluation.evaluate(
+  return observe.evaluate(
       'two_stage',
       _model(config),
       config,
@@ -284,9 +284,9 @@ def test_acc_records_of_features_that_the_warp_carries():
     targets[n, 0] = np.where(inside, moved, np.nan)
     features = code(np.asarray(g.inverse()(centres)))
     found[n, 0] = metrics.match(features, code(test.points[n]))
-  seen = evaluation.Observation(None, None, None, targets, found, None)
+  seen = observe.Observation(None, None, None, targets, found, None)
   config.evaluation.distances = (4.0,)  # one pixel of 32
-  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, test, test, {})
+  scorer = score.Scorer('two_stage', config, DESCRIPTION, test, test, {})
   records = scorer.acc_records(seen.match_errors(), targets)
   for layer in (1, 2, 3, 4):
     assert _value(records, metric='acc', method='two_stage', layer=layer) == 1.0
@@ -324,9 +324,9 @@ def test_more_samples_than_images_are_refused():
   config = _config()
   config.evaluation.samples = (5, 21)
   with pytest.raises(errors.UserError, match='on 20 images'):
-    scoring.samples(config.evaluation, 20)
+    score.samples(config.evaluation, 20)
   config.evaluation.samples = (5, 20)
-  assert scoring.samples(config.evaluation, 20) == (5, 20)
+  assert score.samples(config.evaluation, 20) == (5, 20)
 
 
 def test_backward_error_by_the_closed_form(outcome):
@@ -353,7 +353,7 @@ def test_missing_points_are_those_of_the_images_that_are_used():
   config, fit, test = _config(), _split(20, 3), _split(6, 4)
   fit.points[:4, 1] = np.nan
   test.points[0, 2] = np.nan
-  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, fit, test, {})
+  scorer = score.Scorer('two_stage', config, DESCRIPTION, fit, test, {})
   landmarks = np.random.default_rng(0).uniform(0, 32, (26, 10, 2))
   first, second = landmarks[:20], landmarks[20:]
   fields = ('fit_images', 'images', 'missing_in_fit', 'missing_in_test')
@@ -404,7 +404,7 @@ def test_records_differ_in_fields_of_their_own(outcome):
 def test_floors_know_nothing_of_a_training():
   training = {'epochs': [2, 4], 'budgets': ['steps', 'time']}
   test = _split(6, 4)
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       'end_to_end', _config(), DESCRIPTION, _split(20, 3), test, training
   )
   own, floor = (
@@ -428,7 +428,7 @@ def test_figures_carry_the_true_name_of_their_split():
        'mafl_test', 6),
       (about, None, 'train+unlabelled', 0),
   ):
-    scorer = scoring.Scorer(
+    scorer = score.Scorer(
         'two_stage', _config(), description, fit, _split(6, 4), {}
     )
     record = scorer.landmark_records(np.ones((6, 2, 1)), np.ones((6, 1)))[0]
@@ -458,7 +458,7 @@ def test_coinciding_eyes_are_left_out_and_counted():
   test = _split(6, 4)
   test.points[2, 0] = test.points[2, 1]
   test.points[4, 0] = np.nan
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       'two_stage', _config(), DESCRIPTION, _split(20, 3), test, {}
   )
   records = scorer.forward_records(test.points + 1.0)
@@ -473,7 +473,7 @@ def test_coinciding_eyes_are_left_out_and_counted():
 
 def test_collapse_records_by_hand():
   config, test = _config(), _split(3, 4)
-  scorer = scoring.Scorer('two_stage', config, DESCRIPTION, None, test, {})
+  scorer = score.Scorer('two_stage', config, DESCRIPTION, None, test, {})
   # Largest distances of 5, 0 and 1 pixels of 32: the median is 4 of 128.
   landmarks = np.array([
       [[1.0, 1.0], [4.0, 5.0]], [[2.0, 2.0], [2.0, 2.0]],
@@ -492,7 +492,7 @@ def test_collapse_records_by_hand():
 
 def test_without_labels_there_are_figures_of_landmarks_only():
   config = _config()
-  found = evaluation.evaluate(
+  found = observe.evaluate(
       'two_stage', _model(config), config, fit_split=None,
       test_split=_split(5, 5), description=DESCRIPTION,
   )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks import outcome_form
+from eqlandmarks.evaluation import outcome_form
 from eqlandmarks.workdir import Workdir
 
 

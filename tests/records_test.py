@@ -1,6 +1,6 @@
 import numpy as np
 
-from eqlandmarks import records
+from eqlandmarks.evaluation import records
 
 
 def _record(value, seed, **fields):

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eqlandmarks.records import FLOORS
+from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.report import naming
 from eqlandmarks.report import tables
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from eqlandmarks.records import FLOORS
+from eqlandmarks.evaluation.records import FLOORS
 
 _METHODS = {
     'two_stage': 'two-stage',

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.records import FLOORS
+from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.report import naming
 
 Records = Sequence[dict[str, Any]]

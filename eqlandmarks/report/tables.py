@@ -10,7 +10,7 @@ from typing import Any
 
 import tabulate
 
-from eqlandmarks.records import FLOORS
+from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.report import naming
 from eqlandmarks.report import protocol_rows
 

@@ -173,7 +173,8 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
   """What the records of one method of one run tell of a collapse.
 
   Args:
-    records: see `eqlandmarks.records`. Those of earlier versions, which lack
+    records: see `eqlandmarks.evaluation.records`. Those of earlier versions,
+    which lack
       both metrics, tell nothing.
 
   Returns:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import evaluation
 from eqlandmarks import predictor as predictor_lib
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
+from eqlandmarks.evaluation import observe
 from eqlandmarks.media import videos
 from eqlandmarks.prediction import confidence
 from eqlandmarks.prediction import trained
@@ -109,7 +109,7 @@ def test_batches_of_any_size_and_the_evaluation_agree(workdir, photos, found):
       views.view(Image.open(photos / name), side, name=name).pixels
       for name in first.ids
   ])
-  landmarks = evaluation.Model(config, variables).landmarks(pixels)
+  landmarks = observe.Model(config, variables).landmarks(pixels)
   np.testing.assert_allclose(
       landmarks * first.sizes[:, None] / side, first.landmarks, rtol=1e-5
   )

@@ -87,7 +87,7 @@ if count > 1:
 mine, found = devices.local_devices(), {}
 for name, rate in ('pretrain', 1e-5), ('discover', 1e-6):
   step, state = step_test._build(step_test._config(), name, optax.sgd(rate))
-  mapped = devices.parallelize(step, parallel.all_devices())
+  mapped = devices.parallelize(step, devices.all_devices())
   before = jax.device_get(state.params)
   state, key = devices.replicate((state, jax.random.key(1)), mine)
   rows = 8 // count

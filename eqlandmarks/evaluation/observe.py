@@ -15,10 +15,10 @@ from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import regression
-from eqlandmarks import scoring
 from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
+from eqlandmarks.evaluation import score
 from eqlandmarks.system import memory
 
 # The warps of the evaluation depend on the image's place in the split alone:
@@ -42,7 +42,7 @@ class Outcome:
   """What a method found on the test images.
 
   Attributes:
-    records: the figures, in the form of `eqlandmarks.records`.
+    records: the figures, in the form of `eqlandmarks.evaluation.records`.
     arrays: what pictures are drawn from, in pixels of the images:
 
       ids         `[N]`           test images
@@ -229,7 +229,7 @@ def evaluate(
       then there are only the figures that need none.
     test_split: images to find landmarks in, and to score on.
     description: of the dataset.
-    training: see `scoring.Scorer`.
+    training: see `score.Scorer`.
 
   Raises:
     UserError: an annotated point is missing in all images of the fit, or
@@ -240,7 +240,7 @@ def evaluate(
         test_split, points=test_split.points[:, :0]
     )
   seen = model.observe(test_split)
-  scorer = scoring.Scorer(
+  scorer = score.Scorer(
       method, config, description, fit_split, test_split, training or {}
   )
   records, arrays, predicted = [], {}, test_split.points

@@ -12,11 +12,11 @@ import numpy as np
 from eqlandmarks import errors as errors_lib
 from eqlandmarks import geometry
 from eqlandmarks import metrics
-from eqlandmarks import recording
-from eqlandmarks import records as records_lib
 from eqlandmarks import regression
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
+from eqlandmarks.evaluation import recording
+from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.training import collapse
 
 # Numbers of annotated images whose use is measured where no config says which.
@@ -259,7 +259,7 @@ class Scorer:
     """How far each landmark is to be trusted.
 
     Args:
-      moved: `[N, R, K]`, see `evaluation.Observation`.
+      moved: `[N, R, K]`, see `observe.Observation`.
       spreads: `[N, K]`, in pixels of the images.
     """
     followed = self._make.of_landmarks('equivariance_px', self._to_128(moved))
@@ -280,7 +280,7 @@ class Scorer:
 
     Args:
       landmarks: `[N, K, 2]`, in pixels of the images.
-      directions: `[N, D + 1]`, see `evaluation.Observation`.
+      directions: `[N, D + 1]`, see `observe.Observation`.
     """
     extents = self._to_128(collapse.extents(landmarks))
     count = metrics.Mean.of(extents).count

@@ -1,11 +1,11 @@
-"""From values to records (`eqlandmarks.records`), of one method and dataset."""
+"""From values to `evaluation.records`, of one method and dataset."""
 
 from typing import Any
 
 import numpy as np
 
 from eqlandmarks import metrics
-from eqlandmarks import records
+from eqlandmarks.evaluation import records
 
 
 class Recorder:

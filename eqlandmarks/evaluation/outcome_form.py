@@ -1,4 +1,4 @@
-"""The form of outcome.npz, the arrays of `evaluation.Outcome`."""
+"""The form of outcome.npz, the arrays of `observe.Outcome`."""
 
 from collections.abc import Mapping
 from typing import Any

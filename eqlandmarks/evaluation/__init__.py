@@ -1,0 +1,1 @@
+"""What a trained model finds, measured, and the records of it."""
