@@ -28,8 +28,8 @@ from absl import flags
 from absl import logging
 from ml_collections import ConfigDict
 
-from eqlandmarks import config_checks
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages

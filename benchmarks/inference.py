@@ -29,9 +29,9 @@ from PIL import Image
 from eqlandmarks.media import videos
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import huge_pages
 from eqlandmarks.training import devices
-from eqlandmarks.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "A finished run's folder.")
 _IMAGES = flags.DEFINE_integer('images', 256, 'Images to predict on.')

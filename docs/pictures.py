@@ -25,8 +25,8 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import signer as signer_config
 from eqlandmarks.datasets import signer
 from eqlandmarks.report import figures
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import objectives
-from eqlandmarks.workdir import Workdir
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 

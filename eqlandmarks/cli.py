@@ -12,11 +12,11 @@ from absl import flags
 from absl import logging
 from ml_collections import config_flags
 
-from eqlandmarks import config_checks
-from eqlandmarks import config_types
 from eqlandmarks import configs
 from eqlandmarks import errors
 from eqlandmarks import pipeline
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import config_types
 from eqlandmarks.system import console
 from eqlandmarks.system import signals
 from eqlandmarks.training import devices

@@ -19,13 +19,13 @@ from absl import flags
 from absl import logging
 from PIL import Image
 
-from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images as images_lib
 from eqlandmarks.media import videos
+from eqlandmarks.runs import config_fields
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives

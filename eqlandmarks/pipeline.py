@@ -11,12 +11,9 @@ import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks import ablation
-from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import preparing
 from eqlandmarks import reporting
-from eqlandmarks import runs
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
@@ -25,12 +22,15 @@ from eqlandmarks.evaluation import score
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.prediction import views
+from eqlandmarks.runs import ablation
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import memory
 from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
-from eqlandmarks.workdir import Workdir
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
@@ -77,7 +77,7 @@ def run(config: Any, workdir: str, mode: str) -> None:
       _work(this, mode)
 
 
-def _train(this: runs.Run, mode: str) -> None:
+def _train(this: run_lib.Run, mode: str) -> None:
   """Trains what a mode says; the part that all processes of a run have."""
   config = this.config
   method = 'unfrozen' if config.discover.train_features else 'two_stage'
@@ -92,12 +92,12 @@ def _train(this: runs.Run, mode: str) -> None:
       ablation.train(this)
 
 
-def _work(this: runs.Run, mode: str) -> None:
+def _work(this: run_lib.Run, mode: str) -> None:
   """Trains, measures and reports what a mode says."""
   _train(this, mode)
   if mode == 'pretrain':
     return
-  done = this.workdir.finished(runs.METHODS)
+  done = this.workdir.finished(run_lib.METHODS)
   for name in done:
     # In this order, since the former says what has changed.
     if not this.is_evaluated(name) or mode == 'evaluate':
@@ -114,22 +114,22 @@ def _work(this: runs.Run, mode: str) -> None:
   reporting.report(this)
 
 
-def _open(config: Any, workdir: Workdir, mode: str) -> runs.Run:
+def _open(config: Any, workdir: Workdir, mode: str) -> run_lib.Run:
   """Checks everything that can be checked, then prepares the dataset."""
   workdir.check(config)  # again, since nobody else can write any more
   if mode == 'ablation':
     ablation.check_config(config)
   if mode in ('evaluate', 'report') and not ablation.rows(workdir):
-    workdir.check_finished(runs.METHODS)
+    workdir.check_finished(run_lib.METHODS)
   if config.pretrained or mode == 'discover':
-    runs.load_features(config, workdir)
+    run_lib.load_features(config, workdir)
   hosts.check_devices(config.batch_size, config.accumulate)
   if mode in (*_TRAINING, 'prepare'):
     memory.check_training(config)
   if mode not in ('pretrain', 'prepare', 'report'):
     memory.check_evaluation(config)
   builder = _make_builder(config, workdir, mode)
-  this = runs.Run(config, workdir, builder, loader.describe(builder))
+  this = run_lib.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)
   with _kept_if_used(builder, workdir):
     _prepare(this, mode)
@@ -162,15 +162,15 @@ def _kept_if_used(
     raise
 
 
-def _say_notes(this: runs.Run) -> None:
+def _say_notes(this: run_lib.Run) -> None:
   """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
-    runs.say(f'  {note}')
+    run_lib.say(f'  {note}')
   for sign in reporting.data_warnings(this):
-    runs.say(f'warning: {sign}')
+    run_lib.say(f'warning: {sign}')
   platform = devices.local_devices()[0].platform
   if this.config.dtype == 'bfloat16' and platform == 'cpu':
-    runs.say(
+    run_lib.say(
         'note: config.dtype is bfloat16, which a CPU only imitates: expect '
         'slower steps than with float32'
     )
@@ -190,7 +190,7 @@ def _check_processes(mode: str) -> None:
     )
 
 
-def _open_prepared(config: Any, workdir: Workdir, mode: str) -> runs.Run:
+def _open_prepared(config: Any, workdir: Workdir, mode: str) -> run_lib.Run:
   """What `_open` gives, for a process that is not the one that prepares.
 
   Raises:
@@ -206,7 +206,7 @@ def _open_prepared(config: Any, workdir: Workdir, mode: str) -> runs.Run:
         'there, expected the one that process 0 has prepared: --workdir and '
         'config.dataset.cache must be on a file system that all share.'
     )
-  return runs.Run(config, workdir, builder, loader.describe(builder))
+  return run_lib.Run(config, workdir, builder, loader.describe(builder))
 
 
 def _make_builder(
@@ -232,7 +232,7 @@ def _outputs(config: Any, workdir: Workdir) -> list[str]:
   return [str(workdir.path), *filter(None, given)]
 
 
-def _prepare(this: runs.Run, mode: str) -> None:
+def _prepare(this: run_lib.Run, mode: str) -> None:
   """Prepares the dataset, unless it is prepared already."""
   builder = this.builder
   # The builders show bars of their own, one per split.
@@ -242,10 +242,10 @@ def _prepare(this: runs.Run, mode: str) -> None:
     caching.prepare(builder, f'--mode={mode}')
   _check_sizes(this)
   counts = ', '.join(f'{n} {c}' for n, c in builder.split_sizes().items())
-  runs.say(f'dataset {this.config.dataset.name}: {counts} images')
+  run_lib.say(f'dataset {this.config.dataset.name}: {counts} images')
 
 
-def _check_sizes(this: runs.Run) -> None:
+def _check_sizes(this: run_lib.Run) -> None:
   """Refuses images of a user's own that are too small to show anything.
 
   Crops of published data are taken as they are.
@@ -265,7 +265,7 @@ def _check_sizes(this: runs.Run) -> None:
       )
 
 
-def _check_data(this: runs.Run, mode: str) -> None:
+def _check_data(this: run_lib.Run, mode: str) -> None:
   """Checks that the images and labels are enough for what is asked.
 
   Raises:
@@ -299,6 +299,6 @@ def _check_data(this: runs.Run, mode: str) -> None:
     ablation.check_labels(this)
 
 
-def _count(this: runs.Run, split: str) -> int:
+def _count(this: run_lib.Run, split: str) -> int:
   sizes = this.builder.split_sizes()
   return sum(sizes[name] for name in split.split('+'))

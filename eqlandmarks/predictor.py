@@ -127,7 +127,7 @@ class Predictor:
 
     Args:
       workdir: the run's folder.
-      method: one of `runs.METHODS`; None for the one that the run's config
+      method: one of `runs.run.METHODS`; None for the one that the run's config
         trains, or else the first of them that is finished.
       regression: fields as `config.regression`, by which the regressor is
         fitted; None for those by which the method was evaluated last.

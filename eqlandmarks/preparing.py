@@ -11,12 +11,12 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import nets
-from eqlandmarks import runs
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
+from eqlandmarks.runs import run
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
@@ -37,7 +37,7 @@ class Duplicates:
   pairs: tuple[tuple[str, str], ...]
 
 
-def show(this: runs.Run) -> None:
+def show(this: run.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
   splits = {
       split: unpacked.open_table(this.builder, split)
@@ -50,7 +50,7 @@ def show(this: runs.Run) -> None:
       print(errors.printable(table.to_text()) + '\n', flush=True)
   for both in found:
     one, same = both.pairs[0]
-    runs.say(
+    run.say(
         f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
         f'{both.splits[1]} too, byte for byte; the first is {one}, there {same}'
     )
@@ -58,7 +58,7 @@ def show(this: runs.Run) -> None:
   times = estimate(this)
   print(_time_table(this.config, times).to_text() + '\n', flush=True)
   this.workdir.write('dataset.json', _summary(this, splits, found, times))
-  runs.say(
+  run.say(
       f'samples are {this.workdir.figures}/data_*.png, all of this is in '
       f'{this.workdir.path / "dataset.json"}'
   )
@@ -94,7 +94,7 @@ def duplicates(
   return found
 
 
-def estimate(this: runs.Run) -> dict[str, float]:
+def estimate(this: run.Run) -> dict[str, float]:
   """Seconds that each stage will take, by a few steps of it on this machine.
 
   Evaluation, compiling and preparing come on top.
@@ -132,7 +132,7 @@ def _seconds(
 
 
 def _counts(
-    this: runs.Run, splits: dict[str, unpacked.Table]
+    this: run.Run, splits: dict[str, unpacked.Table]
 ) -> Table:
   """A row for each split."""
   roles = {
@@ -187,7 +187,7 @@ def _points(
   return Table('points', 'Missing points', ('point', *labelled), rows)
 
 
-def _protocol(this: runs.Run) -> Table | None:
+def _protocol(this: run.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
       for name, value in score.data_protocol(this.description).items()
@@ -217,7 +217,7 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} h'
 
 
-def _draw(this: runs.Run, splits: dict[str, unpacked.Table]) -> None:
+def _draw(this: run.Run, splits: dict[str, unpacked.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
   count = this.config.evaluation.sheet_images
   for name, split in splits.items():
@@ -233,7 +233,7 @@ def _draw(this: runs.Run, splits: dict[str, unpacked.Table]) -> None:
 
 
 def _summary(
-    this: runs.Run,
+    this: run.Run,
     splits: dict[str, unpacked.Table],
     found: list[Duplicates],
     times: dict[str, float],

@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import ablation
 from eqlandmarks import errors
-from eqlandmarks import runs
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import records as records_lib
@@ -17,11 +15,13 @@ from eqlandmarks.report import naming
 from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
+from eqlandmarks.runs import ablation
+from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import stored
 from eqlandmarks.training import collapse
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import unlearnable
-from eqlandmarks.workdir import Workdir
 
 # What to do about records that were altered.
 _REMEDY = '--mode=evaluate measures anew, and writes it'
@@ -56,7 +56,7 @@ class _Shown:
     return self.workdir.records(self.stage)
 
 
-def report(this: runs.Run) -> None:
+def report(this: run.Run) -> None:
   """Prints the tables, draws the figures, and writes report.html.
 
   Raises:
@@ -82,7 +82,7 @@ def report(this: runs.Run) -> None:
   for table in printed:
     print(errors.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
-    runs.say('no labelled test images, so nothing to score: see the report')
+    run.say('no labelled test images, so nothing to score: see the report')
   protocol = _protocol_text(records)
   for chart in charts:
     figures.draw_chart(this.workdir.figures, chart, protocol)
@@ -100,11 +100,11 @@ def report(this: runs.Run) -> None:
       warnings=[*warnings, *data_warnings(this), *_of_losses(shown)],
       collapsed=collapsed,
   ))  # fmt: skip
-  runs.say(f'the report is {this.workdir.path / "report.html"}')
+  run.say(f'the report is {this.workdir.path / "report.html"}')
 
 
 def _check_images(
-    this: runs.Run, method: page_lib.Method, split: loader.Split
+    this: run.Run, method: page_lib.Method, split: loader.Split
 ) -> None:
   """Checks that a method was measured on the images that are shown.
 
@@ -120,7 +120,7 @@ def _check_images(
     )
 
 
-def _shown(this: runs.Run) -> list[_Shown]:
+def _shown(this: run.Run) -> list[_Shown]:
   """The methods of the workdir, and of a comparison's first seed."""
   return _own(this) + [
       one
@@ -131,15 +131,15 @@ def _shown(this: runs.Run) -> list[_Shown]:
   ]
 
 
-def _own(this: runs.Run) -> list[_Shown]:
+def _own(this: run.Run) -> list[_Shown]:
   """The methods of the workdir itself."""
   return [
       _labelled(_Shown(name, name, '', this.workdir))
-      for name in this.workdir.finished(runs.METHODS)
+      for name in this.workdir.finished(run.METHODS)
   ]
 
 
-def _compared(this: runs.Run) -> list[_Shown]:
+def _compared(this: run.Run) -> list[_Shown]:
   """All that a comparison has measured, seed after seed."""
   results = ablation.results(this.workdir)
   seeds = results[0]['protocol']['seeds'] if results else []
@@ -193,7 +193,7 @@ def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
   made = {}
   for one in shown:
     prefix = one.name.removesuffix(one.stage)
-    for stage in (runs.PRETRAIN, one.stage):
+    for stage in (run.PRETRAIN, one.stage):
       rows = metric_files.read_metrics(one.workdir.path / stage)
       if rows:
         made[prefix + stage] = charts_lib.losses(prefix + stage, rows)
@@ -201,7 +201,7 @@ def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
 
 
 def _draw_pictures(
-    this: runs.Run, one: _Shown, split: loader.Split
+    this: run.Run, one: _Shown, split: loader.Split
 ) -> None:
   folder = this.workdir.figures / one.name
   outcome = one.outcome
@@ -229,7 +229,7 @@ def _protocol_text(records: list[dict[str, Any]]) -> str:
   return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
 
-def _collapsed(this: runs.Run) -> dict[str, list[str]]:
+def _collapsed(this: run.Run) -> dict[str, list[str]]:
   """The signs of a collapse, by method; each seed of a comparison counts."""
   signs = {
       one.label: collapse.of_records(one.records)
@@ -238,7 +238,7 @@ def _collapsed(this: runs.Run) -> dict[str, list[str]]:
   return {label: found for label, found in signs.items() if found}
 
 
-def data_warnings(this: runs.Run) -> list[str]:
+def data_warnings(this: run.Run) -> list[str]:
   """Signs of images and fields by which a run cannot learn."""
   split = this.description.stage_split
   ids = unpacked.open_table(this.builder, split).ids
@@ -254,8 +254,8 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
   """What the rows of all trainings tell, each training once."""
   signs = {}
   for one in shown:
-    for stage in (runs.PRETRAIN, one.stage):
-      field = runs.PRETRAIN if stage == runs.PRETRAIN else 'discover'
+    for stage in (run.PRETRAIN, one.stage):
+      field = run.PRETRAIN if stage == run.PRETRAIN else 'discover'
       folder = one.workdir.path / stage
       sign = unlearnable.of_rows(field, metric_files.read_metrics(folder))
       if sign:
@@ -264,7 +264,7 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
 
 
 def _warnings(
-    this: runs.Run, records: list[dict[str, Any]]
+    this: run.Run, records: list[dict[str, Any]]
 ) -> list[str]:
   """What a reader must be told before the figures."""
   warnings = list(this.description.notes)

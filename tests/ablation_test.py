@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from configs import signer
-from eqlandmarks import ablation
 from eqlandmarks import pipeline
 from eqlandmarks import reporting
-from eqlandmarks import runs
-from eqlandmarks import workdir as workdir_lib
 from eqlandmarks.report import tables
+from eqlandmarks.runs import ablation
+from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs import workdir as workdir_lib
 from eqlandmarks.training import loop
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
@@ -160,7 +160,7 @@ def test_methods_start_from_the_same_nets(tmp_path, monkeypatch):
 def test_a_second_call_trains_and_measures_nothing(compared, monkeypatch):
   before = (compared / 'results.json').read_bytes()
   monkeypatch.setattr(loop, 'train', None)  # any training would fail
-  monkeypatch.setattr(runs.Run, 'evaluate', None)
+  monkeypatch.setattr(run_lib.Run, 'evaluate', None)
   for mode in ('ablation', 'report'):
     pipeline.run(_config(), str(compared), mode)
   assert (compared / 'results.json').read_bytes() == before
@@ -220,7 +220,7 @@ def test_figures_that_say_another_budget_are_measured_again(
     asked.append((run.config.seed, name))
     path.write_text(before)
 
-  monkeypatch.setattr(runs.Run, 'evaluate', measure_again)
+  monkeypatch.setattr(run_lib.Run, 'evaluate', measure_again)
   monkeypatch.setattr(reporting, 'report', lambda run: None)
   pipeline.run(_config(), str(compared), 'report')
   assert asked == [(1, 'end_to_end_3_epochs')]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from configs import signer
-from eqlandmarks import claims
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import contents
-from eqlandmarks.workdir import Workdir
+from eqlandmarks.runs import claims
+from eqlandmarks.runs.workdir import Workdir
 
 OTHER = 'in another --workdir with --config.pretrained='
 

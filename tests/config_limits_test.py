@@ -10,9 +10,9 @@ from ml_collections import config_dict
 
 from configs import common
 from configs import signer
-from eqlandmarks import config_checks
-from eqlandmarks import config_fields
 from eqlandmarks import errors
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import config_fields
 
 FIELDS = config_fields.flatten(common.get_config().to_dict())
 TINY = signer.get_config('tiny').to_dict()

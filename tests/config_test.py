@@ -9,8 +9,8 @@ from configs import common
 from configs import folder
 from configs import signer
 from configs import video
-from eqlandmarks import config_checks
-from eqlandmarks import config_fields
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import config_fields
 
 ALL = [
     signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),

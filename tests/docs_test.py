@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from configs import common
-from eqlandmarks import config_fields
 from eqlandmarks.datasets import signer
 from eqlandmarks.media import videos
+from eqlandmarks.runs import config_fields
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'

@@ -5,7 +5,7 @@ import pytest
 
 from eqlandmarks import errors
 from eqlandmarks.evaluation import outcome_form
-from eqlandmarks.workdir import Workdir
+from eqlandmarks.runs.workdir import Workdir
 
 
 def _arrays(points=2):

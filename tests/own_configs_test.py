@@ -4,9 +4,9 @@ import pytest
 from wrong_inputs_test import server  # noqa: F401  a fixture
 
 from configs import signer
-from eqlandmarks import ablation
 from eqlandmarks import cli
 from eqlandmarks import errors
+from eqlandmarks.runs import ablation
 from eqlandmarks.training import hosts
 
 COPY = """

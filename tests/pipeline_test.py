@@ -12,11 +12,11 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks import config_checks
-from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks import pipeline
 from eqlandmarks.datasets import registry
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import config_fields
 from eqlandmarks.training import collapse
 from eqlandmarks.training import loop
 from eqlandmarks.training import metric_files

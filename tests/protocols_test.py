@@ -1,8 +1,8 @@
 """How a method was trained, from what its stages say."""
 
 from configs import signer
-from eqlandmarks import protocols
-from eqlandmarks import workdir as workdir_lib
+from eqlandmarks.runs import protocols
+from eqlandmarks.runs import workdir as workdir_lib
 
 
 def _stage(workdir, name, **summary):

@@ -14,10 +14,10 @@ from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
 from eqlandmarks.datasets import signer as signer_lib
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import loop
 from eqlandmarks.training import step as step_lib
-from eqlandmarks.workdir import Workdir
 
 
 class _AcceptedError(Exception):

@@ -12,7 +12,7 @@ from prediction import fresh_run
 
 from eqlandmarks import errors
 from eqlandmarks import pipeline
-from eqlandmarks import runs
+from eqlandmarks.runs import run
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -66,7 +66,7 @@ def test_moved_copied_and_touched_images_are_the_same(copy, monkeypatch):
   for path in (copy / 'photos').rglob('*'):
     os.utime(path, (1e9, 1e9))
   before = _results(copy)
-  monkeypatch.setattr(runs.Run, 'evaluate', None)
+  monkeypatch.setattr(run.Run, 'evaluate', None)
   _run(copy)
   assert _results(copy) == before
 
@@ -85,7 +85,7 @@ def test_corrected_labels_are_fitted_and_scored_anew(
   said = capsys.readouterr().err
   assert said.count('have changed since it was measured') == 1
   assert _error(copy) != before
-  monkeypatch.setattr(runs.Run, 'evaluate', None)
+  monkeypatch.setattr(run.Run, 'evaluate', None)
   _run(copy)
   assert 'changed' not in capsys.readouterr().err
 
@@ -140,7 +140,7 @@ def test_a_workdir_of_before_is_measured_once(copy, capsys, monkeypatch):
   (copy / 'w/images.npz').unlink()
   _run(copy)
   assert 'does not say which images' in capsys.readouterr().err
-  monkeypatch.setattr(runs.Run, 'evaluate', None)
+  monkeypatch.setattr(run.Run, 'evaluate', None)
   _run(copy)
   shutil.copy(copy / 'photos/image 0.png', copy / 'photos/zz.png')
   with pytest.raises(errors.UserError, match=r'the first is zz\.png'):

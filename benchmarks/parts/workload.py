@@ -15,10 +15,10 @@ from absl import logging
 from ml_collections import ConfigDict
 from ml_collections import config_flags
 
-from eqlandmarks import config_checks
 from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
 from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib

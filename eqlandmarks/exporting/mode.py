@@ -13,11 +13,11 @@ import numpy as np
 import safetensors.numpy
 
 from eqlandmarks import exporting
-from eqlandmarks import runs
 from eqlandmarks.exporting import program
 from eqlandmarks.prediction import trained
+from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files
-from eqlandmarks.workdir import Workdir
 
 # Images by which a file is compared with what it was made from.
 _NUM_CHECKED = 7
@@ -55,7 +55,7 @@ def export(config: Any, workdir: Workdir) -> None:
   _write(path, content)
   _write(output / 'model.safetensors', parameters(model))
   size, count = model.config.image_size, model.config.num_landmarks
-  runs.say(
+  run.say(
       f'as the run itself finds them, to within {_difference(model, path):.1e} '
       f'px in {_NUM_CHECKED} images'
   )
@@ -83,7 +83,7 @@ def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
   )
   with files.replacing(path, expected) as partial:
     partial.write_bytes(content)
-  runs.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
+  run.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
 
 def _difference(model: trained.Trained, path: pathlib.Path) -> float:

@@ -16,15 +16,15 @@ import numpy as np
 import tqdm
 
 from eqlandmarks import formats
-from eqlandmarks import runs
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import files
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.prediction import sources
 from eqlandmarks.prediction.result import join
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files as files_lib
-from eqlandmarks.workdir import Workdir
 
 # Raised when the files change; another one's output is not gone on with.
 _FORMAT = 1
@@ -43,7 +43,7 @@ def predict(config: Any, workdir: Workdir) -> None:
   """
   fields = config.predict
   if config.dataset.crop not in ('', 'whole'):
-    runs.say(
+    run.say(
         f'the model was trained on crops ({config.dataset.name}, '
         f"'{config.dataset.crop}'): show it images that are cropped alike"
     )
@@ -134,11 +134,11 @@ def _predict_rest(
 ) -> None:
   """Predicts what is not there yet, under a bar on standard error."""
   if parts.is_complete:
-    runs.say(f'{parts.num_seen} {source.unit} are predicted already')
+    run.say(f'{parts.num_seen} {source.unit} are predicted already')
     return
   start, began = parts.num_seen, time.monotonic()
   if start:
-    runs.say(f'going on after {start} {source.unit}')
+    run.say(f'going on after {start} {source.unit}')
   try:
     with tqdm.tqdm(
         desc='predict', unit=f' {source.unit}', total=source.count or None,
@@ -152,7 +152,7 @@ def _predict_rest(
   parts.complete()
   seconds = time.monotonic() - began
   count = parts.num_seen - start
-  runs.say(
+  run.say(
       f'{count} {source.unit} in {seconds:.1f} s ({count / seconds:.1f} '
       f'{source.unit}/s, with compilation)'
   )

@@ -6,14 +6,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from eqlandmarks import config_types
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import runs
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.prediction import confidence
+from eqlandmarks.runs import config_types
+from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
-from eqlandmarks.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trained:
     variables: of both nets, as numpy arrays.
     annotator: from landmarks to annotations; None without labels.
     crop: what the nets were shown of the images; None for everything.
-    method: one of `runs.METHODS`.
+    method: one of `run.METHODS`.
     digest: SHA-256 of the parameters.
   """
 
@@ -47,7 +47,7 @@ def load(
 
   Args:
     workdir: the run's folder.
-    method: one of `runs.METHODS`; None for the one that the run's config
+    method: one of `run.METHODS`; None for the one that the run's config
       trains, or else the first of them that is finished.
     regression: fields as `config.regression`, by which the regressor is fitted;
       None for those by which the method was evaluated last.
@@ -80,7 +80,7 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
   records = folder.records(method)
   crop = records[0]['protocol'].get('data', {}).get('crop') if records else None
   if crop == crops.OF_EACH_VIDEO:
-    runs.say(
+    run.say(
         'the model was trained on crops of videos, which differ: show it '
         'images that are cropped alike'
     )
@@ -117,11 +117,11 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    folder.check_finished(runs.METHODS)
+    folder.check_finished(run.METHODS)
     own = 'unfrozen' if config.discover.train_features else 'two_stage'
-    return folder.finished((own, *runs.METHODS))[0]
-  if method not in runs.METHODS or not folder.finished([method]):
-    there = ', '.join(folder.finished(runs.METHODS)) or 'none'
+    return folder.finished((own, *run.METHODS))[0]
+  if method not in run.METHODS or not folder.finished([method]):
+    there = ', '.join(folder.finished(run.METHODS)) or 'none'
     raise UserError(
         f'method is {method!r}, expected one that is finished in workdir '
         f'{folder.path}: {there}.'

@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks import models
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_fields
 
 # What XLA, CUDA and C++ say when memory is exhausted.
 _EXHAUSTED = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')

@@ -20,9 +20,9 @@ from typing import Any
 import jax
 from orbax.checkpoint import v1 as ocp
 
-from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_fields
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.training import seals

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from eqlandmarks import config_fields
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets.base import loader
+from eqlandmarks.runs import config_fields
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
 from eqlandmarks.training import collapse

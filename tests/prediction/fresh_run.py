@@ -12,9 +12,9 @@ from configs import signer
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
 from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib
-from eqlandmarks.workdir import Workdir
 
 NAMES = ('nose', 'tail')
 

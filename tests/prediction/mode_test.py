@@ -20,7 +20,7 @@ from eqlandmarks.prediction import files
 from eqlandmarks.prediction import overlays
 from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.predictor import Predictor
-from eqlandmarks.workdir import Workdir
+from eqlandmarks.runs.workdir import Workdir
 
 
 @pytest.fixture(scope='module')

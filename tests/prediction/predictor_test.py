@@ -23,7 +23,7 @@ from eqlandmarks.prediction import confidence
 from eqlandmarks.prediction import trained
 from eqlandmarks.prediction import views
 from eqlandmarks.predictor import Predictor
-from eqlandmarks.workdir import Workdir
+from eqlandmarks.runs.workdir import Workdir
 
 
 @pytest.fixture(scope='module')

@@ -13,7 +13,7 @@ from eqlandmarks import errors
 from eqlandmarks import reporting
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.report import page
-from eqlandmarks.workdir import Workdir
+from eqlandmarks.runs.workdir import Workdir
 
 DATA = pathlib.Path(__file__).parent.parent / 'data'
 _GONE = object()

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_fields
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import step as step_lib

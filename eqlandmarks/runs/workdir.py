@@ -22,15 +22,15 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks import claims
-from eqlandmarks import config_fields
 from eqlandmarks import errors
-from eqlandmarks import provenance
 from eqlandmarks.configs import common
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.evaluation import observe
 from eqlandmarks.evaluation import outcome_form
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.runs import claims
+from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import provenance
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal

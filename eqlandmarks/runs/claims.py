@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eqlandmarks import config_fields
 from eqlandmarks import errors
-from eqlandmarks import provenance
 from eqlandmarks.datasets.base import contents
+from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import provenance
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import stored
@@ -22,7 +22,7 @@ from eqlandmarks.training import loop
 from eqlandmarks.training import stage_folder
 
 if TYPE_CHECKING:
-  from eqlandmarks.workdir import Workdir
+  from eqlandmarks.runs.workdir import Workdir
 
 # Which images trained, to say in what others differ.
 _IMAGES = 'images.npz'

@@ -1,8 +1,8 @@
 """A run: its config, its workdir and its data, and what can be done with them.
 
-The modes of `eqlandmarks.pipeline` and the comparison of `eqlandmarks.ablation`
-are made of these parts. Every part is skipped where the workdir holds it, and
-resumed where it holds a half.
+The modes of `eqlandmarks.pipeline` and the comparison of
+`eqlandmarks.runs.ablation` are made of these parts. Every part is skipped where
+the workdir holds it, and resumed where it holds a half.
 """
 
 import dataclasses
@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from eqlandmarks import claims
 from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import protocols
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import observe
+from eqlandmarks.runs import claims
+from eqlandmarks.runs import protocols
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
 from eqlandmarks.training import collapse
 from eqlandmarks.training import hosts
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
-from eqlandmarks.workdir import Workdir
 
 PRETRAIN = 'pretrain'
 # Methods, in the order of tables; each is the name of a stage's folder, too.

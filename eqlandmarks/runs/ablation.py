@@ -20,11 +20,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eqlandmarks import errors
-from eqlandmarks import runs
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import hosts
 from eqlandmarks.training import stage_folder
-from eqlandmarks.workdir import Workdir
 
 BUDGETS = ('paper', 'steps', 'time')
 
@@ -32,7 +32,7 @@ BUDGETS = ('paper', 'steps', 'time')
 _PLAN, _RECORDS = 'ablation/plan.json', 'ablation/records.json'
 # The former's form: epochs of each method at each budget.
 _PLANNED = {
-    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in runs.METHODS}
+    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in run.METHODS}
 }
 
 
@@ -41,7 +41,7 @@ class Row:
   """A row of the comparison: a method at one length.
 
   Attributes:
-    method: one of `runs.METHODS`.
+    method: one of `run.METHODS`.
     budgets: those of `BUDGETS` that this length stands for.
     epochs: of stage 2, or of the end-to-end training.
   """
@@ -58,7 +58,7 @@ class Row:
     return f'{self.method}_{self.epochs}_epochs'
 
 
-def train(base: runs.Run) -> None:
+def train(base: run.Run) -> None:
   """Trains all that is compared.
 
   The time budget is taken from the first seed, and kept: a run that goes on, or
@@ -66,7 +66,7 @@ def train(base: runs.Run) -> None:
   """
   stage_one, stage_two = _epochs(base.config)
   for this in _seeds(base):
-    runs.say(f'seed {this.config.seed}')
+    run.say(f'seed {this.config.seed}')
     this.claim()
     this.pretrain(stage_one)
     this.train_landmarks('two_stage', 'two_stage', stage_two)
@@ -81,7 +81,7 @@ def train(base: runs.Run) -> None:
       _measure(this, planned)
 
 
-def measure(base: runs.Run) -> None:
+def measure(base: run.Run) -> None:
   """Measures all that has been trained, and merges it over the seeds."""
   planned = rows(base.workdir)
   if not planned:
@@ -116,7 +116,7 @@ def check_config(config: Any) -> None:
     )
 
 
-def check_labels(base: runs.Run) -> None:
+def check_labels(base: run.Run) -> None:
   """Sees that there is something to compare on.
 
   Raises:
@@ -141,7 +141,7 @@ def rows(workdir: Workdir) -> list[Row]:
   return _rows(plan) if plan else []
 
 
-def _seeds(base: runs.Run) -> Iterator[runs.Run]:
+def _seeds(base: run.Run) -> Iterator[run.Run]:
   """The run of each seed, in a folder of its own, on the same data."""
   for number in range(base.config.ablation.num_seeds):
     config = base.config.copy_and_resolve_references()
@@ -161,7 +161,7 @@ def _epochs(config: Any) -> tuple[int, int]:
 
 
 def _make_plan(
-    this: runs.Run, stage_one: int, stage_two: int
+    this: run.Run, stage_one: int, stage_two: int
 ) -> dict[str, dict[str, int]]:
   """Epochs of every method at every budget.
 
@@ -170,7 +170,7 @@ def _make_plan(
   rows go on from.
   """
   seconds = {
-      'pretrain': _seconds(this, runs.PRETRAIN),
+      'pretrain': _seconds(this, run.PRETRAIN),
       'two_stage': _seconds(this, 'two_stage'),
   }
   for method in ('unfrozen', 'end_to_end'):
@@ -179,7 +179,7 @@ def _make_plan(
     hosts.wait()  # the first process has written what is read now
     seconds[method] = _seconds(this, probe.stage)
   if None in seconds.values():
-    runs.say('too few steps to time; the time budget counts steps instead')
+    run.say('too few steps to time; the time budget counts steps instead')
     seconds = dict.fromkeys(seconds, 1.0)
   second_stage = stage_two * seconds['two_stage']
   whole = stage_one * seconds['pretrain'] + second_stage
@@ -199,7 +199,7 @@ def _make_plan(
   return {'epochs': lengths, 'seconds_per_step': seconds}
 
 
-def _seconds(this: runs.Run, stage: str) -> float | None:
+def _seconds(this: run.Run, stage: str) -> float | None:
   return this.workdir.stage(stage).summary().get('seconds_per_step')
 
 
@@ -218,7 +218,7 @@ def _probe(method: str) -> Row:
   return Row(method, (), 1)
 
 
-def _train_rows(this: runs.Run, rows: list[Row]) -> None:
+def _train_rows(this: run.Run, rows: list[Row]) -> None:
   """Trains each row from where the shorter one of its method ended."""
   shorter: dict[str, stage_folder.StageFolder] = {}
   for row in rows:
@@ -231,7 +231,7 @@ def _train_rows(this: runs.Run, rows: list[Row]) -> None:
     shorter[row.method] = this.workdir.stage(row.stage)
 
 
-def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
+def _measure(this: run.Run, rows: list[Row]) -> list[dict[str, Any]]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:
@@ -242,7 +242,7 @@ def _measure(this: runs.Run, rows: list[Row]) -> list[dict[str, Any]]:
   return this.workdir.results()
 
 
-def _is_measured(this: runs.Run, row: Row) -> bool:
+def _is_measured(this: run.Run, row: Row) -> bool:
   """Whether a row has its figures, and these say what the row stands for."""
   # Another plan may have been made since, by another clock.
   return this.is_evaluated(row.stage) and bool(

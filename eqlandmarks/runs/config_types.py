@@ -9,9 +9,9 @@ from ml_collections import ConfigDict
 from ml_collections import FrozenConfigDict
 from ml_collections import config_dict
 
-from eqlandmarks import config_fields
 from eqlandmarks import errors
 from eqlandmarks.configs import common
+from eqlandmarks.runs import config_fields
 
 # Characters of a value that a message shows.
 _SHOWN = 60

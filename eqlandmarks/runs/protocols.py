@@ -7,9 +7,9 @@ run's, and a comparison trains for lengths of its own.
 
 from typing import Any
 
-from eqlandmarks import config_fields
+from eqlandmarks.runs import config_fields
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import stage_folder
-from eqlandmarks.workdir import Workdir
 
 # What each stage minimises, and on what pairs of images.
 _OBJECTIVES = {

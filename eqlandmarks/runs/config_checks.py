@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from eqlandmarks import config_types
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import geometry
 from eqlandmarks import models
 from eqlandmarks import regression
-from eqlandmarks import runs
 from eqlandmarks import warps
 from eqlandmarks.datasets import registry
+from eqlandmarks.runs import config_types
+from eqlandmarks.runs import run
 from eqlandmarks.training import objectives
 
 _Rule = tuple[Callable[[Any], bool], str]
@@ -101,8 +101,8 @@ _COUNTS = (
 )
 
 _METHOD = (
-    lambda v: v in ('', *runs.METHODS),
-    "'' or one of " + ', '.join(runs.METHODS),
+    lambda v: v in ('', *run.METHODS),
+    "'' or one of " + ', '.join(run.METHODS),
 )
 _FORMATS = (
     lambda v: len(v) > 0
