@@ -20,8 +20,8 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from eqlandmarks import predictor
-from eqlandmarks.prediction import trained
+from eqlandmarks.predictor import predictor
+from eqlandmarks.predictor import trained
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A run that was exported.')
 _FILE = flags.DEFINE_string(

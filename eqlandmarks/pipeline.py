@@ -21,7 +21,7 @@ from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
 from eqlandmarks.exporting import mode as export_mode
 from eqlandmarks.prediction import mode as predict_mode
-from eqlandmarks.prediction import views
+from eqlandmarks.predictor import framing
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import run as run_lib
@@ -254,12 +254,12 @@ def _check_sizes(this: run_lib.Run) -> None:
     return
   for split in this.builder.split_sizes():
     table = unpacked.open_table(this.builder, split)
-    small = np.flatnonzero(table.original_sizes.min(axis=1) < views.MIN_SIDE)
+    small = np.flatnonzero(table.original_sizes.min(axis=1) < framing.MIN_SIDE)
     if small.size:
       height, width = table.original_sizes[small[0]]
       raise errors.UserError(
           f'config.dataset: {small.size} images of split {split} show less '
-          f'than {views.MIN_SIDE} pixels, the first is {table.ids[small[0]]} '
+          f'than {framing.MIN_SIDE} pixels, the first is {table.ids[small[0]]} '
           f'with {width:.0f} x {height:.0f}; expected larger ones, or '
           'config.dataset.exclude to leave them out'
       )

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from eqlandmarks import predictor
+from eqlandmarks.predictor import predictor
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import stage_folder
 

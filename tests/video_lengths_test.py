@@ -9,7 +9,7 @@ import pytest
 from eqlandmarks import errors
 from eqlandmarks.datasets.video import sources as video_sources
 from eqlandmarks.media import videos
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import inputs
 
 # A frame is a gray level; the media's clock has 1024 ticks for each.
 _STEP, _TICKS = 8, 1024
@@ -229,5 +229,5 @@ def test_videos_of_one_name_have_frames_of_their_own(whole, tmp_path):
   known = video_sources.probe_all(root, found, None, False, [])
   ids = {source.id_of(n) for source in known.values() for n in range(30)}
   assert len(ids) == 5 * 30
-  source = sources.open_source(tmp_path / 'b c/ä#%d.mp4')
+  source = inputs.open_source(tmp_path / 'b c/ä#%d.mp4')
   assert len({entry.id for entry in source.read(0)}) == source.count == 30

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from eqlandmarks import exporting
 from eqlandmarks.exporting import program
-from eqlandmarks.prediction import trained
+from eqlandmarks.predictor import trained
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files

@@ -13,9 +13,9 @@ from jax import export as jax_export
 import eqlandmarks
 from eqlandmarks import exporting
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import predictor
-from eqlandmarks.prediction import confidence
-from eqlandmarks.prediction import trained
+from eqlandmarks.predictor import confidence
+from eqlandmarks.predictor import predictor
+from eqlandmarks.predictor import trained
 
 # One file serves them all.
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')

@@ -1,1 +1,1 @@
-"""Behind `eqlandmarks.predictor` and --mode=predict."""
+"""Behind `eqlandmarks.predictor.predictor` and --mode=predict."""

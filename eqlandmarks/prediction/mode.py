@@ -17,11 +17,11 @@ import tqdm
 
 from eqlandmarks import formats
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import files
-from eqlandmarks.prediction import parts as parts_lib
-from eqlandmarks.prediction import sources
-from eqlandmarks.prediction.result import join
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.predictor import chunks as chunks_lib
+from eqlandmarks.predictor import inputs
+from eqlandmarks.predictor import prediction_files
+from eqlandmarks.predictor.result import join
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files as files_lib
@@ -47,7 +47,7 @@ def predict(config: Any, workdir: Workdir) -> None:
         f'the model was trained on crops ({config.dataset.name}, '
         f"'{config.dataset.crop}'): show it images that are cropped alike"
     )
-  source = sources.open_source(fields.input)
+  source = inputs.open_source(fields.input)
   predictor = Predictor.from_checkpoint(
       workdir.path,
       fields.method or None,
@@ -58,7 +58,7 @@ def predict(config: Any, workdir: Workdir) -> None:
   about = _describe(source, predictor, config)
   # A regressor that was fitted anew predicts other annotations.
   about['labels'] = workdir.labels_of(predictor.method)
-  with parts_lib.opened(output, about) as parts:
+  with chunks_lib.opened(output, about) as parts:
     _try_formats(output, fields.formats, predictor, source)
     _predict_rest(predictor, source, parts, fields.skip_bad)
     found = join(list(parts))
@@ -68,13 +68,13 @@ def predict(config: Any, workdir: Workdir) -> None:
           f'{source.root}: none of {len(found.skipped)} images decodes and '
           'is large enough, expected at least one'
       )
-    made = files.Files(output, source, predictor, found)
+    made = prediction_files.Files(output, source, predictor, found)
     made.write(fields, parts)
   made.report(fields.uncertain)
 
 
 def _output_folder(
-    fields: Any, workdir: Workdir, source: sources.Source
+    fields: Any, workdir: Workdir, source: inputs.Source
 ) -> pathlib.Path:
   """Where the files go; not into the images, where they would be found."""
   output = files_lib.expanded(
@@ -90,7 +90,7 @@ def _output_folder(
 
 
 def _describe(
-    source: sources.Source, predictor: Predictor, config: Any
+    source: inputs.Source, predictor: Predictor, config: Any
 ) -> dict[str, Any]:
   """What predictions depend on: only with the same are they gone on with."""
   regression = config.regression.to_dict()
@@ -109,7 +109,7 @@ def _try_formats(
     output: pathlib.Path,
     names: tuple[str, ...],
     predictor: Predictor,
-    source: sources.Source,
+    source: inputs.Source,
 ) -> None:
   """Checks that the files can be written, before anything is predicted."""
   points = np.full((1, len(predictor.landmark_names), 2), 0.5)
@@ -122,14 +122,16 @@ def _try_formats(
   )
   with files_lib.scratch(output) as folder:
     for name in names:
-      path = files.label_file(folder, 'annotations', name, source.video_name)
+      path = prediction_files.label_file(
+        folder, 'annotations', name, source.video_name
+      )
       formats.write(poses, path, name)
 
 
 def _predict_rest(
     predictor: Predictor,
-    source: sources.Source,
-    parts: parts_lib.Parts,
+    source: inputs.Source,
+    parts: chunks_lib.Parts,
     skip_bad: bool,
 ) -> None:
   """Predicts what is not there yet, under a bar on standard error."""

@@ -10,7 +10,7 @@ from configs import folder
 from eqlandmarks import errors
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import run_outputs
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import inputs
 
 
 def write(path, content):
@@ -91,6 +91,6 @@ def test_the_folder_of_the_data_is_no_workdir(tmp_path, name):
 def test_nor_is_anything_predicted_for_them(tmp_path):
   folder_fixtures.picture(tmp_path / '0.png')
   folder_fixtures.picture(tmp_path / 'run/figures/landmarks.png')
-  assert sources.open_source(tmp_path).count == 2
+  assert inputs.open_source(tmp_path).count == 2
   write(tmp_path / 'run/run.json', RUN)
-  assert sources.open_source(tmp_path).count == 1
+  assert inputs.open_source(tmp_path).count == 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 from eqlandmarks import errors
 from eqlandmarks.media import images
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import inputs
 
 _SMALLER, _PAGE, _MASK = 1, 2, 4
 
@@ -155,7 +155,7 @@ def test_stacks_are_bad_images_and_no_input(tmp_path):
   path = tmp_path / 'stack.tif'
   path.write_bytes(tiff_files.tiff(_page(1), _page(2)))
   assert images.bad_images(tmp_path, ['stack.tif']) == ['stack.tif']
-  source = sources.open_source(path)
+  source = inputs.open_source(path)
   with pytest.raises(errors.UserError) as error:
     next(source.read(0)).load()
   assert f'{path}: holds 2 pages' in str(error.value)

@@ -11,7 +11,7 @@ from PIL import Image
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import inputs
 
 KINDS = {
     'JPEG': ('.jfif', '.jpe', '.pjpeg', '.pjp', '.JFIF'), 'PNG': ('.apng',),
@@ -78,7 +78,7 @@ def test_no_image_is_left(tmp_path):
       lambda: build(tmp_path), 'found 0 images', '2 files .heic are left out'
   )
   refused(
-      lambda: sources.open_source(tmp_path), 'holds no image', '2 files .heic'
+      lambda: inputs.open_source(tmp_path), 'holds no image', '2 files .heic'
   )
 
 

@@ -14,7 +14,7 @@ from eqlandmarks.datasets import video
 from eqlandmarks.datasets.folder.builder import Folder
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import label_files
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import inputs
 
 POSES = formats.Poses(('a',), ('1.png',), np.ones((1, 1, 2)))
 
@@ -108,7 +108,7 @@ def test_no_dataset_runs_a_program(bomb, labels, builder, tmp_path):
 
 def test_no_prediction_runs_a_program(bomb):
   with pytest.raises(UserError):
-    sources.open_source(str(bomb[0]))
+    inputs.open_source(str(bomb[0]))
   assert not bomb[1].exists()
 
 

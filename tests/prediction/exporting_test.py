@@ -18,8 +18,8 @@ import eqlandmarks
 from eqlandmarks import errors
 from eqlandmarks import exporting
 from eqlandmarks import pipeline
-from eqlandmarks import predictor
-from eqlandmarks.prediction import trained
+from eqlandmarks.predictor import predictor
+from eqlandmarks.predictor import trained
 
 
 @pytest.fixture(scope='module')

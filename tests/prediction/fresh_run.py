@@ -11,7 +11,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import nets as nets_lib
 from eqlandmarks import pipeline
-from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib

@@ -12,10 +12,10 @@ from PIL import Image
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import pipeline
-from eqlandmarks.prediction import files
-from eqlandmarks.prediction import overlays
-from eqlandmarks.prediction import parts as parts_lib
-from eqlandmarks.prediction import sources
+from eqlandmarks.predictor import chunks as chunks_lib
+from eqlandmarks.predictor import inputs
+from eqlandmarks.predictor import overlays
+from eqlandmarks.predictor import prediction_files
 from eqlandmarks.system import locking
 
 
@@ -34,7 +34,7 @@ def _images(root, *names):
 
 
 def _ids(what):
-  source = sources.open_source(what)
+  source = inputs.open_source(what)
   return [entry.id for entry in source.read(0)]
 
 
@@ -55,7 +55,7 @@ def test_ids_of_paths_anywhere(tmp_path, monkeypatch):
   assert _ids(['deep/../a.png', '../out/c.png']) == ['in/a.png', 'out/c.png']
   assert _ids([root / 'in/a.png', 'deep/b.png']) == ['a.png', 'deep/b.png']
   for same in ['a.png', str(root / 'in/a.png')], ['a.png', 'deep/../a.png']:
-    assert 'found a.png twice' in _refused(sources.open_source, same)
+    assert 'found a.png twice' in _refused(inputs.open_source, same)
 
 
 def test_ids_of_patterns_that_lead_upwards(tmp_path, monkeypatch):
@@ -72,18 +72,18 @@ def test_what_is_above_a_linked_folder(tmp_path):
   root = _images(tmp_path, 'far/a.png', 'a.png')
   (root / 'far/away').mkdir()
   (root / 'link').symlink_to('far/away')
-  source = sources.open_source([root / 'link/../a.png'])
+  source = inputs.open_source([root / 'link/../a.png'])
   assert source.root == root / 'far'
 
 
 def test_names_that_label_files_cannot_tell_apart(tmp_path):
   root = _images(tmp_path / 'slashes', 'a\\b.png', 'a/b.png')
-  said = _refused(sources.open_source, root)
+  said = _refused(inputs.open_source, root)
   assert 'a\\b.png' in said and 'a/b.png' in said and 'rename' in said
-  assert 'rename' in _refused(sources.open_source, f'{root}/**/*.png')
+  assert 'rename' in _refused(inputs.open_source, f'{root}/**/*.png')
   root = _images(tmp_path / 'accents', '\u00e9.png', 'e\u0301.png')
   if len(os.listdir(root)) == 2:  # not on a Mac
-    assert 'rename' in _refused(sources.open_source, root)
+    assert 'rename' in _refused(inputs.open_source, root)
   assert _ids(_images(tmp_path / 'alone', 'a\\b.png')) == ['a\\b.png']
 
 
@@ -116,7 +116,7 @@ def test_every_image_has_a_picture_of_its_own(tmp_path):
 
 def test_names_of_label_files_fit(tmp_path):
   for form in formats.FORMATS:
-    path = files.label_file(tmp_path, 'annotations', form, 'v' * 251)
+    path = prediction_files.label_file(tmp_path, 'annotations', form, 'v' * 251)
     assert len(path.name) <= 255
 
 
@@ -168,12 +168,12 @@ def test_a_failing_prediction_leaves_what_users_have(run, tmp_path):
 
 def test_two_predictions_into_one_folder(tmp_path):
   output = tmp_path / 'out'
-  with parts_lib.opened(output, {'input': 'one'}):
+  with chunks_lib.opened(output, {'input': 'one'}):
     about = output / '.parts/about.json'
     before = about.read_text()
     with (
         pytest.raises(errors.UserError, match='in use by process'),
-        parts_lib.opened(output, {'input': 'another'}),
+        chunks_lib.opened(output, {'input': 'another'}),
     ):
       pass
     assert about.read_text() == before
@@ -190,7 +190,7 @@ def test_parts_do_not_go_where_a_link_leads(tmp_path):
   (output / '.parts').symlink_to(theirs)
   with (
       pytest.raises(errors.UserError, match=r'\.parts is a link'),
-      parts_lib.opened(output, {}),
+      chunks_lib.opened(output, {}),
   ):
     pass
   assert [path.name for path in theirs.iterdir()] == ['000000256.npz']

@@ -16,10 +16,10 @@ from eqlandmarks import formats
 from eqlandmarks import pipeline
 from eqlandmarks.media import video_lengths
 from eqlandmarks.media import videos
-from eqlandmarks.prediction import files
-from eqlandmarks.prediction import overlays
-from eqlandmarks.prediction import parts as parts_lib
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.predictor import chunks as chunks_lib
+from eqlandmarks.predictor import overlays
+from eqlandmarks.predictor import prediction_files
 from eqlandmarks.runs.workdir import Workdir
 
 
@@ -51,7 +51,7 @@ def run(workdir, photos, tmp_path):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-  monkeypatch.setattr(parts_lib, '_PER_PART', 4)
+  monkeypatch.setattr(chunks_lib, '_PER_PART', 4)
 
 
 def _rows(path):
@@ -133,7 +133,7 @@ def test_every_format_reads_back_as_the_same_points(run, video):
   expected = None
   for form in forms:
     for kind in ('landmarks', 'annotations'):
-      path = files.label_file(output, kind, form, 'clip')
+      path = prediction_files.label_file(output, kind, form, 'clip')
       if form == 'pts':  # which names no image
         assert len(list(path.rglob('*.pts'))) == 14
         continue
@@ -236,7 +236,7 @@ def test_a_second_call_does_nothing_and_another_wish_only_that(
   before = _contents(output)
   monkeypatch.setattr(Predictor, '_predict_batch', None)
   with monkeypatch.context() as patch:
-    patch.setattr(files.Files, '_write_labels', None)
+    patch.setattr(prediction_files.Files, '_write_labels', None)
     run(photos, overlays=2, uncertain=1)
   assert _contents(output) == before
   (output / 'landmarks.csv').unlink()
@@ -376,9 +376,9 @@ def test_least_sure_and_jumps_by_hand():
       [[0.9, 0.9], [0.2, 0.6], [0.4, 0.4]],
   )
   # Means .9, .4, .4: of equals, the earlier one comes first.
-  np.testing.assert_array_equal(files.least_sure(found, 2), [1, 2])
+  np.testing.assert_array_equal(prediction_files.least_sure(found, 2), [1, 2])
   np.testing.assert_array_equal(
-      files.jumps(found), [np.nan, 5.0, 12.0]
+      prediction_files.jumps(found), [np.nan, 5.0, 12.0]
   )
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from eqlandmarks.media import videos
-from eqlandmarks.prediction import overlays
+from eqlandmarks.predictor import overlays
 from eqlandmarks.report import figures
 
 

@@ -14,15 +14,15 @@ from PIL import Image
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import predictor as predictor_lib
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.evaluation import observe
 from eqlandmarks.media import videos
-from eqlandmarks.prediction import confidence
-from eqlandmarks.prediction import trained
-from eqlandmarks.prediction import views
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.predictor import confidence
+from eqlandmarks.predictor import framing
+from eqlandmarks.predictor import predictor as predictor_lib
+from eqlandmarks.predictor import trained
 from eqlandmarks.runs.workdir import Workdir
 
 
@@ -106,7 +106,7 @@ def test_batches_of_any_size_and_the_evaluation_agree(workdir, photos, found):
     assert other.ids == found.ids
   side = config.image_size
   pixels = np.stack([
-      views.view(Image.open(photos / name), side, name=name).pixels
+      framing.view(Image.open(photos / name), side, name=name).pixels
       for name in first.ids
   ])
   landmarks = observe.Model(config, variables).landmarks(pixels)
@@ -218,9 +218,9 @@ def test_a_model_that_was_trained_on_a_crop_is_shown_the_crop(make_blob_finder):
 
 
 def test_views_go_back_to_their_images():
-  view = views.View(np.zeros((32, 32, 3)), (10.0, 20.0), (2.0, 0.5), (90, 90))
+  view = framing.View(np.zeros((32, 32, 3)), (10.0, 20.0), (2.0, 0.5), (90, 90))
   points = np.array([[[0.0, 0.0], [4.0, 32.0]]], np.float32)
-  back = views.to_original(points, [view])
+  back = framing.to_original(points, [view])
   np.testing.assert_array_equal(back, [[[10.0, 20.0], [18.0, 36.0]]])
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL import ImageDraw
 
 from eqlandmarks.media import videos
-from eqlandmarks.prediction.result import Prediction
+from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.report import figures
 from eqlandmarks.system import files as files_lib
 

@@ -14,11 +14,11 @@ from PIL import Image
 from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import overlays
-from eqlandmarks.prediction import parts as parts_lib
-from eqlandmarks.prediction import sources
-from eqlandmarks.prediction.result import Prediction
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.predictor import chunks as chunks_lib
+from eqlandmarks.predictor import inputs
+from eqlandmarks.predictor import overlays
+from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import stored
 
@@ -75,11 +75,11 @@ class Files:
   """
 
   output: pathlib.Path
-  source: sources.Source
+  source: inputs.Source
   predictor: Predictor
   found: Prediction
 
-  def write(self, fields: Any, parts: parts_lib.Parts) -> None:
+  def write(self, fields: Any, parts: chunks_lib.Parts) -> None:
     """Writes the files, unless they are there as the fields ask for them.
 
     Args:
@@ -201,7 +201,7 @@ class Files:
     )
 
   def _draw_video(
-      self, parts: parts_lib.Parts, trail: int
+      self, parts: chunks_lib.Parts, trail: int
   ) -> pathlib.Path:
     path = self.output / 'overlay.mp4'
     drawn = overlays.draw_video(

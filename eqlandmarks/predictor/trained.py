@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import confidence
+from eqlandmarks.predictor import confidence
 from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction.result import Prediction
-from eqlandmarks.prediction.result import join
+from eqlandmarks.predictor.result import Prediction
+from eqlandmarks.predictor.result import join
 from eqlandmarks.system import files
 from eqlandmarks.system import locking
 from eqlandmarks.system import stored

@@ -22,12 +22,12 @@ from eqlandmarks import heatmaps
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
-from eqlandmarks.prediction import confidence as confidence_lib
-from eqlandmarks.prediction import sources
-from eqlandmarks.prediction import trained
-from eqlandmarks.prediction import views
-from eqlandmarks.prediction.result import Prediction
-from eqlandmarks.prediction.result import join
+from eqlandmarks.predictor import confidence as confidence_lib
+from eqlandmarks.predictor import framing
+from eqlandmarks.predictor import inputs
+from eqlandmarks.predictor import trained
+from eqlandmarks.predictor.result import Prediction
+from eqlandmarks.predictor.result import join
 from eqlandmarks.system import memory
 from eqlandmarks.training import devices as devices_lib
 
@@ -36,7 +36,7 @@ _THREADS = 2
 _LESS_MEMORY = 'lower config.predict.batch_size'
 
 # (id, view); None in the place of an image that is left out.
-_Seen = tuple[str, views.View | None]
+_Seen = tuple[str, framing.View | None]
 
 
 def find_landmarks(
@@ -148,7 +148,7 @@ class Predictor:
     )
 
   def predict(
-      self, what: sources.Input, *, skip_bad: bool = False
+      self, what: inputs.Input, *, skip_bad: bool = False
   ) -> Prediction:
     """Finds the landmarks of all images, and holds them in memory.
 
@@ -168,7 +168,7 @@ class Predictor:
 
   def stream(
       self,
-      what: sources.Input | sources.Source,
+      what: inputs.Input | inputs.Source,
       start: int = 0,
       *,
       skip_bad: bool = False,
@@ -186,8 +186,8 @@ class Predictor:
     Raises:
       UserError: as `predict`.
     """
-    if not isinstance(what, sources.Source):
-      what = sources.open_source(what)
+    if not isinstance(what, inputs.Source):
+      what = inputs.open_source(what)
     batch = []
     for seen in self._look(what.read(start), skip_bad):
       batch.append(seen)
@@ -198,13 +198,13 @@ class Predictor:
       yield self._predict_batch(batch)
 
   def _look(
-      self, entries: Iterable[sources.Entry], skip_bad: bool
+      self, entries: Iterable[inputs.Entry], skip_bad: bool
   ) -> Iterator[_Seen]:
     """Decodes and resizes, a little ahead, in the entries' order."""
 
-    def look(entry: sources.Entry) -> _Seen:
+    def look(entry: inputs.Entry) -> _Seen:
       try:
-        return entry.id, views.view(
+        return entry.id, framing.view(
             entry.load(), self.image_size, name=entry.id, crop=self._crop
         )
       except UserError:
@@ -239,11 +239,11 @@ class Predictor:
     annotations, annotation_spreads = None, None
     if self._annotator:
       found = self._annotator(landmarks, spreads)
-      annotations = views.to_original(found[0][:count], shown)
+      annotations = framing.to_original(found[0][:count], shown)
       annotation_spreads = found[1][:count]
     return Prediction(
         ids=tuple(name for name, _ in kept),
-        landmarks=views.to_original(landmarks[:count], shown),
+        landmarks=framing.to_original(landmarks[:count], shown),
         confidence=self._confidence(spreads[:count]),
         sizes=np.array([one.size for one in shown], np.int32).reshape(-1, 2),
         annotation_names=self.annotation_names,
