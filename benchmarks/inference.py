@@ -27,8 +27,8 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from eqlandmarks.media import videos
-from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.program import predict as predict_mode
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import huge_pages
 from eqlandmarks.training import devices

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from configs import signer
-from eqlandmarks import pipeline
-from eqlandmarks import reporting
+from eqlandmarks.program import modes
+from eqlandmarks.program import report as report_lib
 from eqlandmarks.report import tables
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import run as run_lib
@@ -39,7 +39,7 @@ def compared(tmp_path_factory):
     patch.setattr(
         ablation, '_seconds', lambda run, stage: times.get(stage, 2.1)
     )
-    pipeline.run(_config(), str(workdir), 'ablation')
+    modes.run(_config(), str(workdir), 'ablation')
     yield workdir
 
 
@@ -120,7 +120,7 @@ def test_a_row_is_the_same_as_a_training_without_a_break(compared, tmp_path):
   config = _config()
   config.end_to_end.num_epochs = 4
   config.dataset.cache = str(compared / 'data')
-  pipeline.run(config, str(tmp_path / 'w'), 'end_to_end')
+  modes.run(config, str(tmp_path / 'w'), 'end_to_end')
   assert _digest(tmp_path / 'w', 'end_to_end') == _digest(
       compared / 'ablation/seed0', 'end_to_end_4_epochs'
   )
@@ -162,7 +162,7 @@ def test_a_second_call_trains_and_measures_nothing(compared, monkeypatch):
   monkeypatch.setattr(loop, 'train', None)  # any training would fail
   monkeypatch.setattr(run_lib.Run, 'evaluate', None)
   for mode in ('ablation', 'report'):
-    pipeline.run(_config(), str(compared), mode)
+    modes.run(_config(), str(compared), mode)
   assert (compared / 'results.json').read_bytes() == before
 
 
@@ -172,7 +172,7 @@ def test_half_a_comparison_is_reported_as_far_as_it_goes(
   monkeypatch.setattr(loop, 'train', None)
   config = _config()
   config.ablation.num_seeds = 3  # the third has not been trained
-  pipeline.run(config, str(compared), 'report')
+  modes.run(config, str(compared), 'report')
   record = next(r for r in _results(compared) if r['method'] == 'two_stage')
   assert record['protocol']['seeds'] == [0, 1]
 
@@ -181,7 +181,7 @@ def test_another_share_of_epochs_is_refused(compared):
   config = _config()
   config.ablation.share = 0.5
   with pytest.raises(ValueError, match=r'ablation\.share \(1\.0 there'):
-    pipeline.run(config, str(compared), 'ablation')
+    modes.run(config, str(compared), 'ablation')
 
 
 def test_a_collapse_of_any_seed_is_shown(compared):
@@ -194,7 +194,7 @@ def test_a_collapse_of_any_seed_is_shown(compared):
       record['value'] = 1.0
   path.write_text(json.dumps(kept))
   try:
-    pipeline.run(_config(), str(compared), 'report')
+    modes.run(_config(), str(compared), 'report')
   finally:
     path.write_text(before)
   report = (compared / 'report.html').read_text()
@@ -221,6 +221,6 @@ def test_figures_that_say_another_budget_are_measured_again(
     path.write_text(before)
 
   monkeypatch.setattr(run_lib.Run, 'evaluate', measure_again)
-  monkeypatch.setattr(reporting, 'report', lambda run: None)
-  pipeline.run(_config(), str(compared), 'report')
+  monkeypatch.setattr(report_lib, 'report', lambda run: None)
+  modes.run(_config(), str(compared), 'report')
   assert asked == [(1, 'end_to_end_3_epochs')]

@@ -61,11 +61,11 @@ def test_what_is_written_arrives():
 def test_a_signal_while_the_program_is_imported_ends_it_at_once():
   done = _run(f"""
   import os, sys
-  from eqlandmarks import starting
+  from eqlandmarks.program import starting
 
   class Import:
     def find_spec(self, name, path, target=None):
-      if name == 'eqlandmarks.cli':
+      if name == 'eqlandmarks.program.cli':
         os.kill(os.getpid(), {signal.SIGINT.value})
 
   sys.meta_path.insert(0, Import())

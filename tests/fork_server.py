@@ -12,8 +12,8 @@ import sys
 import tempfile
 import traceback
 
-from eqlandmarks import pipeline  # noqa: F401  what takes the time
-from eqlandmarks.prediction import mode  # noqa: F401
+from eqlandmarks.program import modes  # noqa: F401  what takes the time
+from eqlandmarks.program import predict  # noqa: F401
 
 
 def _run(arguments: list[str], out: int, err: int) -> None:

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from eqlandmarks import cli
 from eqlandmarks import errors
+from eqlandmarks.program import cli
 
 ROOT = pathlib.Path(__file__).parent.parent
 TINY = '--config=configs/signer.py:tiny'
@@ -110,12 +110,12 @@ def test_usage_speaks_of_the_script_that_was_started():
 
 _INTERRUPTED = """
 import runpy, sys
-from eqlandmarks import pipeline
+from eqlandmarks.program import modes
 
 def run(*_):
   raise KeyboardInterrupt
 
-pipeline.run = run
+modes.run = run
 sys.argv = ['main.py', '--config=configs/signer.py:tiny', '--workdir=w']
 runpy.run_path('main.py', run_name='__main__')
 """

@@ -13,9 +13,9 @@ from PIL import Image
 from configs import folder
 from configs import signer
 from configs import video
-from eqlandmarks import notebooks
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import videos
+from eqlandmarks.program import notebooks
 
 
 def _png():

@@ -4,8 +4,8 @@ import pytest
 from wrong_inputs_test import server  # noqa: F401  a fixture
 
 from configs import signer
-from eqlandmarks import cli
 from eqlandmarks import errors
+from eqlandmarks.program import cli
 from eqlandmarks.runs import ablation
 from eqlandmarks.training import hosts
 

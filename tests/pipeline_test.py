@@ -13,8 +13,8 @@ from PIL import Image
 from configs import folder
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import pipeline
 from eqlandmarks.datasets import registry
+from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
 from eqlandmarks.training import collapse
@@ -51,8 +51,8 @@ def _two_devices():
 def finished(tmp_path_factory):
   """A workdir after --mode=train and --mode=end_to_end."""
   workdir = tmp_path_factory.mktemp('run') / 'signer'
-  pipeline.run(_config(), str(workdir), 'train')
-  pipeline.run(_config(), str(workdir), 'end_to_end')
+  modes.run(_config(), str(workdir), 'train')
+  modes.run(_config(), str(workdir), 'end_to_end')
   return workdir
 
 
@@ -108,7 +108,7 @@ def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
   # Flat heatmaps: all landmarks in the middle, and nothing drives them apart.
   config.model.heatmap_scale = 1e-3
   config.discover.weights.diversity = 0.0
-  pipeline.run(config, str(workdir), 'train')
+  modes.run(config, str(workdir), 'train')
   report, log = _report(workdir), (workdir / 'log.txt').read_text()
   assert 'Collapsed: two-stage, seed 0' in report
   for told in (capsys.readouterr().err, log, report):
@@ -127,7 +127,7 @@ def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
       if record['metric'] not in ('extent_px', 'alignment')
   ]
   path.write_text(json.dumps(kept))
-  pipeline.run(config, str(workdir), 'report')
+  modes.run(config, str(workdir), 'report')
   assert 'class="warning collapsed"' not in _report(workdir)
 
 
@@ -163,7 +163,7 @@ def test_records_have_the_documented_form(finished):
 def test_a_second_call_trains_nothing(finished, monkeypatch):
   before = (finished / 'results.json').read_bytes()
   monkeypatch.setattr(loop, 'train', None)  # any training would fail
-  pipeline.run(_config(), str(finished), 'train')
+  modes.run(_config(), str(finished), 'train')
   assert (finished / 'results.json').read_bytes() == before
 
 
@@ -189,8 +189,8 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
   monkeypatch.setattr(progress.Tracker, 'record', recording)
   for _ in range(2):
     with pytest.raises(KeyboardInterrupt):
-      pipeline.run(config, str(workdir), 'train')
-  pipeline.run(config, str(workdir), 'train')
+      modes.run(config, str(workdir), 'train')
+  modes.run(config, str(workdir), 'train')
   assert _digest(workdir) == _digest(finished)
   # Each stage was cut once, and went on from where it had been saved.
   assert saves.count(('pretrain', 1)) == 1
@@ -210,7 +210,7 @@ def test_resume_is_bit_identical(finished, tmp_path, monkeypatch):
 def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
   config = _config()
   config.discover.train_features = True
-  pipeline.run(config, str(finished), 'discover')
+  modes.run(config, str(finished), 'discover')
   stage = lambda name: stage_folder.StageFolder(
     finished / name
   ).load_variables()
@@ -225,12 +225,12 @@ def test_unfrozen_starts_from_stage_one_and_trains_features(finished):
 def test_stage_one_of_another_workdir(finished, tmp_path):
   config = _config()
   config.pretrained = str(finished)
-  pipeline.run(config, str(tmp_path / 'b'), 'train')
+  modes.run(config, str(tmp_path / 'b'), 'train')
   assert not (tmp_path / 'b/pretrain').exists()
   assert _digest(tmp_path / 'b') == _digest(finished)
   config.model.widths = (8, 8, 16, 8)
   with pytest.raises(errors.UserError, match='pretrained'):
-    pipeline.run(config, str(tmp_path / 'c'), 'discover')
+    modes.run(config, str(tmp_path / 'c'), 'discover')
   assert not (tmp_path / 'c').exists()
 
 
@@ -240,7 +240,7 @@ def test_a_config_that_was_removed_is_known_all_the_same(finished, tmp_path):
   config = _config()
   config.seed = 7
   with pytest.raises(errors.UserError, match='0 there, 7 asked'):
-    pipeline.run(config, str(workdir), 'train')
+    modes.run(config, str(workdir), 'train')
 
 
 def test_another_config_is_refused_and_the_fields_are_named(finished):
@@ -248,7 +248,7 @@ def test_another_config_is_refused_and_the_fields_are_named(finished):
   config.model.features = 8
   config.discover.warp.rotation = 5.0
   with pytest.raises(errors.UserError) as caught:
-    pipeline.run(config, str(finished), 'train')
+    modes.run(config, str(finished), 'train')
   said = str(caught.value)
   assert 'model.features (16 there, 8 asked)' in said
   assert 'discover.warp.rotation (20.0 there, 5.0 asked)' in said
@@ -259,10 +259,10 @@ def test_another_config_is_refused_and_the_fields_are_named(finished):
 def test_evaluation_fields_may_change(finished):
   config = _config()
   config.regression.origin = 'centre'
-  pipeline.run(config, str(finished), 'evaluate')
+  modes.run(config, str(finished), 'evaluate')
   records = json.loads((finished / 'results.json').read_text())
   assert {r['protocol']['regression']['origin'] for r in records} == {'centre'}
-  pipeline.run(_config(), str(finished), 'evaluate')
+  modes.run(_config(), str(finished), 'evaluate')
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_without_test_images_there_are_no_figures(tmp_path, capsys):
   config = _folder_config(root)
   config.dataset.labels = 'labels.csv'
   config.dataset.test_share = 0.0
-  pipeline.run(config, str(tmp_path / 'w'), 'train')
+  modes.run(config, str(tmp_path / 'w'), 'train')
   records = json.loads((tmp_path / 'w/results.json').read_text())
   # What needs no labels: how far each landmark is to be trusted.
   assert {r['metric'] for r in records} == {
@@ -287,7 +287,7 @@ def test_failing_leaves_no_folder_above_the_workdir_either(tmp_path):
   config = _config()
   config.batch_size = 48
   with pytest.raises(errors.UserError, match='only 24'):
-    pipeline.run(config, str(tmp_path / 'a/b/c'), 'train')
+    modes.run(config, str(tmp_path / 'a/b/c'), 'train')
   assert not list(tmp_path.iterdir())
 
 
@@ -311,7 +311,7 @@ def _write_images(root: pathlib.Path, count=12):
 
 def test_a_folder_without_labels(tmp_path, capsys):
   _write_images(tmp_path / 'photos')
-  pipeline.run(
+  modes.run(
       _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
   )
   records = json.loads((tmp_path / 'w/results.json').read_text())
@@ -337,7 +337,7 @@ def test_a_table_with_missing_points_and_eyes(tmp_path):
   config = _folder_config(root)
   config.dataset.labels = str(root / 'labels.csv')
   config.dataset.eyes = 'a,b'
-  pipeline.run(config, str(tmp_path / 'w'), 'train')
+  modes.run(config, str(tmp_path / 'w'), 'train')
   records = json.loads((tmp_path / 'w/results.json').read_text())
   pck = {
       r['point']: r for r in records
@@ -379,7 +379,7 @@ def test_bad_config_values_are_named_and_leave_nothing(tmp_path, change, said):
   config = _config()
   change(config)
   with pytest.raises(errors.UserError) as caught:
-    pipeline.run(config, str(tmp_path / 'w'), 'train')
+    modes.run(config, str(tmp_path / 'w'), 'train')
   assert said in str(caught.value)
   assert '\n' not in str(caught.value)
   assert not (tmp_path / 'w').exists()
@@ -417,8 +417,8 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   configs = _config(), _folder_config(tmp_path / 'photos')
   for number, config in enumerate(configs):
     recording = _Recording(config, read)
-    pipeline.run(recording, str(tmp_path / str(number)), 'train')
-  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
+    modes.run(recording, str(tmp_path / str(number)), 'train')
+  modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
   read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
   for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
@@ -429,10 +429,10 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
       )
   configs[0].discover.train_features = True
   unfrozen = _Recording(configs[0], read)
-  pipeline.run(unfrozen, str(tmp_path / '0'), 'discover')
+  modes.run(unfrozen, str(tmp_path / '0'), 'discover')
   configs[0].predict.input = str(tmp_path / 'photos')
-  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
-  pipeline.run(_Recording(configs[0], read), str(tmp_path / '0'), 'export')
+  modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
+  modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'export')
   assert set(config_fields.flatten(configs[0].to_dict())) == read
 
 
@@ -440,13 +440,13 @@ def test_what_a_comparison_needs_is_checked_before_it_trains(tmp_path):
   _write_images(tmp_path / 'photos')
   config = _folder_config(tmp_path / 'photos')
   with pytest.raises(errors.UserError, match='no labelled test images'):
-    pipeline.run(config, str(tmp_path / 'w'), 'ablation')
+    modes.run(config, str(tmp_path / 'w'), 'ablation')
   config.pretrained = 'other'
   with pytest.raises(errors.UserError, match='every seed trains its own'):
-    pipeline.run(config, str(tmp_path / 'w'), 'ablation')
+    modes.run(config, str(tmp_path / 'w'), 'ablation')
   config.pretrained, config.evaluation.samples = '', (5,)
   with pytest.raises(errors.UserError, match=r'evaluation\.samples'):
-    pipeline.run(config, str(tmp_path / 'w'), 'train')
+    modes.run(config, str(tmp_path / 'w'), 'train')
   assert not (tmp_path / 'w').exists()
 
 
@@ -455,32 +455,32 @@ def test_checkpoints_of_another_size_or_k_are_named(finished, tmp_path):
   config.pretrained = str(finished)
   config.image_size = 48
   with pytest.raises(errors.UserError, match='images of 32 pixels'):
-    pipeline.run(config, str(tmp_path / 'a'), 'discover')
+    modes.run(config, str(tmp_path / 'a'), 'discover')
   # A stage's folder put into the workdir of another K.
   config = _config()
   config.num_landmarks = 7
   workdir = tmp_path / 'b'
   shutil.copytree(finished / 'two_stage', workdir / 'two_stage')
   with pytest.raises(errors.UserError, match='neither config'):
-    pipeline.run(config, str(workdir), 'evaluate')
+    modes.run(config, str(workdir), 'evaluate')
   (workdir / 'config.json').write_text(json.dumps(config.to_dict()))
   with pytest.raises(errors.UserError, match=r'config\.num_landmarks'):
-    pipeline.run(config, str(workdir), 'evaluate')
+    modes.run(config, str(workdir), 'evaluate')
 
 
 def test_modes_that_find_nothing_say_so(tmp_path):
   for mode in ('evaluate', 'report'):  # with neither runs nor a comparison
     with pytest.raises(errors.UserError, match='no finished method'):
-      pipeline.run(_config(), str(tmp_path / 'w'), mode)
+      modes.run(_config(), str(tmp_path / 'w'), mode)
   with pytest.raises(errors.UserError, match='no finished stage 1'):
-    pipeline.run(_config(), str(tmp_path / 'w'), 'discover')
+    modes.run(_config(), str(tmp_path / 'w'), 'discover')
 
 
 def test_images_that_show_nothing_are_named(tmp_path):
   _write_images(tmp_path / 'photos')
   Image.new('RGB', (30, 60)).save(tmp_path / 'photos/small.png')
   with pytest.raises(errors.UserError, match=r'small\.png with 30 x 60'):
-    pipeline.run(
+    modes.run(
         _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
     )
 
@@ -492,8 +492,8 @@ def test_a_field_that_is_newer_than_the_workdir(finished, tmp_path):
   del stored['dataset']['crop_margin'], stored['predict']
   path.write_text(json.dumps(stored))
   # It has stood at its default: the same config still goes with the workdir.
-  pipeline.run(_config(), str(workdir), 'report')
+  modes.run(_config(), str(workdir), 'report')
   config = _config()
   config.dataset.crop_margin = 5.0
   with pytest.raises(errors.UserError, match=r'crop_margin \(0\.0 there, 5\.0'):
-    pipeline.run(config, str(workdir), 'report')
+    modes.run(config, str(workdir), 'report')

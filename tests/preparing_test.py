@@ -10,9 +10,9 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks import pipeline
-from eqlandmarks import preparing
 from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.program import modes
+from eqlandmarks.program import prepare
 from eqlandmarks.training import loop
 
 
@@ -48,7 +48,7 @@ def _config(root):
 def test_prepare_shows_what_there_is(tmp_path, capsys):
   _photos(tmp_path / 'photos')
   workdir = tmp_path / 'w'
-  pipeline.run(_config(tmp_path / 'photos'), str(workdir), 'prepare')
+  modes.run(_config(tmp_path / 'photos'), str(workdir), 'prepare')
   said = capsys.readouterr()
   assert '1 images of train are in test too, byte for byte' in said.err
   assert 'the first is 0.png, there 11.png' in said.err
@@ -96,7 +96,7 @@ def test_the_estimate_is_steps_times_seconds(tmp_path, monkeypatch):
   )  # fmt: skip
   config = _config(tmp_path / 'photos')
   config.pretrain.num_epochs, config.discover.num_epochs = 200, 7
-  pipeline.run(config, str(tmp_path / 'w'), 'prepare')
+  modes.run(config, str(tmp_path / 'w'), 'prepare')
   # 8 images in batches of 8 are a step an epoch; 11 steps tell the speed.
   assert steps == [('pretrain', 11), ('discover', 7)]
   summary = json.loads((tmp_path / 'w/dataset.json').read_text())
@@ -117,13 +117,13 @@ def test_images_that_train_and_fit_are_no_duplicates():
       'fit': _table(['a', 'c'], ['1', '3']),
       'test': _table(['d', 'e'], ['3', '4']),
   }
-  assert preparing.duplicates(splits, 'test') == [
-      preparing.Duplicates(('fit', 'test'), (('c', 'd'),))
+  assert prepare.duplicates(splits, 'test') == [
+      prepare.Duplicates(('fit', 'test'), (('c', 'd'),))
   ]
   # Under another id, or in the test, it is one.
   splits['fit'] = _table(['x', 'c'], ['1', '3'])
   splits['test'] = _table(['b', 'e'], ['2', '4'])
-  assert preparing.duplicates(splits, 'test') == [
-      preparing.Duplicates(('train', 'fit'), (('a', 'x'),)),
-      preparing.Duplicates(('train', 'test'), (('b', 'b'),)),
+  assert prepare.duplicates(splits, 'test') == [
+      prepare.Duplicates(('train', 'fit'), (('a', 'x'),)),
+      prepare.Duplicates(('train', 'test'), (('b', 'b'),)),
   ]

@@ -11,8 +11,8 @@ import jax
 import pytest
 
 from configs import signer
-from eqlandmarks import pipeline
 from eqlandmarks.predictor import Predictor
+from eqlandmarks.program import modes
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import stage_folder
 
@@ -86,7 +86,7 @@ def test_the_best_state_is_measured_and_used(tmp_path, monkeypatch):
   config.discover.update(learning_rate=0.1, num_epochs=6)
   config.checkpoint.update(every_steps=1, keep=1, best='variance')
   config.evaluation.update(checkpoint='best', layers=(1,))
-  pipeline.run(config, str(tmp_path), 'train')
+  modes.run(config, str(tmp_path), 'train')
   stage = stage_folder.StageFolder(tmp_path / 'two_stage')
   best = stage.summary()['best']
   assert best['metric'] == 'variance'
@@ -102,6 +102,6 @@ def test_the_best_state_is_measured_and_used(tmp_path, monkeypatch):
   assert Predictor.from_checkpoint(tmp_path).digest == lowest
   of_best = (tmp_path / 'results.json').read_text()
   config.evaluation.checkpoint = 'last'
-  pipeline.run(config, str(tmp_path), 'evaluate')
+  modes.run(config, str(tmp_path), 'evaluate')
   assert (tmp_path / 'results.json').read_text() != of_best
   assert Predictor.from_checkpoint(tmp_path).digest == last

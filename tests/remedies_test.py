@@ -12,8 +12,8 @@ from configs import folder
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import pipeline
 from eqlandmarks.datasets import signer as signer_lib
+from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import loop
@@ -46,7 +46,7 @@ def _run(monkeypatch, error, config, workdir, mode='train'):
   with monkeypatch.context() as patch:
     patch.setattr(loop, '_train', fail)
     with pytest.raises((errors.UserError, _AcceptedError)) as caught:
-      pipeline.run(config, str(workdir), mode)
+      modes.run(config, str(workdir), mode)
   assert '\n' not in str(caught.value)
   return caught.value
 
@@ -117,7 +117,7 @@ def test_numbers_that_are_not_finite(tmp_path):
 
   def fail(workdir, **more):
     with pytest.raises(errors.UserError) as caught:
-      pipeline.run(_config(**fields, **more), str(workdir), 'train')
+      modes.run(_config(**fields, **more), str(workdir), 'train')
     return str(caught.value)
 
   # In the first step nothing is saved, and the workdir takes another rate.
@@ -140,10 +140,10 @@ def test_numbers_that_are_not_finite(tmp_path):
   assert f'{way} config.discover.learning_rate' in said
   # Both ways end as a run that was right from the start.
   config = _config(**fields, pretrained=str(tmp_path / 'b'))
-  pipeline.run(config, str(tmp_path / 'c'), 'train')
+  modes.run(config, str(tmp_path / 'c'), 'train')
   shutil.rmtree(tmp_path / 'b/two_stage')
-  pipeline.run(_config(**fields), str(tmp_path / 'b'), 'train')
-  pipeline.run(_config(**fields), str(tmp_path / 'whole'), 'train')
+  modes.run(_config(**fields), str(tmp_path / 'b'), 'train')
+  modes.run(_config(**fields), str(tmp_path / 'whole'), 'train')
   digests = {
       json.loads((tmp_path / name / 'run.json').read_text())['methods'][
           'two_stage']['sha256']

@@ -11,7 +11,7 @@ from PIL import Image
 from prediction import fresh_run
 
 from eqlandmarks import errors
-from eqlandmarks import pipeline
+from eqlandmarks.program import modes
 from eqlandmarks.runs import run
 
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory):
   base = tmp_path_factory.mktemp('base')
   root = fresh_run.write_photos(base / 'photos')
   workdir = fresh_run.make(base / 'w', fresh_run.make_config(root))
-  pipeline.run(fresh_run.make_config(root), str(workdir), 'report')
+  modes.run(fresh_run.make_config(root), str(workdir), 'report')
   return base
 
 
@@ -42,7 +42,7 @@ def copy(made, tmp_path):
 def _run(base, mode='report', **fields):
   config = fresh_run.make_config(base / 'photos')
   config.update_from_flattened_dict(fields)
-  pipeline.run(config, str(base / 'w'), mode)
+  modes.run(config, str(base / 'w'), mode)
 
 
 def _results(base):

@@ -1,6 +1,6 @@
 """A run: its config, its workdir and its data, and what can be done with them.
 
-The modes of `eqlandmarks.pipeline` and the comparison of
+The modes of `eqlandmarks.program.modes` and the comparison of
 `eqlandmarks.runs.ablation` are made of these parts. Every part is skipped where
 the workdir holds it, and resumed where it holds a half.
 """

@@ -12,7 +12,7 @@ from configs import bbc_pose
 from configs import cat_head
 from configs import celeba
 from configs import signer
-from eqlandmarks import pipeline
+from eqlandmarks.program import modes
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _run(config, root, workdir, image_size):
   config.dataset.partial = True
   config.evaluation.batch_size = 4
   config.evaluation.warps_per_image = 1
-  pipeline.run(config, str(workdir), 'train')
+  modes.run(config, str(workdir), 'train')
   return json.loads((workdir / 'results.json').read_text())
 
 

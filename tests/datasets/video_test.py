@@ -21,10 +21,10 @@ from video_fixtures import table
 
 from configs import signer
 from configs import video as video_config
-from eqlandmarks import pipeline
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.media import videos
+from eqlandmarks.program import modes
 
 av = pytest.importorskip('av')
 
@@ -379,7 +379,7 @@ def test_a_whole_run(root, tmp_path, monkeypatch):
   config.pretrain.num_epochs = config.discover.num_epochs = 1
   config.dataset.root, config.dataset.every = str(root / 'v.mp4'), 3
   config.dataset.labels = 'labels.csv'
-  pipeline.run(config, str(tmp_path / 'w'), 'train')
+  modes.run(config, str(tmp_path / 'w'), 'train')
   for name in ('report.html', 'results.json'):
     assert (tmp_path / 'w' / name).stat().st_size > 0
   figures = tmp_path / 'w' / 'figures' / 'two_stage'

@@ -17,15 +17,15 @@ from jax import export as jax_export
 import eqlandmarks
 from eqlandmarks import errors
 from eqlandmarks import exporting
-from eqlandmarks import pipeline
 from eqlandmarks.predictor import predictor
 from eqlandmarks.predictor import trained
+from eqlandmarks.program import modes
 
 
 @pytest.fixture(scope='module')
 def exported(photos, workdir):
   config = fresh_run.make_config(photos)
-  pipeline.run(config, str(workdir), 'export')
+  modes.run(config, str(workdir), 'export')
   return workdir / 'export' / 'model.jaxexport'
 
 
@@ -74,7 +74,7 @@ def test_the_printed_lines_need_jax_alone(
 ):
   images = _images(7)
   np.save(tmp_path / 'images.npy', images)
-  pipeline.run(fresh_run.make_config(photos), str(workdir), 'export')
+  modes.run(fresh_run.make_config(photos), str(workdir), 'export')
   lines = capsys.readouterr().out.split('\n\n')[1]
   assert len(lines.splitlines()) == 3
   done = subprocess.run(
@@ -193,14 +193,14 @@ def test_a_file_from_before_there_were_checksums(exported, tmp_path):
 def test_what_cannot_be_exported_leaves_nothing(photos, workdir, tmp_path):
   config = fresh_run.make_config(photos)
   with pytest.raises(errors.UserError, match=r'holds no config\.json'):
-    pipeline.run(config, str(tmp_path / 'w'), 'export')
+    modes.run(config, str(tmp_path / 'w'), 'export')
   assert not (tmp_path / 'w').exists()
   config.export.method = 'end_to_end'
   with pytest.raises(errors.UserError, match="method is 'end_to_end'"):
-    pipeline.run(config, str(workdir), 'export')
+    modes.run(config, str(workdir), 'export')
   config.export.method = ''
   (tmp_path / 'file').write_text('')
   config.export.output = str(tmp_path / 'file' / 'deep')
   with pytest.raises(errors.UserError, match=r'config\.export\.output'):
-    pipeline.run(config, str(workdir), 'export')
+    modes.run(config, str(workdir), 'export')
   assert {path.name for path in tmp_path.iterdir()} == {'file'}

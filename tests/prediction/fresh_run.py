@@ -10,8 +10,8 @@ from PIL import Image
 from configs import folder
 from configs import signer
 from eqlandmarks import nets as nets_lib
-from eqlandmarks import pipeline
 from eqlandmarks.predictor.result import Prediction
+from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib
@@ -73,7 +73,7 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
           {net: v['params'] for net, v in variables.items()}
       ),
   })
-  run = pipeline._open(config, this, 'evaluate')
+  run = modes._open(config, this, 'evaluate')
   run.evaluate('two_stage', 'two_stage')
   return path
 

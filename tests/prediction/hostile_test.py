@@ -11,11 +11,11 @@ from PIL import Image
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks import pipeline
 from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor import prediction_files
+from eqlandmarks.program import modes
 from eqlandmarks.system import locking
 
 
@@ -128,7 +128,7 @@ def run(workdir, photos, tmp_path):
     config = fresh_run.make_config(photos)
     output = tmp_path / 'out'
     config.predict.update({'input': str(what), 'output': str(output), **fields})
-    pipeline.run(config, str(workdir), 'predict')
+    modes.run(config, str(workdir), 'predict')
     return output
 
   return predict
@@ -138,7 +138,7 @@ def test_a_failing_prediction_leaves_those_of_others(run, workdir, tmp_path):
   bad = tmp_path / 'bad'
   bad.mkdir()
   (bad / 'a.png').write_bytes(b'no image')
-  predictions, mode = workdir / 'predictions', pipeline.predict_mode
+  predictions, mode = workdir / 'predictions', modes.predict_mode
   assert not predictions.exists()
 
   def meanwhile(*_):  # another process ends

@@ -13,13 +13,13 @@ from PIL import Image
 
 from eqlandmarks import errors
 from eqlandmarks import formats
-from eqlandmarks import pipeline
 from eqlandmarks.media import video_lengths
 from eqlandmarks.media import videos
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor import prediction_files
+from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
 
 
@@ -43,7 +43,7 @@ def run(workdir, photos, tmp_path):
     config = fresh_run.make_config(photos)
     output = tmp_path / 'out'
     config.predict.update({'input': str(what), 'output': str(output), **fields})
-    pipeline.run(config, str(workdir), 'predict')
+    modes.run(config, str(workdir), 'predict')
     return pathlib.Path(config.predict.output)
 
   return predict
@@ -355,11 +355,11 @@ def test_bad_fields_are_named_and_leave_nothing(
 def test_another_config_or_an_empty_workdir(photos, workdir, tmp_path):
   config = fresh_run.make_config(photos)
   config.predict.input = str(photos)
-  said = _one_line(pipeline.run, config, str(tmp_path / 'w'), 'predict')
+  said = _one_line(modes.run, config, str(tmp_path / 'w'), 'predict')
   assert 'holds no config.json' in said
   assert not (tmp_path / 'w').exists()
   config.num_landmarks = 9
-  said = _one_line(pipeline.run, config, str(workdir), 'predict')
+  said = _one_line(modes.run, config, str(workdir), 'predict')
   assert 'num_landmarks (10 there, 9 asked)' in said
 
 

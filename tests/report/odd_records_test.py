@@ -10,8 +10,8 @@ import pytest
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import reporting
 from eqlandmarks.datasets.base import examples
+from eqlandmarks.program import report as report_lib
 from eqlandmarks.report import page
 from eqlandmarks.runs.workdir import Workdir
 
@@ -49,14 +49,14 @@ def report(finished, monkeypatch):
       workdir=Workdir(folder), config=signer.get_config('tiny'),
       description=description, shown_split='test', load=lambda split: None,
   )  # fmt: skip
-  monkeypatch.setattr(reporting, '_check_images', _stop)
+  monkeypatch.setattr(report_lib, '_check_images', _stop)
 
   def make(records):
     changed = {'with': content['with'], 'records': records}
     (folder / 'two_stage/records.json').write_text(json.dumps(changed))
     (folder / 'results.json').write_text(json.dumps(records))
     try:
-      reporting.report(this)
+      report_lib.report(this)
     except errors.UserError as error:
       assert '\n' not in str(error)
       assert 'records.json' in str(error) or 'results.json' in str(error)
@@ -104,7 +104,7 @@ def test_values_that_are_missing_are_shown(finished, report):
 
 def test_the_page_holds_no_number_that_json_does_not_know():
   chart = page.Chart(
-      'c', 'c', 'x', 'y', (reporting.charts_lib.Series(
+      'c', 'c', 'x', 'y', (report_lib.charts_lib.Series(
           'a', (0.0, 1.0), (math.nan, 1.0), None, '#000000'),),
   )  # fmt: skip
   assert 'NaN' not in json.dumps(page._plotly(chart))
@@ -112,6 +112,6 @@ def test_the_page_holds_no_number_that_json_does_not_know():
 
 def test_losses_that_are_all_zero_have_no_logarithm():
   rows = [{'step': 10, 'loss': 0.0}, {'step': 20, 'loss': 0.0}]
-  assert not reporting.charts_lib.losses('pretrain', rows).y_log
-  assert reporting.charts_lib.losses('pretrain', [*rows, rows[0] | {
+  assert not report_lib.charts_lib.losses('pretrain', rows).y_log
+  assert report_lib.charts_lib.losses('pretrain', [*rows, rows[0] | {
       'loss': 1.0}]).y_log  # fmt: skip

@@ -14,7 +14,7 @@ from ml_collections import config_flags
 
 from eqlandmarks import configs
 from eqlandmarks import errors
-from eqlandmarks import pipeline
+from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_types
 from eqlandmarks.system import console
@@ -39,7 +39,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     '--config.FIELD=VALUE sets any field of it.',
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
-_MODE = flags.DEFINE_enum('mode', 'train', pipeline.MODES, 'What to do.')
+_MODE = flags.DEFINE_enum('mode', 'train', modes.MODES, 'What to do.')
 _DISTRIBUTED = flags.DEFINE_bool(
     'distributed', False,
     'Train with the processes that Slurm, Cloud TPU, Kubernetes or Open MPI '
@@ -206,7 +206,7 @@ def main(_: Sequence[str]) -> None:
         _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
         _PROCESS_ID.value,
     )  # fmt: skip
-    pipeline.run(config, _WORKDIR.value, _MODE.value)
+    modes.run(config, _WORKDIR.value, _MODE.value)
     hosts.finish()
   except (errors.UserError, OSError) as error:
     _fail(str(error), verbose=_VERBOSE.value)
@@ -222,7 +222,7 @@ def _fail(said: str, *, verbose: bool) -> None:
 
 
 def run() -> None:
-  """What `eqlandmarks.starting` calls."""
+  """What `eqlandmarks.program.starting` calls."""
   # Messages of the runtime about absent accelerators tell a user nothing.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   _describe_usage(sys.argv[0])

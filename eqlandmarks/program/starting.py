@@ -15,7 +15,7 @@ def run() -> None:
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, _exit)
   huge_pages.restart()
-  from eqlandmarks import cli
+  from eqlandmarks.program import cli
 
   cli.run()
 

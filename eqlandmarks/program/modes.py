@@ -12,16 +12,16 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
-from eqlandmarks import preparing
-from eqlandmarks import reporting
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
-from eqlandmarks.exporting import mode as export_mode
-from eqlandmarks.prediction import mode as predict_mode
 from eqlandmarks.predictor import framing
+from eqlandmarks.program import export as export_mode
+from eqlandmarks.program import predict as predict_mode
+from eqlandmarks.program import prepare
+from eqlandmarks.program import report
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import run as run_lib
@@ -71,7 +71,7 @@ def run(config: Any, workdir: str, mode: str) -> None:
   with folder.locked(f'--mode={mode}'):
     this = _open(config, folder, mode)
     if mode == 'prepare':
-      preparing.show(this)
+      prepare.show(this)
       return
     with folder.log(f'--mode={mode} begins'):
       _work(this, mode)
@@ -111,7 +111,7 @@ def _work(this: run_lib.Run, mode: str) -> None:
         'finished, expected --mode=ablation to go on with it first.'
     )
   this.workdir.write_results(*sources)
-  reporting.report(this)
+  report.report(this)
 
 
 def _open(config: Any, workdir: Workdir, mode: str) -> run_lib.Run:
@@ -166,7 +166,7 @@ def _say_notes(this: run_lib.Run) -> None:
   """Says what a user should know of the data and of the machine."""
   for note in this.description.notes:
     run_lib.say(f'  {note}')
-  for sign in reporting.data_warnings(this):
+  for sign in report.data_warnings(this):
     run_lib.say(f'warning: {sign}')
   platform = devices.local_devices()[0].platform
   if this.config.dtype == 'bfloat16' and platform == 'cpu':

@@ -1,1 +1,0 @@
-"""Behind `eqlandmarks.predictor.predictor` and --mode=predict."""

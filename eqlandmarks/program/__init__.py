@@ -1,0 +1,1 @@
+"""The program: its flags, and a file for each mode."""
