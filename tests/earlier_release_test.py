@@ -1,10 +1,10 @@
 """A workdir of an earlier release still loads, predicts, and goes on.
 
-tests/data/workdir_0.1.0.tar.xz was written by version 0.1.0, before
-checkpoints were sealed, with the options in tests/wrong_inputs_test.py: stage 1
-and stage 2 of a tiny net, two steps each. The numbers below are what that
-version predicted on `_image`: processors round apart, most of all in nets that
-are hardly trained.
+tests/data/workdir_0.1.0.tar.xz was written by version 0.1.0, before checkpoints
+were sealed, with the options in tests/program/wrong_inputs_test.py: stage 1 and
+stage 2 of a tiny net, two steps each. The numbers below are what that version
+predicted on `_image`: processors round apart, most of all in nets that are
+hardly trained.
 """
 
 import pathlib

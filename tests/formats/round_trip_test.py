@@ -19,7 +19,7 @@ ENDINGS = {
 }  # fmt: skip
 NAMES = ('left ear', 'Öhrchen, "rechts"', '尾 1', 'x_y')
 IMAGES = ('labeled-data/a video/img1.png', 'labeled-data/é/img2.png', '3.png')
-# H5 is written only: tests/safe_loading_test.py.
+# H5 is written only: tests/system/safe_loading_test.py.
 READABLE = tuple(form for form in formats.FORMATS if form != 'deeplabcut-h5')
 WITHOUT_SCORER = ('table', 'sleap', 'pts')
 WITHOUT_CONFIDENCE = ('pts',)

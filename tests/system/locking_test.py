@@ -16,7 +16,7 @@ from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 _HOLD = """
 import pathlib, sys, time
 from eqlandmarks.system import locking

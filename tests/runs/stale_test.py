@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from prediction import fresh_run
+from predictor import fresh_run
 
 from eqlandmarks import errors
 from eqlandmarks.program import modes

@@ -419,7 +419,10 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     recording = _Recording(config, read)
     modes.run(recording, str(tmp_path / str(number)), 'train')
   modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
-  read |= {'ablation.num_seeds', 'ablation.share'}  # see tests/ablation_test.py
+  read |= {
+    'ablation.num_seeds',
+    'ablation.share',
+  }  # see tests/runs/ablation_test.py
   for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
     other.dataset.name = name

@@ -9,7 +9,7 @@ import pytest
 from eqlandmarks import errors
 from eqlandmarks.program import cli
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 TINY = '--config=configs/signer.py:tiny'
 
 
@@ -125,7 +125,7 @@ def test_an_interrupt_is_one_line():
   done = subprocess.run(
       [sys.executable, '-c', _INTERRUPTED],
       capture_output=True, text=True, check=False,
-      cwd=pathlib.Path(__file__).parent.parent,
+      cwd=pathlib.Path(__file__).parent.parent.parent,
   )  # fmt: skip
   assert done.returncode == 130
   assert done.stderr.strip() == (

@@ -16,7 +16,7 @@ from eqlandmarks.program import modes
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import stage_folder
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 
 
 def _start(workdir, *arguments):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 
 # Says what happens in lines, after which the test sends signals.
 _START = """

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 TINY = '--config=configs/signer.py:tiny'
 FOLDER = '--config=configs/folder.py'
 HEADER = 'path,nose_x,nose_y\n'

@@ -12,7 +12,7 @@ from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.datasets.video import frame_store
 from eqlandmarks.media import videos
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent.parent.parent
 _UNSAFE = {
     'pickle', 'cPickle', '_pickle', 'dill', 'cloudpickle', 'joblib', 'shelve',
     'marshal', 'torch', 'jsonpickle', 'tarfile',
