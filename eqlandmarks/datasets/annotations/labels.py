@@ -21,8 +21,8 @@ from eqlandmarks.datasets.annotations.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
-from eqlandmarks.media import images
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.media import finding
+from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
 
 __all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
@@ -78,7 +78,7 @@ def _files(
   top = root if exported else path
   found = [
       file for file in exported or pts.find(path)
-      if not images.matches(
+      if not finding.matches(
           os.path.relpath(file, top).replace(os.sep, '/'), exclude
       )
   ]
@@ -103,7 +103,7 @@ def _located(
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
-  path = files_lib.expanded(labels)
+  path = file_names.expanded(labels)
   if path == pathlib.Path('.'):
     return root
   for candidate in (path, root / path):

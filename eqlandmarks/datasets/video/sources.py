@@ -11,9 +11,9 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 from eqlandmarks.media import videos
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 _EXPECTED = 'expected a video or a folder of videos'
 # What trackers add to the name of a video that they have drawn into: who
@@ -66,13 +66,13 @@ def find(
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
-  path = files.expanded(root)
+  path = file_names.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
     return path.parent, [path.name], ()
   leave_out = run_outputs.below(path, written)
-  found = images.find_images(path, videos.EXTENSIONS, leave_out)
+  found = finding.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(
         f'config.dataset.root: found no video below {path}, expected at least '
