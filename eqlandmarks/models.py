@@ -1,11 +1,14 @@
-"""The two nets: feature extractor F and landmark net T.
+"""The two nets, feature extractor F and landmark net T, and their variables.
 
 Both are Flax Linen modules from `[..., H, W, channels]` batches. Parameters are
 float32; `dtype` is what the convolutions compute in. The paper leaves widths,
 normalisation and up-sampling open; the choices are written at each field.
 Gradients are reverse-mode, of any order (see eqlandmarks/_convolutions.py).
+
+`make_nets` builds both from a config.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +28,12 @@ LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 # 'group' statistics are an image's own, so results do not depend on how a batch
 # is spread over devices; 'batch' statistics are averaged over `axis_name`.
 NORMS = ('group', 'batch', 'none')
+
+# The names of F and T wherever their variables are held together.
+FEATURES, LANDMARKS = 'features', 'landmarks'
+
+# Of each net: {'params': ..., 'batch_stats': ... where it has them}.
+Variables = dict[str, Any]
 
 
 class Hourglass(nn.Module):
@@ -154,6 +163,82 @@ class LandmarkNet(nn.Module):
     dtype = jnp.result_type(logits, jnp.float32)
     heatmaps = self.heatmap_scale * logits.astype(dtype)
     return {**layers, 'heatmaps': heatmaps}
+
+
+@dataclasses.dataclass(frozen=True)
+class Nets:
+  """F and T, as a config describes them.
+
+  Attributes:
+    features: F.
+    landmarks: T.
+    image_size: side of the images that they are trained on, in pixels.
+  """
+
+  features: Hourglass
+  landmarks: LandmarkNet
+  image_size: int
+
+  def init(self, key: jax.Array) -> dict[str, Variables]:
+    """Fresh variables of both nets, under 'features' and 'landmarks'."""
+    size, depth = self.image_size, self.features.features
+    first, second = jax.random.split(key)
+    return {
+        FEATURES: jax.jit(self.features.init)(
+            first, jnp.zeros((1, size, size, 3))
+        ),
+        LANDMARKS: jax.jit(self.landmarks.init)(
+            second, jnp.zeros((1, size, size, depth))
+        ),
+    }
+
+
+def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
+  """Builds the nets of a config.
+
+  Args:
+    config: fields `image_size`, `num_landmarks`, `dtype`, `remat` and `model`.
+    axis_name: mapped axis over which batch statistics are averaged in training.
+  """
+  model = config.model
+  common = {
+      'norm': model.norm,
+      'dtype': jnp.dtype(config.dtype),
+      'axis_name': axis_name,
+      'remat': config.remat,
+  }
+  return Nets(
+      features=Hourglass(
+          features=model.features, widths=tuple(model.widths), **common
+      ),
+      landmarks=LandmarkNet(
+          num_landmarks=config.num_landmarks,
+          width=model.landmark_width,
+          blocks=model.landmark_blocks,
+          dilation=model.landmark_dilation,
+          heatmap_scale=model.heatmap_scale,
+          **common,
+      ),
+      image_size=config.image_size,
+  )
+
+
+def apply_trained(
+    net: Hourglass | LandmarkNet,
+    variables: Variables,
+    inputs: jax.Array,
+    *,
+    method: str | None = None,
+) -> tuple[Any, Any]:
+  """Applies a net, or one method of it, in training mode.
+
+  Returns:
+    The net's output, and its new batch statistics ({} where it has none).
+  """
+  output, changed = net.apply(
+      variables, inputs, train=True, mutable=['batch_stats'], method=method
+  )
+  return output, changed.get('batch_stats', {})
 
 
 def _convolution(
