@@ -50,13 +50,13 @@ class LandmarkNet(nn.Module):
   def __init__(self, model: Any, num_landmarks: int):
     super().__init__()
     width = model.landmark_width
-    self.enter = nn.Conv2d(model.features, width, 1)
+    self.enter = nn.Conv2d(model.features, width, 1, bias=_bias(model.norm))
     self.norm = _norm(model.norm, width)
     self.blocks = nn.Sequential(*(
         _ResidualBlock(width, model.norm, model.landmark_dilation)
         for _ in range(2 * model.landmark_blocks)
     ))
-    self.heatmaps = nn.Conv2d(width, num_landmarks, 1)
+    self.heatmaps = nn.Conv2d(width, num_landmarks, 1, bias=False)
     self.scale = model.heatmap_scale
 
   def forward(self, f: torch.Tensor) -> torch.Tensor:
@@ -69,10 +69,11 @@ class _ConvBlock(nn.Module):
 
   def __init__(self, into: int, width: int, norm: str):
     super().__init__()
+    taps = {'padding': 1, 'bias': _bias(norm)}
     self.layers = nn.Sequential(
-        nn.Conv2d(into, width, 3, padding=1), _norm(norm, width),
+        nn.Conv2d(into, width, 3, **taps), _norm(norm, width),
         nn.ReLU(inplace=True),
-        nn.Conv2d(width, width, 3, padding=1), _norm(norm, width),
+        nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
         nn.ReLU(inplace=True),
     )  # fmt: skip
 
@@ -84,7 +85,7 @@ class _ResidualBlock(nn.Module):
 
   def __init__(self, width: int, norm: str, dilation: int):
     super().__init__()
-    taps = {'padding': dilation, 'dilation': dilation}
+    taps = {'padding': dilation, 'dilation': dilation, 'bias': _bias(norm)}
     self.layers = nn.Sequential(
         nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
         nn.ReLU(inplace=True),
@@ -93,6 +94,11 @@ class _ResidualBlock(nn.Module):
 
   def forward(self, x: torch.Tensor) -> torch.Tensor:
     return functional.relu(x + self.layers(x))
+
+
+def _bias(norm: str) -> bool:
+  """A normalisation has its own."""
+  return norm == 'none'
 
 
 def _norm(name: str, width: int) -> nn.Module:

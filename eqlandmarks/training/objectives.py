@@ -145,7 +145,7 @@ def discover(
   views = jnp.concatenate([x, warped])
   f, f_stats = _features(nets, variables, views, train_features)
   outputs, t_stats = models.apply_trained(
-      nets.landmarks, _with_fixed_shift(variables[models.LANDMARKS]), f
+      nets.landmarks, variables[models.LANDMARKS], f
   )
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
   points, of_warped = jnp.split(heatmaps.expectation(probabilities), 2)
@@ -165,18 +165,6 @@ def discover(
   metrics = {'loss': loss, **metrics, 'points_used': used}
   stats = {models.FEATURES: f_stats, models.LANDMARKS: t_stats}
   return loss, (metrics, stats)
-
-
-def _with_fixed_shift(variables: models.Variables) -> models.Variables:
-  """T's variables, without a gradient for the bias of the heatmaps.
-
-  The softmax over pixels does not see it, and its gradient is rounding alone,
-  of which Adam would make whole steps.
-  """
-  params = variables['params']
-  last = params['heatmaps']
-  fixed = {**last, 'bias': jax.lax.stop_gradient(last['bias'])}
-  return {**variables, 'params': {**params, 'heatmaps': fixed}}
 
 
 def _features(

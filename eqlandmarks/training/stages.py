@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -68,8 +68,7 @@ def pretrain(
   objective = functools.partial(
       objectives.pretrain, stage=config.pretrain, axis_name=devices_lib.AXIS
   )
-  variables = _initial_variables(config)
-  del variables[models.LANDMARKS]
+  variables = _initial_variables(config, (models.FEATURES,))
   _run_stage(
       'pretrain',
       config,
@@ -116,7 +115,10 @@ def discover(
       by default.
     advise: says in messages how fields can be changed.
   """
-  variables = _initial_variables(config)
+  fresh = [models.LANDMARKS]
+  if features is None:
+    fresh.append(models.FEATURES)
+  variables = _initial_variables(config, fresh)
   rates = {models.LANDMARKS: 1.0}
   if features is not None:
     variables[models.FEATURES] = features
@@ -236,16 +238,16 @@ def _nets(config: Any, remat: bool) -> models.Nets:
   )
 
 
-def _initial_variables(config: Any) -> dict[str, models.Variables]:
+def _initial_variables(
+    config: Any, names: Sequence[str]
+) -> dict[str, models.Variables]:
   """What all training starts from: F of stage 1's stream, T of stage 2's."""
   nets = models.make_nets(config)
-  first, second = (
-      nets.init(_keys(config, name)[0]) for name in ('pretrain', 'discover')
-  )
-  return {
-      models.FEATURES: first[models.FEATURES],
-      models.LANDMARKS: second[models.LANDMARKS],
-  }
+  streams = {models.FEATURES: 'pretrain', models.LANDMARKS: 'discover'}
+  variables = {}
+  for name in names:
+    variables |= nets.init(_keys(config, streams[name])[0], [name])
+  return variables
 
 
 def _batches(
