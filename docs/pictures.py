@@ -21,7 +21,7 @@ from PIL import Image
 
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.configs import signer as signer_config
 from eqlandmarks.datasets import signer
 from eqlandmarks.report import figures
@@ -44,7 +44,7 @@ def main(_: list[str]) -> None:
   logging.set_verbosity(logging.ERROR)
   config = signer_config.get_config()
   variables = Workdir(_WORKDIR.value).stage('two_stage').load_variables()
-  nets = nets_lib.make_nets(config)
+  nets = models.make_nets(config)
   _draw_warps(config)
   _draw_similarity(config, nets, variables)
   _draw_heatmaps(config, nets, variables)
@@ -86,7 +86,7 @@ def _draw_similarity(config, nets, variables) -> None:
     images.append(other / 255)
     marks.append(joints[_JOINT])
   f = nets.features.apply(
-      variables[nets_lib.FEATURES], jnp.asarray(np.stack(images), jnp.float32)
+      variables[models.FEATURES], jnp.asarray(np.stack(images), jnp.float32)
   )
   f = f / jnp.linalg.norm(f, axis=-1, keepdims=True)
   like = f @ geometry.sample(f[0], place[None])[0]
@@ -108,8 +108,8 @@ def _draw_heatmaps(config, nets, variables) -> None:
   drawn = [_render(config, number) for number in (_FIRST, _OTHERS[0])]
   images, joints = map(np.stack, zip(*drawn, strict=True))
   x = jnp.asarray(images, jnp.float32) / 255
-  f = nets.features.apply(variables[nets_lib.FEATURES], x)
-  out = nets.landmarks.apply(variables[nets_lib.LANDMARKS], f)
+  f = nets.features.apply(variables[models.FEATURES], x)
+  out = nets.landmarks.apply(variables[models.LANDMARKS], f)
   probabilities = heatmaps.spatial_softmax(out['heatmaps'])
   landmarks = heatmaps.expectation(probabilities)
   # Those that stay nearest to a joint, of some joints that move.

@@ -18,9 +18,6 @@ from eqlandmarks import _blockwise
 
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
-# Pixels; see `equivariance`.
-_FAR = 1e16
-
 
 def contrastive(
     features: jax.Array,
@@ -147,8 +144,7 @@ def equivariance(
 
   Returns:
     `[...]`: mean over the valid landmarks of the squared distance, in squared
-    pixels; 0 where none is valid. Rows or columns further apart than 1e16
-    pixels count as 1e16.
+    pixels; 0 where none is valid.
 
   Raises:
     ValueError: shapes or dtypes that do not match.
@@ -164,10 +160,6 @@ def equivariance(
         f'{points_of_warped.shape} and {warped_points.shape}.'
     )
   difference = _at_least_float32(points_of_warped - warped_points)
-  # Beyond it, squares and their sums would leave float32's range; what is not
-  # finite already must not seem to be.
-  near = jnp.clip(difference, -_FAR, _FAR)
-  difference = jnp.where(jnp.isfinite(difference), near, difference)
   if valid is None:
     return jnp.mean(jnp.sum(difference**2, axis=-1), axis=-1)
   _check_mask(valid, warped_points.shape[:-1])

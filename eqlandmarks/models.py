@@ -1,11 +1,14 @@
-"""The two nets: feature extractor F and landmark net T.
+"""The two nets, feature extractor F and landmark net T, and their variables.
 
 Both are Flax Linen modules from `[..., H, W, channels]` batches. Parameters are
 float32; `dtype` is what the convolutions compute in. The paper leaves widths,
 normalisation and up-sampling open; the choices are written at each field.
 Gradients are reverse-mode, of any order (see eqlandmarks/_convolutions.py).
+
+`make_nets` builds both from a config.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +28,12 @@ LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 # 'group' statistics are an image's own, so results do not depend on how a batch
 # is spread over devices; 'batch' statistics are averaged over `axis_name`.
 NORMS = ('group', 'batch', 'none')
+
+# The names of F and T wherever their variables are held together.
+FEATURES, LANDMARKS = 'features', 'landmarks'
+
+# Of each net: {'params': ..., 'batch_stats': ... where it has them}.
+Variables = dict[str, Any]
 
 
 class Hourglass(nn.Module):
@@ -60,13 +69,11 @@ class Hourglass(nn.Module):
   @nn.compact
   def trunk(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """All but the last convolution: `[B, H, W, widths[0]]`."""
+    _check_input('images', images)
     block = functools.partial(
         nn.remat(_ConvBlock) if self.remat else _ConvBlock,
-        norm=_norm(self, train),
-        dtype=self.dtype,
+        **_layers(self, train),
     )
-    conv = functools.partial(_conv, kernel_size=(1, 1), dtype=self.dtype)
-    _check_input('images', images)
     x = images.astype(self.dtype)
     skips = []
     for level, width in enumerate(self.widths):
@@ -77,7 +84,9 @@ class Hourglass(nn.Module):
       width, skip = self.widths[level], skips[level]
       if x.shape[-1] != width:
         # Before up-sampling, where it costs a quarter.
-        x = conv(width, name=f'narrow{level + 1}')(x)
+        x = _conv(
+            width, (1, 1), dtype=self.dtype, name=f'narrow{level + 1}'
+        )(x)
       x = _upsample(x, skip.shape[-3:-1]) + skip
       x = block(width, name=f'decoder{level + 1}')(x)
     return x
@@ -97,7 +106,8 @@ class LandmarkNet(nn.Module):
 
   Fully convolutional at full resolution: a 1 x 1 convolution to `width`
   channels (layer 2), two stages of residual blocks (layers 3 and 4), and a
-  1 x 1 convolution to K channels.
+  1 x 1 convolution to K channels, without a bias: a softmax over pixels does
+  not see it.
 
   Attributes:
     num_landmarks: K.
@@ -130,30 +140,110 @@ class LandmarkNet(nn.Module):
   ) -> dict[str, jax.Array]:
     """Returns `layer1` to `layer4` and the logits `heatmaps`."""
     _check_input('features', features)
-    norm = _norm(self, train)
-    x = features.astype(self.dtype)
-    x = _conv(
-        self.width, (1, 1), dtype=self.dtype, name='enter',
-        **_bias(norm, self.width),
-    )(x)  # fmt: skip
+    common = _layers(self, train)
+    conv, norm = common['conv'], common['norm']
+    x = conv(self.width, (1, 1), name='enter')(features.astype(self.dtype))
     x = nn.relu(norm(name='enter_norm')(x))
     layers = {'layer1': features, 'layer2': x}
-    block = nn.remat(_ResidualBlock) if self.remat else _ResidualBlock
+    block = functools.partial(
+        nn.remat(_ResidualBlock) if self.remat else _ResidualBlock,
+        dilation=self.dilation,
+        **common,
+    )
     for stage in ('layer3', 'layer4'):
       for index in range(self.blocks):
-        x = block(
-            norm=norm,
-            dilation=self.dilation,
-            dtype=self.dtype,
-            name=f'{stage}_{index}',
-        )(x)
+        x = block(name=f'{stage}_{index}')(x)
       layers[stage] = x
     logits = _conv(
-        self.num_landmarks, (1, 1), dtype=self.dtype, name='heatmaps'
-    )(x)
+        self.num_landmarks, (1, 1), use_bias=False, dtype=self.dtype,
+        name='heatmaps',
+    )(x)  # fmt: skip
     dtype = jnp.result_type(logits, jnp.float32)
     heatmaps = self.heatmap_scale * logits.astype(dtype)
     return {**layers, 'heatmaps': heatmaps}
+
+
+@dataclasses.dataclass(frozen=True)
+class Nets:
+  """F and T, as a config describes them.
+
+  Attributes:
+    features: F.
+    landmarks: T.
+    image_size: side of the images that they are trained on, in pixels.
+  """
+
+  features: Hourglass
+  landmarks: LandmarkNet
+  image_size: int
+
+  def init(
+      self, key: jax.Array, names: Sequence[str] = (FEATURES, LANDMARKS)
+  ) -> dict[str, Variables]:
+    """Fresh variables of the named nets, by name.
+
+    A net's variables are the same whether the other net is named or not.
+    """
+    size = self.image_size
+    keys = dict(zip((FEATURES, LANDMARKS), jax.random.split(key), strict=True))
+    nets = {
+        FEATURES: (self.features, 3),
+        LANDMARKS: (self.landmarks, self.features.features),
+    }
+    variables = {}
+    for name in names:
+      net, channels = nets[name]
+      inputs = jnp.zeros((1, size, size, channels))
+      variables[name] = jax.jit(net.init)(keys[name], inputs)
+    return variables
+
+
+def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
+  """Builds the nets of a config.
+
+  Args:
+    config: fields `image_size`, `num_landmarks`, `dtype`, `remat` and `model`.
+    axis_name: mapped axis over which batch statistics are averaged in training.
+  """
+  model = config.model
+  common = {
+      'norm': model.norm,
+      'dtype': jnp.dtype(config.dtype),
+      'axis_name': axis_name,
+      'remat': config.remat,
+  }
+  return Nets(
+      features=Hourglass(
+          features=model.features, widths=tuple(model.widths), **common
+      ),
+      landmarks=LandmarkNet(
+          num_landmarks=config.num_landmarks,
+          width=model.landmark_width,
+          blocks=model.landmark_blocks,
+          dilation=model.landmark_dilation,
+          heatmap_scale=model.heatmap_scale,
+          **common,
+      ),
+      image_size=config.image_size,
+  )
+
+
+def apply_trained(
+    net: Hourglass | LandmarkNet,
+    variables: Variables,
+    inputs: jax.Array,
+    *,
+    method: str | None = None,
+) -> tuple[Any, Any]:
+  """Applies a net, or one method of it, in training mode.
+
+  Returns:
+    The net's output, and its new batch statistics ({} where it has none).
+  """
+  output, changed = net.apply(
+      variables, inputs, train=True, mutable=['batch_stats'], method=method
+  )
+  return output, changed.get('batch_stats', {})
 
 
 def _convolution(
@@ -171,20 +261,49 @@ def _convolution(
 _conv = functools.partial(nn.Conv, conv_general_dilated=_convolution)
 
 
+def _layers(net: Hourglass | LandmarkNet, train: bool) -> dict[str, Any]:
+  """The convolution and the normalisation that a net's blocks are made of.
+
+  A convolution before a normalisation has no bias: the normalisation takes it
+  away again, and has its own.
+  """
+  conv = functools.partial(
+      _conv, use_bias=net.norm == 'none', dtype=net.dtype
+  )
+  if net.norm == 'group':
+    norm = functools.partial(GroupNorm, dtype=net.dtype)
+  elif net.norm == 'batch':
+    norm = functools.partial(
+        nn.BatchNorm,
+        use_running_average=not train,
+        momentum=0.9,
+        dtype=net.dtype,
+        axis_name=net.axis_name if train else None,
+    )
+  elif net.norm == 'none':
+    norm = _no_norm
+  else:
+    raise ValueError(f'norm is {net.norm!r}, expected one of {NORMS}.')
+  return {'conv': conv, 'norm': norm}
+
+
+def _no_norm(name: str) -> Callable[[jax.Array], jax.Array]:
+  """Stands where a normalisation of that name would."""
+  del name
+  return lambda x: x
+
+
 class _ConvBlock(nn.Module):
   """Two 3 x 3 convolutions, each with normalisation and ReLU."""
 
   width: int
-  norm: Callable[..., nn.Module]
-  dtype: Any
+  conv: Callable[..., nn.Module]
+  norm: Callable[..., Callable[[jax.Array], jax.Array]]
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     for index in (1, 2):
-      x = _conv(
-          self.width, (3, 3), dtype=self.dtype, name=f'conv{index}',
-          **_bias(self.norm, self.width),
-      )(x)  # fmt: skip
+      x = self.conv(self.width, (3, 3), name=f'conv{index}')(x)
       x = nn.relu(self.norm(name=f'norm{index}')(x))
     return x
 
@@ -192,41 +311,18 @@ class _ConvBlock(nn.Module):
 class _ResidualBlock(nn.Module):
   """x + convolutions(x), with ReLU after the sum."""
 
-  norm: Callable[..., nn.Module]
   dilation: int
-  dtype: Any
+  conv: Callable[..., nn.Module]
+  norm: Callable[..., Callable[[jax.Array], jax.Array]]
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
     conv = functools.partial(
-        _conv,
-        x.shape[-1],
-        (3, 3),
-        kernel_dilation=self.dilation,
-        dtype=self.dtype,
-        **_bias(self.norm, x.shape[-1]),
+        self.conv, x.shape[-1], (3, 3), kernel_dilation=self.dilation
     )
     y = nn.relu(self.norm(name='norm1')(conv(name='conv1')(x)))
     y = self.norm(name='norm2')(conv(name='conv2')(y))
     return nn.relu(x + y)
-
-
-class _NoNorm(nn.Module):
-  """Stands where a normalisation would."""
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return x
-
-
-class _GroupNorm(nn.Module):
-  """Group normalisation with as many groups as divide the channels, up to 8."""
-
-  dtype: Any
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return GroupNorm(_num_groups(x.shape[-1]), dtype=self.dtype)(x)
 
 
 class GroupNorm(nn.Module):
@@ -235,15 +331,16 @@ class GroupNorm(nn.Module):
   Flax's layer takes the statistics over pixels and a group's channels at once.
   Here the pixels of each channel come first, so that all large sums, those of
   the gradient too, are plain ones over pixels; what remains is tiny. See
-  benchmarks/group_norm.py for what that saves.
+  benchmarks/speed/group_norm.py for what that saves.
 
   Attributes:
-    num_groups: groups of neighbouring channels.
+    max_groups: the channels form as many groups of neighbours as divide them
+      evenly, up to this number.
     dtype: of the result; statistics are float32 at least.
     epsilon: added to the variance.
   """
 
-  num_groups: int
+  max_groups: int = 8
   dtype: Any = jnp.float32
   epsilon: float = 1e-6
 
@@ -253,69 +350,31 @@ class GroupNorm(nn.Module):
     scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
     bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
     x = x.astype(jnp.result_type(x, jnp.float32))
-    mean = self._of_groups(jnp.mean(x, (-3, -2), keepdims=True))
-    square = self._of_groups(jnp.mean(x * x, (-3, -2), keepdims=True))
+    mean = self._group_means(jnp.mean(x, (-3, -2), keepdims=True))
+    square = self._group_means(jnp.mean(x * x, (-3, -2), keepdims=True))
     # Rounding can bring the difference below zero.
     variance = jnp.maximum(square - mean * mean, 0.0)
     factor = jax.lax.rsqrt(variance + self.epsilon) * scale
     return (x * factor + (bias - mean * factor)).astype(self.dtype)
 
-  def _of_groups(self, x: jax.Array) -> jax.Array:
-    """Each channel's value becomes the mean of its group's."""
-    grouped = x.reshape(*x.shape[:-1], self.num_groups, -1)
+  def _group_means(self, x: jax.Array) -> jax.Array:
+    """For each channel, the mean of its group's values."""
+    channels = x.shape[-1]
+    groups = max(
+        n for n in range(1, self.max_groups + 1) if channels % n == 0
+    )
+    grouped = x.reshape(*x.shape[:-1], groups, -1)
     mean = jnp.mean(grouped, -1, keepdims=True)
     return jnp.broadcast_to(mean, grouped.shape).reshape(x.shape)
 
 
-def _num_groups(channels: int) -> int:
-  return max(groups for groups in range(1, 9) if channels % groups == 0)
-
-
-def _bias(norm: Callable[..., nn.Module], channels: int) -> dict[str, Any]:
-  """Fields of a convolution before a normalisation, as to its bias.
-
-  One that takes each channel's mean away takes the bias away as well. What is
-  left of its gradient is rounding, which Adam divides by its size: whole steps
-  at random, that differ from one number of devices to the next.
-  """
-  kind = getattr(norm, 'func', norm)
-  lost = kind is nn.BatchNorm or (
-      kind is _GroupNorm and _num_groups(channels) == channels
-  )
-  return {'promote_dtype': _promote_and_fix_bias} if lost else {}
-
-
-def _promote_and_fix_bias(
-    inputs: jax.Array, kernel: jax.Array, bias: jax.Array, *, dtype: Any
-) -> tuple[jax.Array, ...]:
-  bias = jax.lax.stop_gradient(bias)
-  return nn.dtypes.promote_dtype(inputs, kernel, bias, dtype=dtype)
-
-
 def _check_input(name: str, x: jax.Array) -> None:
-  """Integers are pixels that nobody has scaled to [0, 1] yet."""
+  """Refuses integers: pixels that are not scaled to [0, 1] yet."""
   if x.ndim < 4 or not jnp.issubdtype(x.dtype, jnp.floating):
     raise ValueError(
         f'{name} must be a floating-point array [B, H, W, channels], got '
         f'{x.dtype} of shape {x.shape}.'
     )
-
-
-def _norm(module: Any, train: bool) -> Callable[..., nn.Module]:
-  """The normalisation layer that a net's fields ask for."""
-  if module.norm == 'group':
-    return functools.partial(_GroupNorm, dtype=module.dtype)
-  if module.norm == 'batch':
-    return functools.partial(
-        nn.BatchNorm,
-        use_running_average=not train,
-        momentum=0.9,
-        dtype=module.dtype,
-        axis_name=module.axis_name if train else None,
-    )
-  if module.norm == 'none':
-    return _NoNorm
-  raise ValueError(f'norm is {module.norm!r}, expected one of {NORMS}.')
 
 
 def _upsample(x: jax.Array, shape: tuple[int, int]) -> jax.Array:

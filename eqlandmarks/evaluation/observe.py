@@ -13,7 +13,6 @@ from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import metrics
 from eqlandmarks import models
-from eqlandmarks import nets as nets_lib
 from eqlandmarks import regression
 from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
@@ -101,9 +100,9 @@ class Model:
     variables: variables of both nets.
   """
 
-  def __init__(self, config: Any, variables: dict[str, nets_lib.Variables]):
+  def __init__(self, config: Any, variables: dict[str, models.Variables]):
     self._config = config
-    self._nets = nets_lib.make_nets(config)
+    self._nets = models.make_nets(config)
     self._variables = jax.device_put(variables)
     self._landmarks = _in_blocks(self._find_landmarks)
     self._observe = _in_blocks(self._observe_one)
@@ -136,20 +135,20 @@ class Model:
     return self._over_batches(self._warp, split.images[rows], keys)[0]
 
   def _forward(
-      self, variables: dict[str, nets_lib.Variables], images: jax.Array
+      self, variables: dict[str, models.Variables], images: jax.Array
   ) -> dict[str, jax.Array]:
-    f = self._nets.features.apply(variables[nets_lib.FEATURES], images)
-    return self._nets.landmarks.apply(variables[nets_lib.LANDMARKS], f)
+    f = self._nets.features.apply(variables[models.FEATURES], images)
+    return self._nets.landmarks.apply(variables[models.LANDMARKS], f)
 
   def _find_landmarks(
-      self, variables: dict[str, nets_lib.Variables], image: jax.Array
+      self, variables: dict[str, models.Variables], image: jax.Array
   ) -> tuple[jax.Array]:
     outputs = self._forward(variables, _to_float(image)[None])
     return (heatmaps.soft_argmax(outputs['heatmaps'][0]),)
 
   def _observe_one(
       self,
-      variables: dict[str, nets_lib.Variables],
+      variables: dict[str, models.Variables],
       image: jax.Array,
       points: jax.Array,
       key: jax.Array,

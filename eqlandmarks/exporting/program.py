@@ -12,7 +12,7 @@ from jax import export as jax_export
 
 import eqlandmarks
 from eqlandmarks import exporting
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.predictor import confidence
 from eqlandmarks.predictor import predictor
 from eqlandmarks.predictor import trained
@@ -31,7 +31,7 @@ Program = Callable[[jax.Array], dict[str, jax.Array]]
 
 def make_program(model: trained.Trained) -> Program:
   """From uint8 images `[B, S, S, 3]` to what `exporting.Model` returns."""
-  nets = nets_lib.make_nets(model.config)
+  nets = models.make_nets(model.config)
   size = model.config.image_size
   annotate = model.annotator and _make_annotate(model.annotator, size)
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from eqlandmarks import heatmaps
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence as confidence_lib
@@ -41,8 +41,8 @@ _Seen = tuple[str, framing.View | None]
 
 
 def find_landmarks(
-    nets: nets_lib.Nets,
-    variables: dict[str, nets_lib.Variables],
+    nets: models.Nets,
+    variables: dict[str, models.Variables],
     pixels: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
   """The whole way from pixels to points, as one pure function.
@@ -57,8 +57,8 @@ def find_landmarks(
     both float32 at least, in pixels of the images given.
   """
   x = jnp.asarray(pixels, float) / 255.0
-  f = nets.features.apply(variables[nets_lib.FEATURES], x)
-  outputs = nets.landmarks.apply(variables[nets_lib.LANDMARKS], f)
+  f = nets.features.apply(variables[models.FEATURES], x)
+  outputs = nets.landmarks.apply(variables[models.LANDMARKS], f)
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
   return (
       heatmaps.expectation(probabilities),
@@ -91,7 +91,7 @@ class Predictor:
   def __init__(
       self,
       config: Any,
-      variables: dict[str, nets_lib.Variables],
+      variables: dict[str, models.Variables],
       *,
       annotator: confidence_lib.Annotator | None = None,
       crop: crops.Box | None = None,
@@ -112,7 +112,7 @@ class Predictor:
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
     self._variables = devices_lib.replicate(variables, self._devices)
     self._find = jax.jit(
-        functools.partial(find_landmarks, nets_lib.make_nets(config))
+        functools.partial(find_landmarks, models.make_nets(config))
     )
 
   @classmethod

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
@@ -30,7 +30,7 @@ class Trained:
   """
 
   config: ConfigDict
-  variables: dict[str, nets_lib.Variables]
+  variables: dict[str, models.Variables]
   annotator: confidence.Annotator | None
   crop: crops.Box | None
   method: str
@@ -62,7 +62,7 @@ def load(
   measured = folder.evaluated_with(method).get('evaluation', {})
   which = measured.get('checkpoint', 'last')
   variables = stage.load_variables(which)
-  nets_lib.check_variables(config, variables, str(stage.path))
+  run.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
   digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
@@ -102,7 +102,7 @@ def _read_config(folder: Workdir) -> ConfigDict:
     misfits = config_types.misfits(config)
     if misfits:
       raise ValueError('; '.join(misfits))
-    nets_lib.make_nets(config)
+    models.make_nets(config)
     _ = config.discover.train_features
   except UserError:
     raise

@@ -19,7 +19,7 @@ from absl import flags
 from absl import logging
 from PIL import Image
 
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.errors import UserError
@@ -303,9 +303,9 @@ def pretrain_on(
 
 def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
   """The step of stage 1, and a fresh state."""
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(config.seed))
-  trained = {nets_lib.FEATURES: 1.0}
+  trained = {models.FEATURES: 1.0}
   optimizer = step_lib.make_optimizer(
       config.pretrain,
       num_images=num_images,

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from eqlandmarks import errors
-from eqlandmarks import nets
+from eqlandmarks import models
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
@@ -111,7 +111,7 @@ def estimate(this: run.Run) -> dict[str, float]:
     )  # fmt: skip
     stages.discover(
         config, images, second, title='discover',
-        features=first.load_variables()[nets.FEATURES],
+        features=first.load_variables()[models.FEATURES],
         train_features=config.discover.train_features,
         num_epochs=config.discover.num_epochs, max_steps=_TRIAL_STEPS,
     )  # fmt: skip

@@ -17,7 +17,6 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import common
 from eqlandmarks.evaluation import observe
 from eqlandmarks.runs import config_fields
@@ -148,7 +147,7 @@ def _of_nets(config: Any) -> tuple[int, int, int]:
     Parameters; all that the convolutions return of an image; and the largest of
     that.
   """
-  nets, size = nets_lib.make_nets(config), config.image_size
+  nets, size = models.make_nets(config), config.image_size
   return _of_shapes(nets.features, size, nets.landmarks)
 
 

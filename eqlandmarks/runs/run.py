@@ -10,11 +10,12 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
@@ -178,7 +179,7 @@ class Run:
     variables = self.workdir.stage(name).load_variables(
         self.config.evaluation.checkpoint
     )
-    nets_lib.check_variables(
+    check_variables(
         self.config, variables, f'{self.workdir.stage(name).path}'
     )
     training = protocols.of_training(
@@ -232,7 +233,7 @@ def source(config: Any, workdir: Workdir) -> Workdir:
   return Workdir(config.pretrained or workdir.path)
 
 
-def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
+def load_features(config: Any, workdir: Workdir) -> models.Variables:
   """The variables of F at the end of the stage 1 that stage 2 stands on.
 
   Raises:
@@ -253,6 +254,29 @@ def load_features(config: Any, workdir: Workdir) -> nets_lib.Variables:
         f'pixels, expected config.image_size, {config.image_size}.'
     )
   variables = folder.load_variables()
-  features = {nets_lib.FEATURES: variables[nets_lib.FEATURES]}
-  nets_lib.check_variables(config, features, f'{field} {first.path}')
-  return features[nets_lib.FEATURES]
+  features = {models.FEATURES: variables[models.FEATURES]}
+  check_variables(config, features, f'{field} {first.path}')
+  return features[models.FEATURES]
+
+
+def check_variables(
+    config: Any, variables: dict[str, models.Variables], source: str
+) -> None:
+  """Checks that stored variables fit the nets of a config.
+
+  Args:
+    config: fields as for `models.make_nets`.
+    variables: of one net or of both.
+    source: where they come from, for the message.
+
+  Raises:
+    UserError: they have other shapes than the config's.
+  """
+  expected = jax.eval_shape(models.make_nets(config).init, jax.random.key(0))
+  shapes_of = functools.partial(jax.tree.map, np.shape)
+  for net, stored in variables.items():
+    if shapes_of(stored) != shapes_of(expected[net]):
+      raise errors.UserError(
+          f'{source}: the {net} net stored there has other shapes than '
+          'expected by config.num_landmarks and config.model.'
+      )

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import models
-from eqlandmarks import nets as nets_lib
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
@@ -105,7 +104,7 @@ class Probe:
       path = context.module.path
       if not path:
         is_f = isinstance(context.module, models.Hourglass)
-        net[0] = nets_lib.FEATURES if is_f else nets_lib.LANDMARKS
+        net[0] = models.FEATURES if is_f else models.LANDMARKS
       output = function(*args, **kwargs)
       if path:
         names.append('/'.join((net[0], *path)))

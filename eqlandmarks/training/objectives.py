@@ -15,7 +15,7 @@ from eqlandmarks import appearance
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import losses
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks import warps
 
 # The metrics that are minimised, or parts of what is; stage 1 has the first.
@@ -57,11 +57,11 @@ def make_views(
 
 
 def pretrain(
-    variables: dict[str, nets_lib.Variables],
+    variables: dict[str, models.Variables],
     images: jax.Array,
     keys: jax.Array,
     *,
-    nets: nets_lib.Nets,
+    nets: models.Nets,
     stage: Any,
     axis_name: str,
 ) -> Output:
@@ -87,15 +87,15 @@ def pretrain(
   locations = jax.vmap(draw)(keys[:, 1])
   images_of = jax.vmap(lambda w, p: w(p))(g, locations)
   valid = geometry.inside(images_of, shape)
-  both, stats = nets_lib.apply_trained(
+  both, stats = models.apply_trained(
       nets.features,
-      variables[nets_lib.FEATURES],
+      variables[models.FEATURES],
       jnp.concatenate([x, warped]),
       method='trunk',
   )
   points = jnp.concatenate([locations, images_of])
   sampled = nets.features.apply(
-      variables[nets_lib.FEATURES],
+      variables[models.FEATURES],
       jax.vmap(geometry.sample)(both, points),
       method='project',
   )
@@ -103,7 +103,7 @@ def pretrain(
   loss = _contrastive(first, second, valid, stage, axis_name)
   used = jnp.mean(valid, dtype=float) / jax.lax.axis_size(axis_name)
   metrics = {'loss': loss, 'points_used': used}
-  return loss, (metrics, {nets_lib.FEATURES: stats})
+  return loss, (metrics, {models.FEATURES: stats})
 
 
 def _contrastive(
@@ -128,11 +128,11 @@ def _contrastive(
 
 
 def discover(
-    variables: dict[str, nets_lib.Variables],
+    variables: dict[str, models.Variables],
     images: jax.Array,
     keys: jax.Array,
     *,
-    nets: nets_lib.Nets,
+    nets: models.Nets,
     stage: Any,
     train_features: bool,
     axis_name: str,
@@ -144,8 +144,8 @@ def discover(
   )
   views = jnp.concatenate([x, warped])
   f, f_stats = _features(nets, variables, views, train_features)
-  outputs, t_stats = nets_lib.apply_trained(
-      nets.landmarks, _with_fixed_shift(variables[nets_lib.LANDMARKS]), f
+  outputs, t_stats = models.apply_trained(
+      nets.landmarks, variables[models.LANDMARKS], f
   )
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
   points, of_warped = jnp.split(heatmaps.expectation(probabilities), 2)
@@ -163,25 +163,13 @@ def discover(
   loss = sum(stage.weights[name] * value for name, value in metrics.items())
   used = share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float))
   metrics = {'loss': loss, **metrics, 'points_used': used}
-  stats = {nets_lib.FEATURES: f_stats, nets_lib.LANDMARKS: t_stats}
+  stats = {models.FEATURES: f_stats, models.LANDMARKS: t_stats}
   return loss, (metrics, stats)
 
 
-def _with_fixed_shift(variables: nets_lib.Variables) -> nets_lib.Variables:
-  """T's variables, without a gradient for the bias of the heatmaps.
-
-  The softmax over pixels does not see it, and its gradient is rounding alone,
-  of which Adam would make whole steps.
-  """
-  params = variables['params']
-  last = params['heatmaps']
-  fixed = {**last, 'bias': jax.lax.stop_gradient(last['bias'])}
-  return {**variables, 'params': {**params, 'heatmaps': fixed}}
-
-
 def _features(
-    nets: nets_lib.Nets,
-    variables: dict[str, nets_lib.Variables],
+    nets: models.Nets,
+    variables: dict[str, models.Variables],
     views: jax.Array,
     train_features: bool,
 ) -> tuple[jax.Array, Any]:
@@ -190,8 +178,8 @@ def _features(
   A frozen F runs in evaluation mode, and nothing is differentiated through it.
   """
   if train_features:
-    return nets_lib.apply_trained(
-        nets.features, variables[nets_lib.FEATURES], views
+    return models.apply_trained(
+        nets.features, variables[models.FEATURES], views
     )
-  f = nets.features.apply(variables[nets_lib.FEATURES], views)
+  f = nets.features.apply(variables[models.FEATURES], views)
   return jax.lax.stop_gradient(f), {}

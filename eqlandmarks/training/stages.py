@@ -2,13 +2,13 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.runs import config_fields
 from eqlandmarks.system import fingerprints
@@ -68,8 +68,7 @@ def pretrain(
   objective = functools.partial(
       objectives.pretrain, stage=config.pretrain, axis_name=devices_lib.AXIS
   )
-  variables = _initial_variables(config)
-  del variables[nets_lib.LANDMARKS]
+  variables = _initial_variables(config, (models.FEATURES,))
   _run_stage(
       'pretrain',
       config,
@@ -81,7 +80,7 @@ def pretrain(
       title='pretrain',
       objective=objective,
       variables=variables,
-      rates={nets_lib.FEATURES: 1.0},
+      rates={models.FEATURES: 1.0},
       images=images,
       folder=folder,
   )
@@ -93,7 +92,7 @@ def discover(
     folder: stage_folder.StageFolder,
     *,
     title: str,
-    features: nets_lib.Variables | None,
+    features: models.Variables | None,
     train_features: bool,
     num_epochs: int,
     max_steps: int | None = None,
@@ -116,14 +115,17 @@ def discover(
       by default.
     advise: says in messages how fields can be changed.
   """
-  variables = _initial_variables(config)
-  rates = {nets_lib.LANDMARKS: 1.0}
+  fresh = [models.LANDMARKS]
+  if features is None:
+    fresh.append(models.FEATURES)
+  variables = _initial_variables(config, fresh)
+  rates = {models.LANDMARKS: 1.0}
   if features is not None:
-    variables[nets_lib.FEATURES] = features
+    variables[models.FEATURES] = features
   if train_features:
     pretrained = features is not None
     rate = config.discover.features_rate if pretrained else 1.0
-    rates[nets_lib.FEATURES] = rate
+    rates[models.FEATURES] = rate
   objective = functools.partial(
       objectives.discover,
       stage=config.discover,
@@ -158,7 +160,7 @@ def _run_stage(
     advise: loop.Advise,
     title: str,
     objective: Any,
-    variables: dict[str, nets_lib.Variables],
+    variables: dict[str, models.Variables],
     rates: dict[str, float],
     images: loader.Images,
     folder: stage_folder.StageFolder,
@@ -226,9 +228,9 @@ def _run_stage(
     journal.say(f'warning: {title}: {said}')
 
 
-def _nets(config: Any, remat: bool) -> nets_lib.Nets:
+def _nets(config: Any, remat: bool) -> models.Nets:
   """The nets of a config, under the axis of the step."""
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   return dataclasses.replace(
       nets,
       features=nets.features.clone(remat=remat),
@@ -236,16 +238,16 @@ def _nets(config: Any, remat: bool) -> nets_lib.Nets:
   )
 
 
-def _initial_variables(config: Any) -> dict[str, nets_lib.Variables]:
+def _initial_variables(
+    config: Any, names: Sequence[str]
+) -> dict[str, models.Variables]:
   """What all training starts from: F of stage 1's stream, T of stage 2's."""
-  nets = nets_lib.make_nets(config)
-  first, second = (
-      nets.init(_keys(config, name)[0]) for name in ('pretrain', 'discover')
-  )
-  return {
-      nets_lib.FEATURES: first[nets_lib.FEATURES],
-      nets_lib.LANDMARKS: second[nets_lib.LANDMARKS],
-  }
+  nets = models.make_nets(config)
+  streams = {models.FEATURES: 'pretrain', models.LANDMARKS: 'discover'}
+  variables = {}
+  for name in names:
+    variables |= nets.init(_keys(config, streams[name])[0], [name])
+  return variables
 
 
 def _batches(

@@ -12,7 +12,6 @@ from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import metrics
 from eqlandmarks import models
-from eqlandmarks import nets as nets_lib
 from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
@@ -48,7 +47,7 @@ def _config():
 
 
 def _variables(config):
-  variables = nets_lib.make_nets(config).init(jax.random.key(0))
+  variables = models.make_nets(config).init(jax.random.key(0))
   return double.of(variables) if config.dtype == 'float64' else variables
 
 
@@ -91,7 +90,7 @@ def test_without_a_warp_every_point_is_found_where_it_was():
 @pytest.mark.x64
 def test_directions_by_a_plain_loop_over_pixels():
   config, split = _config(), _split(2, 9)
-  nets = nets_lib.make_nets(config)
+  nets = models.make_nets(config)
   features = nets.features.apply(
       _variables(config)['features'], split.images / 255.0
   )
@@ -184,7 +183,7 @@ def test_own_equivariance_error_by_a_plain_loop():
   variables = _variables(config)
   model = observe.Model(config, variables)
   seen, copies = model.observe(split), model.warped(split, np.arange(2))
-  nets = nets_lib.make_nets(config)
+  nets = models.make_nets(config)
   strengths = config.evaluation.warp.to_dict()
   border = strengths.pop('border')
   keys = jax.random.wrap_key_data(observe._warp_keys(2))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
@@ -56,12 +56,12 @@ def make_config(root: pathlib.Path) -> Any:
 def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
   """Makes a workdir with a finished and evaluated method two_stage."""
   this = Workdir(path)
-  variables = nets_lib.make_nets(config).init(jax.random.key(seed))
+  variables = models.make_nets(config).init(jax.random.key(seed))
   optimizer = step_lib.make_optimizer(
       config.discover, num_images=8, batch_size=4,
-      rates={nets_lib.LANDMARKS: 1.0},
+      rates={models.LANDMARKS: 1.0},
   )  # fmt: skip
-  state = step_lib.create_state(variables, (nets_lib.LANDMARKS,), optimizer)
+  state = step_lib.create_state(variables, (models.LANDMARKS,), optimizer)
   this.path.mkdir(parents=True, exist_ok=True)
   this.claim(config)
   stage = this.stage('two_stage')

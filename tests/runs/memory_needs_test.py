@@ -6,7 +6,7 @@ import pytest
 from configs import common
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import nets
+from eqlandmarks import models
 from eqlandmarks.runs import memory_needs
 from eqlandmarks.system import memory
 
@@ -14,7 +14,7 @@ from eqlandmarks.system import memory
 def test_of_nets_by_hand():
   config = signer.get_config('tiny')
   params, held, largest = memory_needs._of_nets(config)
-  variables = nets.make_nets(config).init(jax.random.key(0))
+  variables = models.make_nets(config).init(jax.random.key(0))
   assert params == sum(x.nbytes for x in jax.tree.leaves(variables))
   # Largest: 32 x 32 pixels of F's 16 channels. All: F's encoder and decoder of
   # widths 8, 8, 16, 16 at sides 32, 16, 8, 4, two convolutions each; two that

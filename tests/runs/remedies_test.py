@@ -11,7 +11,7 @@ from PIL import Image
 from configs import folder
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.datasets import signer as signer_lib
 from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
@@ -61,11 +61,11 @@ def _finish_stage_one(workdir, config):
   this = Workdir(workdir)
   optimizer = step_lib.make_optimizer(
       config.pretrain, num_images=24, batch_size=8,
-      rates={nets_lib.FEATURES: 1.0},
+      rates={models.FEATURES: 1.0},
   )  # fmt: skip
-  variables = nets_lib.make_nets(config).init(jax.random.key(0))
-  del variables[nets_lib.LANDMARKS]
-  state = step_lib.create_state(variables, (nets_lib.FEATURES,), optimizer)
+  variables = models.make_nets(config).init(jax.random.key(0))
+  del variables[models.LANDMARKS]
+  state = step_lib.create_state(variables, (models.FEATURES,), optimizer)
   with this.stage('pretrain').checkpointer(keep=1) as checkpointer:
     checkpointer.save(1, state)
   params = {net: v['params'] for net, v in variables.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import nonfinite
 from eqlandmarks.training import objectives
@@ -28,7 +28,7 @@ def _config():
 
 def _state(config, net, layer, leaf, value):
   """A state with one parameter that is not finite, or too large."""
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = jax.tree.map(np.array, nets.init(jax.random.key(0)))
   if net:
     variables[net]['params'][layer[0]][layer[1]][leaf].flat[0] = value
@@ -39,7 +39,7 @@ def _state(config, net, layer, leaf, value):
 
 
 def _find(config, state, *, accumulate=1, change=lambda loss: loss):
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
 
   def objective(*args):
     loss, rest = objectives.discover(

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from configs import signer
 from eqlandmarks import losses
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks import warps
 from eqlandmarks.training import objectives
 
@@ -55,7 +55,7 @@ def test_negatives_come_from_the_batch_or_the_image(negatives):
 def test_sampling_the_trunk_equals_sampling_the_features():
   config = signer.get_config('tiny')
   config.dtype = 'float64'
-  nets = nets_lib.make_nets(config)
+  nets = models.make_nets(config)
   variables = double.of(nets.init(jax.random.key(0))['features'])
   images = jax.random.uniform(jax.random.key(1), (1, 32, 32, 3))
   points = jnp.array([[[3.2, 4.7], [16.0, 30.9]]])

@@ -11,7 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import signer
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
@@ -27,7 +27,7 @@ def _config(norm='group', negatives='image'):
 def _build(config, name, optimizer=None, **options):
   x64 = jax.config.jax_enable_x64
   config.dtype = 'float64' if x64 else config.dtype
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   variables = double.of(variables) if x64 else variables
   kwargs = {'nets': nets, 'axis_name': devices_lib.AXIS}
@@ -147,7 +147,7 @@ def test_frozen_features_run_in_evaluation_mode():
   # other images.
   config = _config('batch')
   config.dtype = 'float64'
-  nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   images = jnp.asarray(_images(4) / 255.0)
   together, _ = objectives._features(nets, variables, images, False)

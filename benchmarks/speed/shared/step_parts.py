@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.training import devices
 from eqlandmarks.training import objectives
 from shared import timing
 from shared import workload
 
-FEATURES, LANDMARKS = nets_lib.FEATURES, nets_lib.LANDMARKS
+FEATURES, LANDMARKS = models.FEATURES, models.LANDMARKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +64,14 @@ def parts(stage: workload.Stage, batch: np.ndarray) -> dict[str, Part]:
 
 def features_gradient(config: Any, batch: np.ndarray) -> Callable[[], Any]:
   """A call that differentiates a function of F's output at both views."""
-  nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
+  nets = models.make_nets(config, axis_name=devices.AXIS)
   variables = devices.replicate(
       nets.init(jax.random.key(0))[FEATURES], jax.local_devices()
   )
 
   def gradient(variables: Any, views: jax.Array) -> Any:
     def loss(params: Any) -> jax.Array:
-      f, _ = nets_lib.apply_trained(
+      f, _ = models.apply_trained(
           nets.features, {**variables, 'params': params}, views
       )
       return jnp.mean(f.astype(jnp.float32) ** 2)
@@ -111,14 +111,14 @@ def _forward(stage: workload.Stage) -> Callable[..., Any]:
 
   def forward(variables: Any, views: jax.Array) -> jax.Array:
     if LANDMARKS not in variables:
-      return nets_lib.apply_trained(
+      return models.apply_trained(
           nets.features, variables[FEATURES], views, method='trunk'
       )[0]
     if FEATURES in stage.trained:
-      f, _ = nets_lib.apply_trained(nets.features, variables[FEATURES], views)
+      f, _ = models.apply_trained(nets.features, variables[FEATURES], views)
     else:
       f = nets.features.apply(variables[FEATURES], views)
-    outputs, _ = nets_lib.apply_trained(
+    outputs, _ = models.apply_trained(
         nets.landmarks, variables[LANDMARKS], f
     )
     return outputs['heatmaps']

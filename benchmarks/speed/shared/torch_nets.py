@@ -52,13 +52,14 @@ class LandmarkNet(nn.Module):
     super().__init__()
     width = model.landmark_width
     self.enter = nn.Sequential(
-        nn.Conv2d(model.features, width, 1), _norm(model.norm, width)
+        nn.Conv2d(model.features, width, 1, bias=_bias(model.norm)),
+        _norm(model.norm, width),
     )
     self.blocks = nn.ModuleList(
         _conv_block(width, width, model.norm, model.landmark_dilation)[:-1]
         for _ in range(2 * model.landmark_blocks)
     )
-    self.heatmaps = nn.Conv2d(width, num_landmarks, 1)
+    self.heatmaps = nn.Conv2d(width, num_landmarks, 1, bias=False)
     self.scale = model.heatmap_scale
 
   def forward(self, f: torch.Tensor) -> torch.Tensor:
@@ -72,13 +73,18 @@ class LandmarkNet(nn.Module):
 def _conv_block(
     into: int, width: int, norm: str, dilation: int = 1
 ) -> nn.Sequential:
-  taps = {'padding': dilation, 'dilation': dilation}
+  taps = {'padding': dilation, 'dilation': dilation, 'bias': _bias(norm)}
   return nn.Sequential(
       nn.Conv2d(into, width, 3, **taps), _norm(norm, width),
       nn.ReLU(inplace=True),
       nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
       nn.ReLU(inplace=True),
   )  # fmt: skip
+
+
+def _bias(norm: str) -> bool:
+  """A normalisation has its own."""
+  return norm == 'none'
 
 
 def _norm(name: str, width: int) -> nn.Module:

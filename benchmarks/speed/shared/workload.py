@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from ml_collections import config_flags
 
 from eqlandmarks import errors
-from eqlandmarks import nets as nets_lib
+from eqlandmarks import models
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
@@ -129,7 +129,7 @@ class Stage:
   """
 
   settings: ConfigDict
-  nets: nets_lib.Nets
+  nets: models.Nets
   objective: Callable[..., objectives.Output]
   optimizer: Any
   trained: tuple[str, ...]
@@ -138,22 +138,22 @@ class Stage:
   def fresh_state(self) -> step_lib.TrainState:
     """A new state, the same each time, on all devices."""
     variables = self.nets.init(jax.random.key(0))
-    if nets_lib.LANDMARKS not in self.trained:
-      del variables[nets_lib.LANDMARKS]
+    if models.LANDMARKS not in self.trained:
+      del variables[models.LANDMARKS]
     state = step_lib.create_state(variables, self.trained, self.optimizer)
     return devices.replicate(state, jax.local_devices())
 
 
 def make_stage(config: ConfigDict, name: str) -> Stage:
   """Builds one of `STAGES` over all local devices."""
-  nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
+  nets = models.make_nets(config, axis_name=devices.AXIS)
   if name == 'stage1':
-    settings, trained = config.pretrain, (nets_lib.FEATURES,)
+    settings, trained = config.pretrain, (models.FEATURES,)
     objective = objectives.pretrain
   else:
-    settings, trained = config.discover, (nets_lib.LANDMARKS,)
+    settings, trained = config.discover, (models.LANDMARKS,)
     if name == 'end_to_end':
-      trained = (nets_lib.LANDMARKS, nets_lib.FEATURES)
+      trained = (models.LANDMARKS, models.FEATURES)
     objective = functools.partial(
         objectives.discover, train_features=name == 'end_to_end'
     )
