@@ -31,6 +31,7 @@ from ml_collections import ConfigDict
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from parts import sampling
@@ -74,17 +75,12 @@ def _train(config: ConfigDict, folder: pathlib.Path) -> None:
   """Runs the stage to its end."""
   images = workload.images(config, _IMAGES)
   stage = stage_folder.StageFolder(folder / _STAGE.value)
-  how_long = {
-      'num_epochs': 1 + _STEPS.value * config.batch_size // _IMAGES,
-      'max_steps': _STEPS.value,
-  }
-  if _STAGE.value == 'pretrain':
-    stages.pretrain(config, images, stage, **how_long)
-  else:
-    stages.discover(
-        config, images, stage, title='discover', features=None,
-        train_features=True, **how_long,
-    )  # fmt: skip
+  stages.train(
+      config, images, stage,
+      method=None if _STAGE.value == 'pretrain' else methods.UNFROZEN,
+      num_epochs=1 + _STEPS.value * config.batch_size // _IMAGES,
+      max_steps=_STEPS.value,
+  )  # fmt: skip
 
 
 def _measure(folder: pathlib.Path) -> tuple[list[tuple], set[int], float]:

@@ -6,7 +6,6 @@ compiler leaves out what a part's result does not need.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,9 @@ import numpy as np
 
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.training import devices
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import warped
 from parts import timing
 from parts import workload
 
@@ -115,13 +115,10 @@ def _stepping(
 
 def _augment(stage: workload.Stage) -> Callable[..., Any]:
   def augment(images: jax.Array, key: jax.Array) -> jax.Array:
-    x, warped, _ = objectives.make_views(
-        images,
-        jax.random.split(key, len(images)),
-        warp=stage.settings.warp,
-        appearance_change=stage.settings.appearance,
+    views = warped.make_views(
+        images, jax.random.split(key, len(images)), stage.settings
     )
-    return jnp.concatenate([x, warped])
+    return jnp.concatenate([views.x, views.other])
 
   return augment
 
@@ -183,14 +180,10 @@ class _Given:
 
 def _loss(stage: workload.Stage) -> Callable[..., Any]:
   """Value and gradient of the objective, down to the nets' given output."""
-  nets = dataclasses.replace(
-      stage.nets,
-      features=_Given(stage.nets.features, FEATURES),
-      landmarks=_Given(stage.nets.landmarks, LANDMARKS),
-  )
-  objective = functools.partial(
-      stage.objective.func, **{**stage.objective.keywords, 'nets': nets}
-  )
+  objective = workload.make_loss(stage.settings, stage.trained, {
+      FEATURES: _Given(stage.nets.features, FEATURES),
+      LANDMARKS: _Given(stage.nets.landmarks, LANDMARKS),
+  })  # fmt: skip
   last = LANDMARKS if LANDMARKS in stage.trained else FEATURES
 
   def loss(

@@ -4,7 +4,6 @@ The flags defined here are those of every script that measures a step.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,8 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
 
 STAGES = ('stage1', 'stage2', 'end_to_end')
 
@@ -118,7 +117,6 @@ class Stage:
   Attributes:
     settings: the stage's part of the config.
     nets: F and T.
-    objective: see `objectives`.
     optimizer: of the trained nets.
     trained: names of the trained nets.
     mapped: the step over all devices; it uses its state up.
@@ -126,7 +124,6 @@ class Stage:
 
   settings: ConfigDict
   nets: nets_lib.Nets
-  objective: Callable[..., objectives.Output]
   optimizer: Any
   trained: tuple[str, ...]
   mapped: Callable[..., Any]
@@ -143,31 +140,36 @@ class Stage:
 def make_stage(config: ConfigDict, name: str) -> Stage:
   """Builds one of `STAGES` over all local devices."""
   nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
-  common_part = {'nets': nets, 'axis_name': devices.AXIS}
-  if name == 'stage1':
-    settings, trained = config.pretrain, (nets_lib.FEATURES,)
-    objective = functools.partial(
-        objectives.pretrain, stage=settings, **common_part
-    )
-  else:
+  settings, trained = config.pretrain, (nets_lib.FEATURES,)
+  if name != 'stage1':
     settings, trained = config.discover, (nets_lib.LANDMARKS,)
-    if name == 'end_to_end':
-      trained = (nets_lib.LANDMARKS, nets_lib.FEATURES)
-    objective = functools.partial(
-        objectives.discover, stage=settings,
-        train_features=name == 'end_to_end', **common_part,
-    )  # fmt: skip
+  if name == 'end_to_end':
+    trained = (nets_lib.LANDMARKS, nets_lib.FEATURES)
   optimizer = step_lib.make_optimizer(
       settings, num_images=1000, batch_size=config.batch_size,
       rates=dict.fromkeys(trained, 1.0),
   )  # fmt: skip
+  loss = make_loss(
+      settings, trained, {n: getattr(nets, n) for n in (
+          nets_lib.FEATURES, nets_lib.LANDMARKS
+      )},
+  )  # fmt: skip
   mapped = devices.parallelize(
-      step_lib.make_step(
-          objective, optimizer, accumulate=config.accumulate
-      ),
+      step_lib.make_step(loss, optimizer, accumulate=config.accumulate),
       jax.local_devices(),
   )
-  return Stage(settings, nets, objective, optimizer, trained, mapped)
+  return Stage(settings, nets, optimizer, trained, mapped)
+
+
+def make_loss(
+    settings: ConfigDict, trained: tuple[str, ...], nets: dict[str, Any]
+) -> Callable[..., objectives.Output]:
+  """A stage's objective as its step differentiates it, with given nets."""
+  return objectives.make_loss(
+      objectives.load(settings.objective),
+      settings,
+      objectives.StageNets(nets, trained, devices.AXIS),
+  )
 
 
 def key() -> jax.Array:

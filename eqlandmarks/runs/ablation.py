@@ -24,6 +24,7 @@ from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import hosts
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 
 BUDGETS = ('paper', 'steps', 'time')
@@ -32,7 +33,7 @@ BUDGETS = ('paper', 'steps', 'time')
 _PLAN, _RECORDS = 'ablation/plan.json', 'ablation/records.json'
 # The former's form: epochs of each method at each budget.
 _PLANNED = {
-    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in run.METHODS}
+    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in methods.METHODS}
 }
 
 
@@ -41,7 +42,7 @@ class Row:
   """A row of the comparison: a method at one length.
 
   Attributes:
-    method: one of `run.METHODS`.
+    method: one of `methods.METHODS`.
     budgets: those of `BUDGETS` that this length stands for.
     epochs: of stage 2, or of the end-to-end training.
   """
@@ -53,7 +54,7 @@ class Row:
   @property
   def stage(self) -> str:
     """The stage's folder in the workdir of a seed."""
-    if self.method == 'two_stage':
+    if self.method == methods.TWO_STAGE.name:  # has one length only
       return self.method
     return f'{self.method}_{self.epochs}_epochs'
 
@@ -69,7 +70,8 @@ def train(base: run.Run) -> None:
     run.say(f'seed {this.config.seed}')
     this.claim()
     this.pretrain(stage_one)
-    this.train_landmarks('two_stage', 'two_stage', stage_two)
+    two_stage = methods.TWO_STAGE.name
+    this.train_landmarks(two_stage, two_stage, stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
       plan = _make_plan(this, stage_one, stage_two)
       if hosts.is_first():
@@ -169,33 +171,27 @@ def _make_plan(
   trained just now, and of one epoch of the other methods, which their first
   rows go on from.
   """
-  seconds = {
-      'pretrain': _seconds(this, run.PRETRAIN),
-      'two_stage': _seconds(this, 'two_stage'),
-  }
-  for method in ('unfrozen', 'end_to_end'):
-    probe = _probe(method)
-    this.train_landmarks(probe.stage, method, probe.epochs)
-    hosts.wait()  # the first process has written what is read now
-    seconds[method] = _seconds(this, probe.stage)
+  seconds = {}
+  for method in methods.METHODS:
+    row = Row(method, (), stage_two)
+    if method != methods.TWO_STAGE.name:
+      row = _probe(method)
+      this.train_landmarks(row.stage, method, row.epochs)
+      hosts.wait()  # the first process has written what is read now
+    seconds[method] = _seconds(this, row.stage)
+  seconds['pretrain'] = _seconds(this, run.PRETRAIN)
   if None in seconds.values():
     run.say('too few steps to time; the time budget counts steps instead')
     seconds = dict.fromkeys(seconds, 1.0)
-  second_stage = stage_two * seconds['two_stage']
-  whole = stage_one * seconds['pretrain'] + second_stage
-  lengths = {
-      'two_stage': dict.fromkeys(BUDGETS, stage_two),
-      'unfrozen': {
-          'paper': stage_two,
-          'steps': stage_two,
-          'time': max(1, round(second_stage / seconds['unfrozen'])),
-      },
-      'end_to_end': {
-          'paper': stage_two,
-          'steps': stage_one + stage_two,
-          'time': max(1, round(whole / seconds['end_to_end'])),
-      },
-  }
+  lengths = {}
+  for method in methods.METHODS.values():
+    before = 0 if method.after_pretrain else stage_one
+    time = before * seconds['pretrain'] + stage_two * seconds['two_stage']
+    lengths[method.name] = {
+        'paper': stage_two,
+        'steps': before + stage_two,
+        'time': max(1, round(time / seconds[method.name])),
+    }
   return {'epochs': lengths, 'seconds_per_step': seconds}
 
 

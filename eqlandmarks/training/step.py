@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from eqlandmarks.training import objectives
 from eqlandmarks.training.devices import AXIS
+from eqlandmarks.training.objectives import base as objectives
 
 
 @flax.struct.dataclass
