@@ -154,7 +154,7 @@ def _pretrain() -> ConfigDict:
   stage.num_epochs = 20
   _optimizer(stage)
   # What is minimised: a file of eqlandmarks/training/objectives/, or a module
-  # of your own.
+  # of your own (docs/extend.md).
   stage.objective = 'contrastive'
   stage.update(contrastive.section())
   # What its two views are: a file of eqlandmarks/training/pairs/, or a module

@@ -63,7 +63,7 @@ _LOG = 'T --mode=train begins\nT pretrain begins: 20 epochs\n'
         ('', 'start-up'),
         ('T --mode=train begins\n', 'start-up'),
         (_LOG, 'pretrain'),
-        (_LOG + 'T pretrain goes on from step 10\n', 'pretrain'),
+        (_LOG + 'T pretrain resumes from step 10\n', 'pretrain'),
         (_LOG + 'T two_stage begins: 20 epochs\n', 'two_stage'),
         (_LOG + 'T evaluating two_stage\n', 'evaluation'),
         ('T two_stage is done already\n', 'evaluation'),
@@ -75,7 +75,7 @@ def test_where_a_signal_came(parts, log, stage):
 
 def test_from_where_the_next_process_goes_on(parts):
   goes_on = parts('kill_notes').goes_on
-  assert goes_on(_LOG + 'T pretrain goes on from step 40', 'pretrain', 50,
+  assert goes_on(_LOG + 'T pretrain resumes from step 40', 'pretrain', 50,
                  saved=True) == 40  # fmt: skip
   # It was killed before it had read the checkpoint, or had none to read.
   assert goes_on(_LOG, 'pretrain', 50, saved=True) is None
@@ -100,7 +100,7 @@ def test_steps_lost_are_found_in_a_later_process(tmp_path, parts):
   assert notes.killed(signal.SIGTERM, -15, 0.1, said).stage == 'start-up'
   assert kill.goes_on is None
   notes.before()
-  log.write_text(log.read_text() + _LOG + 'T pretrain goes on from step 9\n')
+  log.write_text(log.read_text() + _LOG + 'T pretrain resumes from step 9\n')
   notes.after()
   assert (kill.goes_on, kill.lost) == (9, 1)
   assert '1 steps lost' in parts('kill_notes').fault(kill)

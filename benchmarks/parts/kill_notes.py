@@ -122,7 +122,7 @@ def goes_on(log: str, stage: str, reached: int, *, saved: bool) -> int | None:
   Returns:
     The step; None where the process did not come so far.
   """
-  found = re.search(rf'{stage} goes on from step (\d+)', log)
+  found = re.search(rf'{stage} resumes from step (\d+)', log)
   if found:
     return int(found.group(1))
   if f'{stage} begins' in log and not saved:

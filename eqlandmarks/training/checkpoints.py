@@ -23,8 +23,8 @@ from orbax.checkpoint import v1 as ocp
 from eqlandmarks import errors
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
+from eqlandmarks.training import orbax_per_process
 from eqlandmarks.training import seals
-from eqlandmarks.training import separately
 
 _policies = ocp.training.preservation_policies
 
@@ -117,7 +117,7 @@ class Checkpointer:
       _check_room(self._folder, state)
       response = self._orbax.save_async(
           number,
-          separately.own(state),
+          orbax_per_process.own(state),
           metrics=dict(metrics) if self._best and metrics else None,
           custom_metadata={'rows': rows, 'metrics': metrics},
       )
@@ -173,7 +173,7 @@ class Checkpointer:
       if fault is None:
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
-        journal.say(f'{self._stage.name} goes on from step {number}')
+        journal.say(f'{self._stage.name} resumes from step {number}')
         return restored, number
       damaged[number] = fault
       journal.say(f'{path} is damaged: {fault}')
@@ -198,10 +198,10 @@ class Checkpointer:
     return {'step': step, 'metric': self._best, 'value': value}
 
   @functools.cached_property
-  def _orbax(self) -> ocp.training.Checkpointer | separately.Checkpointer:
+  def _orbax(self) -> Any:
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
     if jax.process_count() > 1:
-      return separately.Checkpointer(self._folder, self._kept)
+      return orbax_per_process.Checkpointer(self._folder, self._kept)
     return ocp.training.Checkpointer(
         self._folder,
         preservation_policy=self._kept,
@@ -216,7 +216,7 @@ class Checkpointer:
     return files.written(
         self._folder,
         'expected a folder with room that can be written to; the same command '
-        'goes on from the last checkpoint',
+        'resumes from the last checkpoint',
     )
 
 
@@ -235,12 +235,12 @@ def numbers(folder: pathlib.Path) -> list[int]:
 
 def _about(folder: pathlib.Path, number: int) -> dict[str, Any]:
   """What was saved with a checkpoint beside its state."""
-  with separately.alone():
+  with orbax_per_process.alone():
     return ocp.metadata(folder / str(number)).custom_metadata or {}
 
 
 def _load_state(path: pathlib.Path, state: Any) -> tuple[Any, str | None]:
-  return loaded(path, lambda: ocp.load(path, separately.own(state)))
+  return loaded(path, lambda: ocp.load(path, orbax_per_process.own(state)))
 
 
 def loaded(
@@ -252,7 +252,7 @@ def loaded(
     UserError: it cannot be read now, which says nothing of its content.
   """
   try:
-    with seals.spared(place), separately.alone():
+    with seals.spared(place), orbax_per_process.alone():
       return load(), None
   except errors.UserError:
     raise

@@ -85,20 +85,20 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
   Returns:
     A sentence for each sign that was found; [] for a healthy run.
   """
-  found = {
+  values = {
       r['metric']: r['value']
       for r in records
       if r['metric'] in (EXTENT, ALIGNMENT) and r['value'] is not None
   }
-  said = []
-  if found.get(ALIGNMENT, 0.0) > _ALIGNED:
-    said.append(
+  signs = []
+  if values.get(ALIGNMENT, 0.0) > _ALIGNED:
+    signs.append(
         f'the features of F all point the same way (alignment '
-        f'{found[ALIGNMENT]:.3f}, 1 is one direction): {CHANGE_FEATURES}'
+        f'{values[ALIGNMENT]:.3f}, 1 is one direction): {CHANGE_FEATURES}'
     )
-  if found.get(EXTENT, math.inf) < _EXTENT:
-    said.append(
-        f'all landmarks of an image lie within {found[EXTENT]:.1f} px (at 128 '
+  if values.get(EXTENT, math.inf) < _EXTENT:
+    signs.append(
+        f'all landmarks of an image lie within {values[EXTENT]:.1f} px (at 128 '
         f'px): {CHANGE_LANDMARKS}'
     )
-  return said
+  return signs

@@ -85,15 +85,15 @@ def _prune(folder: pathlib.Path) -> None:
   JAX's own bound needs a lock at every read, which a home on a network may not
   have. A file that another process has removed already is no error.
   """
-  found = []
+  programs = []
   for path in folder.rglob('*'):
     with contextlib.suppress(FileNotFoundError):
       if path.is_file():
         about = path.stat()
         used = max(about.st_atime, about.st_mtime)
-        found.append((used, about.st_size, path))
+        programs.append((used, about.st_size, path))
   size = 0
-  for _, bytes_, path in sorted(found, reverse=True):
+  for _, bytes_, path in sorted(programs, reverse=True):
     size += bytes_
     if size > _CACHE_BYTES:
       path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ except ImportError:  # the extra `tensorboard` is not installed
 
 # What to do about a file that is damaged.
 _REMEDY = (
-    'without it, the same command goes on, and only the curve before is lost'
+    'without it, the same command resumes, and only the curve before is lost'
 )
 # Seconds after which events are sent to the disk.
 _FLUSH = 30.0

@@ -29,13 +29,7 @@ Rows = list[tuple[int, dict[str, Any]]]
 
 
 class NotFiniteError(Exception):
-  """A metric is not a finite number.
-
-  Args:
-    done: number of the update whose metric it is, from 1.
-    name: the metric's.
-    value: what it is.
-  """
+  """A metric of update number `done`, from 1, is not a finite number."""
 
   def __init__(self, done: int, name: str, value: float):
     super().__init__(f'{name} is {value} at step {done}')
@@ -51,8 +45,7 @@ class Tracker:
     start: updates that are done already.
     num_steps: updates of the whole stage.
     rows: metrics of those of them that have come since the last log step.
-    sign: what a logged row is a bad sign of, in a sentence, or None; the first
-      one of a call is said.
+    sign: what a logged row is a bad sign of, in a sentence, or None.
   """
 
   def __init__(

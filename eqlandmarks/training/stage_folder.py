@@ -142,7 +142,7 @@ class StageFolder:
     if fault is None and self.is_done and number == self._last():
       fault = _other_parameters(variables, self.summary()['sha256'])
     if fault is not None:
-      remedy = '; training mode goes on from the one before, if there is one'
+      remedy = '; training mode resumes from the one before, if there is one'
       raise errors.UserError(
           f'{path}: found no readable checkpoint ({fault}), expected the '
           f'{which} one of the stage' + remedy * (which == 'last')

@@ -35,7 +35,6 @@ _STAGE_OF_NET = {nets_lib.FEATURES: PRETRAIN, nets_lib.LANDMARKS: DISCOVER}
 _ROWS = 3
 
 Names = Callable[[np.ndarray], list[str]]
-Variables = dict[str, nets_lib.Variables]
 
 
 def train(
@@ -116,13 +115,12 @@ def _make_step(
     rates[nets_lib.FEATURES] = (
         section.features_rate if method.after_pretrain else 1.0
     )
-  variables = _initial_variables(config, objective.trains + objective.reads)
-  if features is not None:
-    variables[nets_lib.FEATURES] = features
+  variables = {} if features is None else {nets_lib.FEATURES: features}
+  for net in {*objective.trains, *objective.reads} - {*variables}:
+    variables[net] = _initial_variables(config, net)
   optimizer = step_lib.make_optimizer(
       section, num_images=num_images, batch_size=config.batch_size, rates=rates
   )
-
   nets = nets_lib.make_nets(config, axis_name=devices_lib.AXIS)
   modules = {net: getattr(nets, net) for net in variables}
   # Layers that are computed again could not be looked at.
@@ -151,16 +149,12 @@ def _objective(config: Any, name: str) -> objectives.Objective:
   )
 
 
-def _initial_variables(config: Any, names: tuple[str, ...]) -> Variables:
-  """What all training starts from."""
+def _initial_variables(config: Any, net: str) -> nets_lib.Variables:
+  """What all training of a net starts from."""
   nets = nets_lib.make_nets(config)
-
-  def init(name: str) -> nets_lib.Variables:
-    key, _ = _keys(config, _STAGE_OF_NET[name])
-    # Jitted, the other nets' variables are never computed.
-    return jax.jit(lambda key: nets.init(key)[name])(key)
-
-  return {name: init(name) for name in names}
+  key, _ = _keys(config, _STAGE_OF_NET[net])
+  # Jitted, the other nets' variables are never computed.
+  return jax.jit(lambda key: nets.init(key)[net])(key)
 
 
 def _less_memory(config: Any, name: str) -> loop.Changes:

@@ -1,10 +1,13 @@
 """An objective of one's own: a module and a config, and nothing else."""
 
+import pathlib
+import re
+import sys
+
 import pytest
 from ml_collections import ConfigDict
 
 from configs import common
-from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
@@ -13,64 +16,27 @@ from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import metric_files
 from eqlandmarks.training.objectives import base as objectives
 
-# As little of stage 2 as can be: landmarks follow the warp, and their heatmaps
-# are narrow.
-MODULE = '''
-import jax
-import jax.numpy as jnp
-from ml_collections import ConfigDict
-
-from eqlandmarks import heatmaps
-from eqlandmarks.system import field_rules
-from eqlandmarks.training.objectives import base
-
-
-def section():
-  fields = ConfigDict()
-  # Weight of the heatmaps' width.
-  fields.narrow = 0.5
-  return fields
-
-
-def loss(variables, views, keys, section, nets):
-  both = jnp.concatenate([views.x, views.other])
-  f, f_stats = nets.apply('features', variables, both)
-  outputs, t_stats = nets.apply('landmarks', variables, f)
-  probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
-  points, of_other = jnp.split(heatmaps.expectation(probabilities), 2)
-  targets = jax.vmap(lambda g, p: g(p))(views.g, points)
-  share = nets.share(len(points))
-  terms = {
-      'following': share * jnp.sum(jnp.mean((of_other - targets) ** 2, (1, 2))),
-      'width': share * jnp.sum(jnp.mean(heatmaps.spread(probabilities), -1)),
-  }
-  return base.Loss(
-      total=terms['following'] + section.narrow * terms['width'],
-      terms=terms,
-      batch_stats={'features': f_stats, 'landmarks': t_stats},
-  )
-
-
-OBJECTIVE = base.Objective(
-    loss=loss,
-    section=section,
-    rules={'narrow': field_rules.not_negative()},
-    trains=('landmarks',),
-    reads=('features',),
-    terms=('following', 'width'),
-    collapsed=lambda config, section, row: 'they do not follow',
+_COLLAPSED = '''
+OBJECTIVE = dataclasses.replace(
+    OBJECTIVE, collapsed=lambda config, section, row: 'they do not follow'
 )
 '''
+PAGE = pathlib.Path(__file__).parents[2] / 'docs/extend.md'
 
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-  """A config of a module in the current folder."""
-  (tmp_path / 'narrow_landmarks.py').write_text(MODULE)
+  """The config of the documentation, and its module in the current folder."""
+  module, file = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
+  (tmp_path / 'narrow_landmarks.py').write_text(
+      'import dataclasses\n' + module + _COLLAPSED
+  )
   monkeypatch.chdir(tmp_path)
-  config = signer.get_config('tiny')
-  objectives.use(config.discover, 'narrow_landmarks')
-  return config
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  names = {}
+  exec(file, names)
+  yield names['get_config']('tiny')
+  del sys.modules['narrow_landmarks']
 
 
 def test_its_fields_take_the_place_of_those_that_were_there(config):

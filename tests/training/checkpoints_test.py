@@ -69,7 +69,7 @@ def test_the_newest_is_restored_and_the_last_n_are_kept(stage, capsys):
   state, number = _restore(stage)
   assert number == 20
   _assert_is(state, 20)
-  assert capsys.readouterr().err == 'stage goes on from step 20\n'
+  assert capsys.readouterr().err == 'stage resumes from step 20\n'
   kept = sorted(path.name for path in (stage.path / 'checkpoints').iterdir())
   assert kept == ['10', '20']
 

@@ -164,7 +164,7 @@ def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
     monkeypatch.setattr(signals, '_asked', 0)
     monkeypatch.setattr(signals, '_answered', False)
   end = _train(tmp_path / 'stopped', 45)
-  assert f'stopped goes on from step {steps[-1]}\n' in capsys.readouterr().err
+  assert f'stopped resumes from step {steps[-1]}\n' in capsys.readouterr().err
   assert float(end.state['w']) == 24.0 * (np.arange(45) % 5).sum()
   # The means of ten steps are those of the undisturbed run, also of ten that
   # were made in two runs.
