@@ -39,7 +39,7 @@ def of_training(
       'stage_images': summary.get('images'),
       'warps': {'discover': section.get('warp')},
       'learning_rate': section['learning_rate'],
-      'weights': section.get('weights'),
+      'weights': _weights(section),
       **_checkpoint(config.evaluation.checkpoint, summary),
   }
   if not method.after_pretrain:
@@ -75,6 +75,14 @@ def _objective(section: dict[str, Any]) -> str | None:
   if not objectives.is_ours(name):
     return name
   return ' + '.join(objectives.load(name).terms) or name
+
+
+def _weights(section: dict[str, Any]) -> dict[str, float]:
+  """The weights of the losses; of an objective without, its numbers."""
+  if 'weights' in section:
+    return section['weights']
+  own = objectives.load(section['objective']).section()
+  return {n: section[n] for n, v in own.items() if isinstance(v, (int, float))}
 
 
 def _checkpoint(which: str, summary: dict[str, Any]) -> dict[str, Any]:

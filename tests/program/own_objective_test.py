@@ -112,7 +112,7 @@ def test_a_whole_run_knows_of_it(config, tmp_path, capsys):
   # Its curves, and the sign that it takes all rows for.
   report = (tmp_path / 'w/report.html').read_text()
   assert 'following' in report and 'width' in report
-  assert 'narrow_landmarks' in report
+  assert 'narrow_landmarks' in report and 'narrow 0.5' in report
   assert capsys.readouterr().err.count('they do not follow') == 1
   config.discover.narrow = 0.25
   with pytest.raises(errors.UserError, match=r'narrow \(0.5 there, 0.25 ask'):
