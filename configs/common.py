@@ -10,6 +10,10 @@ on the command line: --config.pretrain.num_epochs=5.
 
 from ml_collections import ConfigDict
 
+from eqlandmarks.training.objectives import contrastive
+from eqlandmarks.training.objectives import landmarks
+from eqlandmarks.training.pairs import warped
+
 
 def get_config() -> ConfigDict:
   """The paper's settings at 128 x 128, without a dataset."""
@@ -143,62 +147,25 @@ def _optimizer(stage: ConfigDict) -> None:
   stage.clip_norm = 0.0
 
 
-def _warp(**strengths: float) -> ConfigDict:
-  """Strengths of the random warps, see eqlandmarks.warps.random_warp. Open."""
-  warp = ConfigDict()
-  # Largest rotation, in degrees.
-  warp.rotation = 0.0
-  # Largest zoom and stretch: factors from 1 / (1 + this) to 1 + this.
-  warp.zoom = 0.0
-  warp.aspect = 0.0
-  # Largest shift, as a share of the side.
-  warp.translation = 0.0
-  # Standard deviation of the elastic field's control values, same unit, and
-  # its control points a side.
-  warp.elastic = 0.0
-  warp.grid = 5
-  # What lies beyond the image's edge: reflect, edge or zeros.
-  warp.border = 'reflect'
-  warp.update(strengths)
-  return warp
-
-
-def _appearance(**strengths: float) -> ConfigDict:
-  """Strengths of eqlandmarks.appearance.random_appearance. Open."""
-  appearance = ConfigDict()
-  # Largest shift of all values, which lie in [0, 1], of both signs.
-  appearance.brightness = 0.0
-  # The factor about the image's mean lies in 1 -+ this.
-  appearance.contrast = 0.0
-  # The factor of the saturation lies in 1 -+ this.
-  appearance.saturation = 0.0
-  # Largest turn of the hue, as a share of the colour circle.
-  appearance.hue = 0.0
-  # Largest standard deviation of the noise; each image draws its own.
-  appearance.noise = 0.0
-  appearance.update(strengths)
-  return appearance
-
-
 def _pretrain() -> ConfigDict:
   """Stage 1: F alone, by the contrastive loss."""
   stage = ConfigDict()
   # Passes over the training images.
   stage.num_epochs = 20
   _optimizer(stage)
-  # Points per image whose features are compared. Open.
-  stage.num_locations = 128
-  # Which points are negatives: those of the whole batch (the paper), or only
-  # those of the same image (ours).
-  stage.negatives = 'batch'
-  # tau of the contrastive loss.
-  stage.temperature = 0.1
+  # What is minimised: a file of eqlandmarks/training/objectives/, or a module
+  # of your own (docs/extend.md).
+  stage.objective = 'contrastive'
+  stage.update(contrastive.section())
+  # What its two views are: a file of eqlandmarks/training/pairs/, or a module
+  # of your own.
+  stage.pair = 'warped'
   # Affine, crop and zoom, elastic.
-  stage.warp = _warp(
+  stage.warp = warped.warp_section(
       rotation=20.0, zoom=0.2, aspect=0.1, translation=0.1, elastic=0.04
   )
   # Intensity, contrast and noise; colour is ours.
-  stage.appearance = _appearance(
+  stage.appearance = warped.appearance_section(
       brightness=0.25, contrast=0.3, saturation=0.3, hue=0.05, noise=0.05
   )
   return stage
@@ -214,17 +181,15 @@ def _discover() -> ConfigDict:
   # Factor on the learning rate of an F that goes on learning.
   stage.features_rate = 1.0
   _optimizer(stage)
-  # Weights of the three losses. The paper prints none, and no unit: here the
-  # points are in pixels, so equivariance and variance are per squared pixel.
-  stage.weights = ConfigDict(
-      {'equivariance': 1.0, 'diversity': 1.0, 'variance': 1.0}
-  )
-  # Side of the patches of the diversity loss, in pixels.
-  stage.patch = 8
+  # What is minimised, as for pretrain.
+  stage.objective = 'landmarks'
+  stage.update(landmarks.section())
+  # What its two views are, as for pretrain.
+  stage.pair = 'warped'
   # Rotation and elastic only.
-  stage.warp = _warp(rotation=20.0, elastic=0.04)
+  stage.warp = warped.warp_section(rotation=20.0, elastic=0.04)
   # None in the paper.
-  stage.appearance = _appearance()
+  stage.appearance = warped.appearance_section()
   return stage
 
 
@@ -253,7 +218,7 @@ def _evaluation() -> ConfigDict:
   # Whose features are compared: 1 is F's output, 2 to 4 lie within T.
   evaluation.layers = (1, 2, 3, 4)
   # The warps, and how many of them for each image. The same for all seeds.
-  evaluation.warp = _warp(rotation=20.0, elastic=0.04)
+  evaluation.warp = warped.warp_section(rotation=20.0, elastic=0.04)
   evaluation.warps_per_image = 2
   # Within how many pixels of a 128-pixel image a point counts as found.
   evaluation.pck = 6.0
@@ -329,8 +294,8 @@ def _checkpoint() -> ConfigDict:
   checkpoint.every_steps = 0
   # How many of the newest stay ...
   checkpoint.keep = 2
-  # ... and the one where this metric was lowest: loss, or in stage 2 also
-  # equivariance, diversity or variance; '' for none.
+  # ... and the one where this metric was lowest: loss, or a term of the stage's
+  # objective, such as equivariance, diversity or variance; '' for none.
   checkpoint.best = ''
   return checkpoint
 
@@ -346,7 +311,7 @@ def small(config: ConfigDict) -> None:
   # Ours: that a part of one object and the same part of another are no
   # negatives of each other helps most of all.
   config.pretrain.negatives = 'image'
-  config.pretrain.appearance = _appearance(
+  config.pretrain.appearance = warped.appearance_section(
       brightness=0.3, contrast=0.4, saturation=0.5, hue=0.2, noise=0.08
   )
   for stage in (config.pretrain, config.discover):

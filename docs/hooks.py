@@ -1,18 +1,19 @@
 """Writes the page of all config fields from the configs themselves.
 
 MkDocs calls `on_files` (see mkdocs.yml); the page is never a file in docs/, so
-it cannot fall behind. What a field means is the comment above it in
-configs/common.py.
+it cannot fall behind. What a field means is the comment above it, where it is
+set.
 """
 
 import ast
 import dataclasses
 import functools
 import importlib
+import inspect
 import itertools
-import pathlib
 import pkgutil
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -48,7 +49,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def page() -> str:
   """The whole page, in Markdown."""
-  meanings = Meanings(pathlib.Path(common.__file__).read_text())
+  meanings = Meanings(common.get_config)
   experiments = _experiments()
   lines = [_HEAD]
   for path, fields in _sections(common.get_config(), meanings):
@@ -83,7 +84,7 @@ def _section(
 
 @dataclasses.dataclass(frozen=True)
 class Meaning:
-  """What configs/common.py says of a field or of a section.
+  """What is said of a field or of a section.
 
   Attributes:
     comment: the block of comments above it; a field without one has that of
@@ -98,22 +99,17 @@ class Meaning:
 
 
 class Meanings:
-  """The comments of configs/common.py.
+  """The comments of functions that make a config.
 
-  A config is made by functions, one for each section, which fill it by
-  `section.field = value`, or call others to do so.
+  A section is made by a function, which fills it by `section.field = value`, by
+  `section.update(section_of_another())`, or by calls of others that fill it.
 
   Args:
-    source: of configs/common.py.
+    get_config: the function that makes the whole config.
   """
 
-  def __init__(self, source: str):
-    self._lines = source.splitlines()
-    self._functions = {
-        node.name: node
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef)
-    }
+  def __init__(self, get_config: Callable[..., ConfigDict]):
+    self._get_config = get_config
 
   def of(self, path: list[str]) -> Meaning:
     """The meaning of a field or section, by the parts of its path.
@@ -121,40 +117,52 @@ class Meanings:
     Raises:
       KeyError: nothing sets it.
     """
-    found = self._find('get_config', path)
-    if found is None:
+    meaning = self._find(self._get_config, path)
+    if meaning is None:
       raise KeyError('.'.join(path))
-    return found
+    return meaning
 
-  def _find(self, function: str, path: list[str]) -> Meaning | None:
+  def _find(
+      self, function: Callable[..., Any], path: list[str]
+  ) -> Meaning | None:
     """What a function, and those that it calls, say of a path."""
-    comment = ''
-    for statement in self._functions[function].body:
-      place, made = (statement.lineno,), _called(statement)
-      above = self._comment(statement.lineno)
-      if isinstance(statement, ast.Expr) and made in self._functions:
-        found = self._find(made, path)  # it fills the same section
-        if found:
-          return dataclasses.replace(found, place=place + found.place)
+    comment, lines, body = '', *_source(function)
+    for statement in body:
+      place, made = (statement.lineno,), _called(function, statement)
+      above = _comment(lines, statement.lineno)
+      if isinstance(statement, ast.Expr) and made:
+        meaning = self._find(made, path)  # it fills the same section
+        if meaning:
+          return dataclasses.replace(meaning, place=place + meaning.place)
       field = _assigned(statement)
       # A field below another one without a comment between them shares it.
       comment = above or (comment if field else '')
       if field != path[0]:
         continue
-      if made not in self._functions:  # a value, or a section as a dict
+      if made is None:  # a value, or a section as a dict
         return Meaning(comment, '', place)
       if len(path) > 1:
-        found = self._find(made, path[1:])
-        return found and dataclasses.replace(found, place=place + found.place)
-      said = ast.get_docstring(self._functions[made]) or ''
-      return Meaning(above, said.partition('\n\n')[0], place)
+        meaning = self._find(made, path[1:])
+        return meaning and dataclasses.replace(
+            meaning, place=place + meaning.place
+        )
+      docstring = (inspect.getdoc(made) or '').partition('\n\n')[0]
+      return Meaning(above, docstring, place)
     return None
 
-  def _comment(self, line: int) -> str:
-    """The block of comments right above a line, as one text."""
-    above = (self._lines[n - 1].strip() for n in range(line - 1, 0, -1))
-    block = itertools.takewhile(lambda text: text.startswith('# '), above)
-    return ' '.join(text[2:] for text in reversed(list(block)))
+
+@functools.cache
+def _source(function: Callable[..., Any]) -> tuple[list[str], list[ast.stmt]]:
+  """The lines of a function, and its statements."""
+  source = inspect.getsource(function)
+  return source.splitlines(), ast.parse(source).body[0].body
+
+
+def _comment(lines: list[str], line: int) -> str:
+  """The block of comments right above a line, as one text."""
+  above = (lines[n - 1].strip() for n in range(line - 1, 0, -1))
+  block = itertools.takewhile(lambda text: text.startswith('# '), above)
+  return ' '.join(text[2:] for text in reversed(list(block)))
 
 
 def _assigned(statement: ast.stmt) -> str:
@@ -165,11 +173,24 @@ def _assigned(statement: ast.stmt) -> str:
   return target.attr if isinstance(target, ast.Attribute) else ''
 
 
-def _called(statement: ast.stmt) -> str:
-  """The name of the function whose call is the statement's value."""
-  value = getattr(statement, 'value', None)
-  called = isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
-  return value.func.id if called else ''
+def _called(
+    function: Callable[..., Any], statement: ast.stmt
+) -> Callable[..., Any] | None:
+  """The function of ours whose call is a statement's value, or updates."""
+  call = getattr(statement, 'value', None)
+  if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') == 'update':
+    call = call.args[0] if call.args else None
+  if not isinstance(call, ast.Call):
+    return None
+  known = function.__globals__
+  match call.func:
+    case ast.Name(id=name):
+      made = known.get(name)
+    case ast.Attribute(value=ast.Name(id=module), attr=name):
+      made = getattr(known.get(module), name, None)
+    case _:
+      made = None
+  return made if inspect.isfunction(made) else None
 
 
 def _sections(
@@ -209,7 +230,10 @@ def _others(
   for name, default in fields:
     users: dict[str, list[str]] = {}
     for experiment, config in experiments.items():
-      value = functools.reduce(lambda c, part: c[part], [*path, name], config)
+      try:
+        value = functools.reduce(lambda c, part: c[part], [*path, name], config)
+      except KeyError:  # it has another objective or pair
+        continue
       if value != default:
         users.setdefault(repr(value), []).append(experiment)
     which = f'`{name}` ' if users and len(fields) > 1 else ''

@@ -26,7 +26,7 @@ from eqlandmarks.configs import signer as signer_config
 from eqlandmarks.datasets import signer
 from eqlandmarks.report import figures
 from eqlandmarks.runs.workdir import Workdir
-from eqlandmarks.training import objectives
+from eqlandmarks.training.pairs import warped
 
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 
@@ -53,7 +53,7 @@ def main(_: list[str]) -> None:
 def _draw_warps(config) -> None:
   """An image with a grid of points, and warped copies with these pushed."""
   image, _ = _render(config, _FIRST)
-  x, warped, g = _views(config, image, count=4)
+  x, others, g = _views(config, image, count=4)
   size = config.image_size
   line = np.linspace(4, size - 4, 9, dtype=np.float32)
   grid = jnp.stack(np.meshgrid(line, line, indexing='ij'), axis=-1)
@@ -61,7 +61,7 @@ def _draw_warps(config) -> None:
   _show(axes[0], x[0], 'x')
   _mesh(axes[0], grid)
   for number, ax in enumerate(axes[1:]):
-    _show(ax, warped[number], f"x' = r(g(x)), no. {number + 1}")
+    _show(ax, others[number], f"x' = r(g(x)), no. {number + 1}")
     _mesh(ax, jax.tree.map(lambda leaf: leaf[number], g)(grid))  # noqa: B023
   _save(figure, 'method_warps.png')
 
@@ -77,9 +77,9 @@ def _draw_similarity(config, nets, variables) -> None:
   """How like one place's feature all others are, here and elsewhere."""
   image, points = _render(config, _FIRST)
   place = points[_JOINT]
-  _, warped, g = _views(config, image, count=1)
+  _, others, g = _views(config, image, count=1)
   moved = jax.tree.map(lambda leaf: leaf[0], g)(place)
-  images = [image / 255, warped[0]]
+  images = [image / 255, others[0]]
   marks = [place, moved]
   for number in _OTHERS:
     other, joints = _render(config, number)
@@ -141,12 +141,12 @@ def _render(config, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _views(config, image: np.ndarray, *, count: int):
   """x, x' and g as stage 1 draws them."""
-  return objectives.make_views(
+  views = warped.make_views(
       jnp.asarray(np.repeat(image[None], count, axis=0)),
       jax.random.split(jax.random.key(1), count),
-      warp=config.pretrain.warp,
-      appearance_change=config.pretrain.appearance,
+      config.pretrain,
   )
+  return views.x, views.other, views.g
 
 
 def _show(ax, image: np.ndarray, title: str = '', **style) -> None:

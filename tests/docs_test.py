@@ -47,7 +47,7 @@ FIELDS = sorted(config_fields.flatten(common.get_config().to_dict()))
 
 @pytest.mark.parametrize('field', FIELDS)
 def test_every_field_is_described(hooks, field):
-  meanings = hooks.Meanings((ROOT / 'configs/common.py').read_text())
+  meanings = hooks.Meanings(common.get_config)
   assert len(meanings.of(field.split('.')).comment) > 8, field
 
 
@@ -96,8 +96,14 @@ def _rest(stage):
 '''
 
 
-def test_meanings_are_the_comments_above(hooks):
-  meanings = hooks.Meanings(_SOURCE)
+def test_meanings_are_the_comments_above(hooks, tmp_path):
+  (tmp_path / 'described.py').write_text(_SOURCE)
+  spec = importlib.util.spec_from_file_location(
+      'described', tmp_path / 'described.py'
+  )
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  meanings = hooks.Meanings(module.get_config)
   for path, comment in {
       'seed': 'A seed of two lines.',
       'stage.first': 'First, and second.',

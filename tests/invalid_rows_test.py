@@ -20,7 +20,7 @@ from eqlandmarks import losses
 from eqlandmarks import metrics
 from eqlandmarks import regression
 from eqlandmarks import warps
-from eqlandmarks.training import objectives
+from eqlandmarks.training.objectives import contrastive
 
 _MODULES = (_blockwise, geometry, heatmaps, losses, metrics, regression, warps)
 _MASKS = {'valid', 'mask', 'usable', 'where'}
@@ -43,7 +43,7 @@ def _contrastive_of_images(valid, *features, negatives='image'):
   """Two images of a batch, as stage 1 takes them."""
   stage = _Stage(negatives)
   split = lambda x: x.reshape(1, 2, -1, *x.shape[1:])
-  loss = lambda f, g, v: objectives._contrastive(f, g, v, stage, 'i')
+  loss = lambda f, g, v: contrastive.contrast(f, g, v, stage, 'i')
   f, g, v = map(split, (*features, valid))
   return jax.vmap(loss, axis_name='i')(f, g, v).sum()
 

@@ -35,6 +35,7 @@ import whole_runs
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
@@ -78,17 +79,12 @@ def _train(config: ConfigDict, folder: pathlib.Path) -> None:
       0, 256, (_IMAGES, config.image_size, config.image_size, 3), np.uint8
   )
   stage = stage_folder.StageFolder(folder / _STAGE.value)
-  length = {
-      'num_epochs': 1 + _STEPS.value * config.batch_size // _IMAGES,
-      'max_steps': _STEPS.value,
-  }
-  if _STAGE.value == 'pretrain':
-    stages.pretrain(config, images, stage, **length)
-  else:
-    stages.discover(
-        config, images, stage, title='discover', features=None,
-        train_features=True, **length,
-    )  # fmt: skip
+  stages.train(
+      config, images, stage,
+      method=None if _STAGE.value == 'pretrain' else methods.UNFROZEN,
+      num_epochs=1 + _STEPS.value * config.batch_size // _IMAGES,
+      max_steps=_STEPS.value,
+  )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
+from eqlandmarks.training import methods
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
     folder.check_finished(run.METHODS)
-    own = 'unfrozen' if config.discover.train_features else 'two_stage'
+    own = methods.of_config(config).name
     return folder.finished((own, *run.METHODS))[0]
   if method not in run.METHODS or not folder.finished([method]):
     there = ', '.join(folder.finished(run.METHODS)) or 'none'

@@ -31,6 +31,7 @@ from eqlandmarks.system import file_names
 from eqlandmarks.system import journal
 from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
+from eqlandmarks.training import methods
 
 MODES = (
     'train', 'pretrain', 'discover', 'end_to_end', 'ablation', 'evaluate',
@@ -80,7 +81,7 @@ def run(config: Any, workdir: str, mode: str) -> None:
 def _train(this: run_lib.Run, mode: str) -> None:
   """Trains what a mode says; the part that all processes of a run have."""
   config = this.config
-  method = 'unfrozen' if config.discover.train_features else 'two_stage'
+  method = methods.of_config(config).name
   if mode in ('train', 'pretrain'):
     this.pretrain(config.pretrain.num_epochs)
   if mode in ('train', 'discover'):
@@ -88,8 +89,7 @@ def _train(this: run_lib.Run, mode: str) -> None:
   if mode == 'end_to_end':
     this.train_landmarks(mode, mode, config.end_to_end.num_epochs)
   if mode == 'ablation':
-    with devices.compile_once():
-      ablation.train(this)
+    ablation.train(this)
 
 
 def _work(this: run_lib.Run, mode: str) -> None:

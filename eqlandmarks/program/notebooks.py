@@ -1,7 +1,6 @@
 """What the notebooks of colabs/ share: devices, a user's data, pictures."""
 
 import contextlib
-import functools
 import importlib
 import math
 import pathlib
@@ -28,8 +27,8 @@ from eqlandmarks.media import videos
 from eqlandmarks.runs import config_fields
 from eqlandmarks.system import file_names
 from eqlandmarks.training import devices as devices_lib
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
 
 # What the configs' numbers of epochs were chosen for, and how much less of it
 # is trained where there is no accelerator.
@@ -312,12 +311,13 @@ def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
       batch_size=config.batch_size,
       rates=trained,
   )
-  objective = functools.partial(
-      objectives.pretrain,
-      nets=nets,
-      stage=config.pretrain,
-      axis_name=devices_lib.AXIS,
+  loss = objectives.make_loss(
+      objectives.load(config.pretrain.objective),
+      config.pretrain,
+      objectives.StageNets(
+          {models.FEATURES: nets.features}, [*trained], devices_lib.AXIS
+      ),
   )
   variables = {net: variables[net] for net in trained}
   state = step_lib.create_state(variables, tuple(trained), optimizer)
-  return step_lib.make_step(objective, optimizer), state
+  return step_lib.make_step(loss, optimizer), state

@@ -17,6 +17,7 @@ from eqlandmarks.evaluation import score
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
 from eqlandmarks.runs import run
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
@@ -105,14 +106,13 @@ def estimate(this: run.Run) -> dict[str, float]:
         stage_folder.StageFolder(pathlib.Path(folder) / name)
         for name in ('pretrain', 'discover')
     )
-    stages.pretrain(
+    stages.train(
         config, images, first, num_epochs=config.pretrain.num_epochs,
         max_steps=_TRIAL_STEPS,
     )  # fmt: skip
-    stages.discover(
-        config, images, second, title='discover',
+    stages.train(
+        config, images, second, method=methods.of_config(config),
         features=first.load_variables()[models.FEATURES],
-        train_features=config.discover.train_features,
         num_epochs=config.discover.num_epochs, max_steps=_TRIAL_STEPS,
     )  # fmt: skip
     return {

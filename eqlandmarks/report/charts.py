@@ -15,6 +15,9 @@ _COLOURS = (
 _FLOOR = '#888888'
 _DASHES = ('solid', 'dash', 'dot', 'dashdot')
 
+# Columns of metrics.csv that are neither the loss nor a term of it.
+_NO_LOSSES = ('step', 'points_used', 'gradient_norm', 'update_norm')
+
 # Beyond, curves of equivariance tell no more; the page can be zoomed out.
 _FAR = 40.0
 
@@ -93,14 +96,11 @@ def from_records(records: Records) -> list[Chart]:
 
 def losses(name: str, rows: Sequence[Mapping[str, float]]) -> Chart:
   """The losses of one training, from the rows of its metrics.csv."""
-  there = [
-      metric
-      for metric in ('loss', 'equivariance', 'diversity', 'variance')
-      if metric in rows[0]
-  ]
+  terms = sorted({*rows[0]} - {'loss', *_NO_LOSSES})
   steps = tuple(row['step'] for row in rows)
   series = []
-  for metric, colour in zip(there, _COLOURS, strict=False):
+  for number, metric in enumerate(['loss', *terms]):
+    colour = _COLOURS[number % len(_COLOURS)]
     values = tuple(row[metric] for row in rows)
     series.append(Series(metric, steps, values, None, colour))
   return Chart(

@@ -24,6 +24,7 @@ from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import hosts
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 
 BUDGETS = ('paper', 'steps', 'time')
@@ -32,7 +33,7 @@ BUDGETS = ('paper', 'steps', 'time')
 _PLAN, _RECORDS = 'ablation/plan.json', 'ablation/records.json'
 # The former's form: epochs of each method at each budget.
 _PLANNED = {
-    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in run.METHODS}
+    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in methods.METHODS}
 }
 
 
@@ -41,7 +42,7 @@ class Row:
   """A row of the comparison: a method at one length.
 
   Attributes:
-    method: one of `run.METHODS`.
+    method: one of `methods.METHODS`.
     budgets: those of `BUDGETS` that this length stands for.
     epochs: of stage 2, or of the end-to-end training.
   """
@@ -53,7 +54,7 @@ class Row:
   @property
   def stage(self) -> str:
     """The stage's folder in the workdir of a seed."""
-    if self.method == 'two_stage':
+    if self.method == methods.TWO_STAGE.name:  # has one length only
       return self.method
     return f'{self.method}_{self.epochs}_epochs'
 
@@ -61,24 +62,25 @@ class Row:
 def train(base: run.Run) -> None:
   """Trains all that is compared.
 
-  The time budget is taken from the first seed, and kept: a run that goes on, or
+  The time budget is taken from the first seed, and kept: a run that resumes, or
   another seed, trains the same lengths.
   """
   stage_one, stage_two = _epochs(base.config)
-  for this in _seeds(base):
-    run.say(f'seed {this.config.seed}')
-    this.claim()
-    this.pretrain(stage_one)
-    this.train_landmarks('two_stage', 'two_stage', stage_two)
+  for seed_run in _seeds(base):
+    run.say(f'seed {seed_run.config.seed}')
+    seed_run.claim()
+    seed_run.pretrain(stage_one)
+    two_stage = methods.TWO_STAGE.name
+    seed_run.train_landmarks(two_stage, two_stage, stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
-      plan = _make_plan(this, stage_one, stage_two)
+      plan = _make_plan(seed_run, stage_one, stage_two)
       if hosts.is_first():
         base.workdir.write(_PLAN, plan)
       hosts.wait()
     planned = rows(base.workdir)
-    _train_rows(this, planned)
+    _train_rows(seed_run, planned)
     if hosts.is_first():
-      _measure(this, planned)
+      _measure(seed_run, planned)
 
 
 def measure(base: run.Run) -> None:
@@ -87,13 +89,13 @@ def measure(base: run.Run) -> None:
   if not planned:
     return
   whole = [
-      this
-      for this in _seeds(base)
-      if all(this.workdir.stage(row.stage).is_done for row in planned)
+      seed_run
+      for seed_run in _seeds(base)
+      if all(seed_run.workdir.stage(row.stage).is_done for row in planned)
   ]
-  found = [_measure(this, planned) for this in whole]
-  if found:
-    base.workdir.write(_RECORDS, records_lib.over_seeds(found))
+  records = [_measure(seed_run, planned) for seed_run in whole]
+  if records:
+    base.workdir.write(_RECORDS, records_lib.over_seeds(records))
 
 
 def check_config(config: Any) -> None:
@@ -117,7 +119,7 @@ def check_config(config: Any) -> None:
 
 
 def check_labels(base: run.Run) -> None:
-  """Sees that there is something to compare on.
+  """Checks that there is something to compare on.
 
   Raises:
     UserError: there are no labelled test images.
@@ -161,56 +163,50 @@ def _epochs(config: Any) -> tuple[int, int]:
 
 
 def _make_plan(
-    this: run.Run, stage_one: int, stage_two: int
+    seed_run: run.Run, stage_one: int, stage_two: int
 ) -> dict[str, dict[str, int]]:
   """Epochs of every method at every budget.
 
   Those of 'time' follow from the seconds per step of the stages that have been
-  trained just now, and of one epoch of the other methods, which their first
-  rows go on from.
+  trained just now, and of one epoch of the other methods, from which their
+  first rows are trained on.
   """
-  seconds = {
-      'pretrain': _seconds(this, run.PRETRAIN),
-      'two_stage': _seconds(this, 'two_stage'),
-  }
-  for method in ('unfrozen', 'end_to_end'):
-    probe = _probe(method)
-    this.train_landmarks(probe.stage, method, probe.epochs)
-    hosts.wait()  # the first process has written what is read now
-    seconds[method] = _seconds(this, probe.stage)
+  seconds = {}
+  for method in methods.METHODS:
+    row = Row(method, (), stage_two)
+    if method != methods.TWO_STAGE.name:
+      row = _probe(method)
+      seed_run.train_landmarks(row.stage, method, row.epochs)
+      hosts.wait()  # the first process has written what is read now
+    seconds[method] = _seconds(seed_run, row.stage)
+  seconds['pretrain'] = _seconds(seed_run, run.PRETRAIN)
   if None in seconds.values():
     run.say('too few steps to time; the time budget counts steps instead')
     seconds = dict.fromkeys(seconds, 1.0)
-  second_stage = stage_two * seconds['two_stage']
-  whole = stage_one * seconds['pretrain'] + second_stage
-  lengths = {
-      'two_stage': dict.fromkeys(BUDGETS, stage_two),
-      'unfrozen': {
-          'paper': stage_two,
-          'steps': stage_two,
-          'time': max(1, round(second_stage / seconds['unfrozen'])),
-      },
-      'end_to_end': {
-          'paper': stage_two,
-          'steps': stage_one + stage_two,
-          'time': max(1, round(whole / seconds['end_to_end'])),
-      },
-  }
+  lengths = {}
+  for method in methods.METHODS.values():
+    before = 0 if method.after_pretrain else stage_one
+    time = before * seconds['pretrain'] + stage_two * seconds['two_stage']
+    lengths[method.name] = {
+        'paper': stage_two,
+        'steps': before + stage_two,
+        'time': max(1, round(time / seconds[method.name])),
+    }
   return {'epochs': lengths, 'seconds_per_step': seconds}
 
 
-def _seconds(this: run.Run, stage: str) -> float | None:
-  return this.workdir.stage(stage).summary().get('seconds_per_step')
+def _seconds(seed_run: run.Run, stage: str) -> float | None:
+  return seed_run.workdir.stage(stage).summary().get('seconds_per_step')
 
 
 def _rows(plan: Mapping[str, Any]) -> list[Row]:
   """The rows of a plan, each method's from short to long."""
-  found = []
+  rows = []
   for method, lengths in plan['epochs'].items():
     for epochs in sorted(set(lengths.values())):
       budgets = tuple(b for b in BUDGETS if lengths[b] == epochs)
-      found.append(Row(method, budgets, epochs))
-  return found
+      rows.append(Row(method, budgets, epochs))
+  return rows
 
 
 def _probe(method: str) -> Row:
@@ -218,36 +214,36 @@ def _probe(method: str) -> Row:
   return Row(method, (), 1)
 
 
-def _train_rows(this: run.Run, rows: list[Row]) -> None:
+def _train_rows(seed_run: run.Run, rows: list[Row]) -> None:
   """Trains each row from where the shorter one of its method ended."""
   shorter: dict[str, stage_folder.StageFolder] = {}
   for row in rows:
-    timed = this.workdir.stage(_probe(row.method).stage)
+    timed = seed_run.workdir.stage(_probe(row.method).stage)
     if timed.is_done:
       shorter.setdefault(row.method, timed)
-    this.train_landmarks(
+    seed_run.train_landmarks(
         row.stage, row.method, row.epochs, after=shorter.get(row.method)
     )
-    shorter[row.method] = this.workdir.stage(row.stage)
+    shorter[row.method] = seed_run.workdir.stage(row.stage)
 
 
-def _measure(this: run.Run, rows: list[Row]) -> list[dict[str, Any]]:
+def _measure(seed_run: run.Run, rows: list[Row]) -> list[dict[str, Any]]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:
-    if not _is_measured(this, row):
-      this.evaluate(row.stage, row.method, row.budgets)
-    sources.append(this.workdir.records(row.stage))
-  this.workdir.write_results(*sources)
-  return this.workdir.results()
+    if not _is_measured(seed_run, row):
+      seed_run.evaluate(row.stage, row.method, row.budgets)
+    sources.append(seed_run.workdir.records(row.stage))
+  seed_run.workdir.write_results(*sources)
+  return seed_run.workdir.results()
 
 
-def _is_measured(this: run.Run, row: Row) -> bool:
+def _is_measured(seed_run: run.Run, row: Row) -> bool:
   """Whether a row has its figures, and these say what the row stands for."""
   # Another plan may have been made since, by another clock.
-  return this.is_evaluated(row.stage) and bool(
+  return seed_run.is_evaluated(row.stage) and bool(
       records_lib.select(
-          this.workdir.records(row.stage),
+          seed_run.workdir.records(row.stage),
           budget=row.budgets[0],
           budgets=list(row.budgets),
       )

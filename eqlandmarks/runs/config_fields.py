@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from eqlandmarks.training import methods
+
 # Fields that may differ from run to run in one workdir: they change what is
 # measured or drawn, or which of the workdir's methods is trained, but not what
 # is there already.
@@ -33,6 +35,21 @@ _FREE = (
     'dataset.num_validation',
     'dataset.num_test',
 )
+
+
+def _apart(method: methods.Method) -> tuple[str, ...]:
+  """Fields that the state of a method does not depend on."""
+  if not method.after_pretrain:
+    return (
+        'pretrain.',
+        'pretrained',
+        'discover.num_epochs',
+        'discover.features_rate',
+    )
+  rate = () if method.trains_features else ('discover.features_rate',)
+  return ('end_to_end.', *rate)
+
+
 # Fields that the state of a stage does not depend on, either.
 _APART = {
     'pretrain': (
@@ -43,14 +60,7 @@ _APART = {
         'model.heatmap_scale',
         'pretrained',
     ),
-    'two_stage': ('end_to_end.', 'discover.features_rate'),
-    'unfrozen': ('end_to_end.',),
-    'end_to_end': (
-        'pretrain.',
-        'pretrained',
-        'discover.num_epochs',
-        'discover.features_rate',
-    ),
+    **{name: _apart(method) for name, method in methods.METHODS.items()},
 }
 STAGES = tuple(_APART)
 # Of those of a comparison, which has lengths of its own.

@@ -1,8 +1,7 @@
 """Whether a config has the fields of configs/common.py, of their types."""
 
 import difflib
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,9 +11,13 @@ from ml_collections import config_dict
 from eqlandmarks import errors
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_fields
+from eqlandmarks.system import field_rules
+from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import base as pairs
 
-# Characters of a value that a message shows.
-_SHOWN = 60
+# The sections of the stages, and the fields by which they have others.
+_STAGES = ('pretrain', 'discover')
+_SEAMS = {'objective': objectives, 'pair': pairs}
 
 
 def check(config: Any) -> None:
@@ -28,10 +31,10 @@ def check(config: Any) -> None:
         f'config is of type {type(config).__name__}, expected a ConfigDict, '
         'such as get_config() of configs/common.py returns.'
     )
-  said = sorted(_differing(config, _expected(), ''))
-  if said:
+  differing = sorted(_differing(config, _expected(config, lambda *_: True), ''))
+  if differing:
     raise errors.UserError(
-        f'config is not as configs/common.py has it: {"; ".join(said)}.'
+        f'config is not as configs/common.py has it: {"; ".join(differing)}.'
     )
 
 
@@ -41,21 +44,41 @@ def misfits(config: Any) -> list[str]:
   Fields that are missing, or that another version has, are none of them.
   """
   return sorted(
-      said
-      for said in _differing(config, _expected(), '')
-      if ', expected ' in said
+      text
+      for text in _differing(config, defaults(config), '')
+      if ', expected ' in text
   )
 
 
-def shown(value: Any) -> str:
-  """A value in a line of a message, cut short where it is long."""
-  said = ' '.join(repr(value).split())
-  return said if len(said) <= _SHOWN else said[: _SHOWN - 1] + '…'
+def defaults(stored: Any) -> ConfigDict:
+  """The fields that a stored config should have, with their defaults.
+
+  No module of a user's own is imported: a stage whose objective or pair is one
+  stands for itself.
+  """
+  return _expected(
+      stored,
+      lambda objective, pair: objectives.is_ours(objective)
+      and pairs.is_ours(pair),
+  )
 
 
-@functools.cache
-def _expected() -> ConfigDict:
-  return common.get_config()
+def _expected(config: Any, may_import: Callable[..., bool]) -> ConfigDict:
+  """Our defaults, with the fields of the objectives and pairs of a config."""
+  result = common.get_config()
+  for stage in _STAGES:
+    section, ours = config.get(stage), result[stage]
+    if not hasattr(section, 'get'):
+      continue  # of another type, which is said of it
+    names = [section.get(field, ours[field]) for field in _SEAMS]
+    if not may_import(*names):
+      result[stage] = ConfigDict(section)
+      continue
+    for (field, seam), name in zip(_SEAMS.items(), names, strict=True):
+      if isinstance(name, str) and name != ours[field]:
+        seam.load(name, f'config.{stage}.{field}')
+        seam.use(ours, name)
+  return result
 
 
 def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
@@ -73,7 +96,7 @@ def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
       yield f'{field} has no value'
       continue
     if not _fits(value, default):
-      yield f'{field} is {shown(value)}, expected {_kind(default)}'
+      yield f'{field} is {field_rules.shown(value)}, expected {_kind(default)}'
     elif isinstance(default, ConfigDict):
       yield from _differing(value, default, f'{field}.')
 
@@ -98,7 +121,7 @@ def _kind(default: Any) -> str:
 
 def _nearest(prefix: str, name: str) -> str:
   """The name of the field or group of fields that is most like this one."""
-  fields = config_fields.flatten(_expected().to_dict())
+  fields = config_fields.flatten(common.get_config().to_dict())
   names = {*fields, *(field.partition('.')[0] for field in fields)}
   near = difflib.get_close_matches(f'{prefix}{name}', sorted(names), 1, 0.0)
   return near[0]

@@ -45,7 +45,7 @@ def check_training(config: Any) -> None:
   # Both views; each device has its own copy of the state.
   images = 2 * config.batch_size / (config.accumulate * jax.process_count())
   states = _PER_PARAMETER * len(jax.local_devices())
-  sampled = 4 * config.pretrain.num_locations * (
+  sampled = 4 * config.pretrain.get('num_locations', 0) * (
       config.model.widths[0] + config.model.features
   )
 
@@ -53,7 +53,8 @@ def check_training(config: Any) -> None:
     activations = largest if config.remat else held
     return states * params + images * max(activations, sampled)
 
-  names = (*_OF_NETS, 'batch_size', 'pretrain.num_locations')
+  names = [*_OF_NETS, 'batch_size']
+  names += ['pretrain.num_locations'] * (sampled > 0)
   _check('training', config, _values(config, names), needed)
 
 

@@ -9,22 +9,16 @@ from typing import Any
 
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
-
-# What each stage minimises, and on what pairs of images.
-_OBJECTIVES = {
-    'pretrain': 'contrastive',
-    'discover': 'equivariance + diversity + variance',
-}
-_PAIR = 'warped'
+from eqlandmarks.training.objectives import base as objectives
 
 
 def of_training(
     config: Any,
     stage: stage_folder.StageFolder,
-    first: Workdir | None,
-    *,
-    trains_features: bool,
+    method: methods.Method,
+    first: Workdir,
 ) -> dict[str, Any]:
   """The fields of the protocol that a training stands behind.
 
@@ -32,32 +26,37 @@ def of_training(
     config: the config of the run, with `evaluation.checkpoint`, which says
       what state of the stage is measured.
     stage: the finished stage 2, or the end-to-end training.
-    first: the workdir whose stage 1 it stands on; None of end-to-end training.
-    trains_features: whether F went on learning in stage 2.
+    method: how it was trained.
+    first: the workdir whose stage 1 it stands on, if it stands on one.
   """
   fields = config_fields.plain(config)
-  summary = stage.summary()
+  section, summary = fields['discover'], stage.summary()
   protocol = {
-      'objective': {'discover': _OBJECTIVES['discover']},
-      'pair': _PAIR,
+      'objective': {'discover': _objective(section)},
+      'pair': section['pair'],
       'negatives': None,
       'epochs': [0, summary.get('epochs')],
       'stage_images': summary.get('images'),
-      'warps': {'discover': fields['discover']['warp']},
-      'learning_rate': fields['discover']['learning_rate'],
-      'weights': fields['discover']['weights'],
+      'warps': {'discover': section.get('warp')},
+      'learning_rate': section['learning_rate'],
+      'weights': _weights(section),
       **_checkpoint(config.evaluation.checkpoint, summary),
   }
-  if first is None:
+  if not method.after_pretrain:
     return protocol
-  if trains_features:
-    protocol['features_rate'] = fields['discover']['features_rate']
+  if method.trains_features:
+    protocol['features_rate'] = section['features_rate']
   theirs = (first.config() or {}) if config.pretrained else fields
   trained_by = theirs.get('pretrain', {})
   folder = first.stage('pretrain')
   length = folder.summary().get('epochs') if folder.is_done else None
+  pairs = dict.fromkeys((trained_by.get('pair', section['pair']),
+                         section['pair']))
   protocol |= {
-      'objective': _OBJECTIVES,
+      'objective': {
+          'pretrain': _objective(trained_by), **protocol['objective']
+      },
+      'pair': ', then '.join(pairs),
       'negatives': trained_by.get('negatives'),
       'epochs': [length, summary.get('epochs')],
       'warps': {'pretrain': trained_by.get('warp'), **protocol['warps']},
@@ -68,6 +67,22 @@ def of_training(
         'seed': theirs.get('seed'),
     }
   return protocol
+
+
+def _objective(section: dict[str, Any]) -> str | None:
+  """What a stage minimised: the terms of an objective of ours, or its name."""
+  name = section.get('objective')
+  if not objectives.is_ours(name):
+    return name
+  return ' + '.join(objectives.load(name).terms) or name
+
+
+def _weights(section: dict[str, Any]) -> dict[str, float]:
+  """The weights of the losses; of an objective without, its numbers."""
+  if 'weights' in section:
+    return section['weights']
+  own = objectives.load(section['objective']).section()
+  return {n: section[n] for n, v in own.items() if isinstance(v, (int, float))}
 
 
 def _checkpoint(which: str, summary: dict[str, Any]) -> dict[str, Any]:

@@ -28,12 +28,11 @@ from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
 from eqlandmarks.training import collapse
 from eqlandmarks.training import hosts
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
-PRETRAIN = 'pretrain'
-# Methods, in the order of tables; each is the name of a stage's folder, too.
-METHODS = ('two_stage', 'unfrozen', 'end_to_end')
+PRETRAIN, METHODS = stages.PRETRAIN, methods.METHODS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,14 +98,7 @@ class Run:
       self._record(PRETRAIN, folder)
       return
     note(f'{PRETRAIN} begins: {num_epochs} epochs')
-    stages.pretrain(
-        self.config,
-        self.training_images(),
-        folder,
-        num_epochs=num_epochs,
-        names=self.training_names,
-        advise=self._advise,
-    )
+    self._train(folder, num_epochs)
     self._record(PRETRAIN, folder)
 
   def train_landmarks(
@@ -135,25 +127,26 @@ class Run:
     if after is not None and hosts.is_first():
       folder.start_from(after)
     features = None
-    if method != 'end_to_end':
+    if METHODS[method].after_pretrain:
       features = load_features(self.config, self.workdir)
     note(f'{name} begins: {num_epochs} epochs')
-    stages.discover(
-        self.config,
-        self.training_images(),
-        folder,
-        title=name,
-        features=features,
-        train_features=method != 'two_stage',
-        num_epochs=num_epochs,
-        names=self.training_names,
-        advise=self._advise,
+    self._train(
+        folder, num_epochs, method=METHODS[method], features=features
     )
     self._record(name, folder)
 
-  def _advise(self, changes: Sequence[tuple[str, str]]) -> str:
-    """How fields can be changed that have failed in this workdir."""
-    return claims.way(self.workdir, changes)
+  def _train(
+      self, folder: stage_folder.StageFolder, num_epochs: int, **of_stage: Any
+  ) -> None:
+    stages.train(
+        self.config,
+        self.training_images(),
+        folder,
+        num_epochs=num_epochs,
+        names=self.training_names,
+        advise=functools.partial(claims.way, self.workdir),
+        **of_stage,
+    )
 
   def _record(self, name: str, folder: stage_folder.StageFolder) -> None:
     """Puts a finished stage into run.json and the log, unless it is there."""
@@ -185,8 +178,8 @@ class Run:
     training = protocols.of_training(
         self.config,
         self.workdir.stage(name),
-        None if method == 'end_to_end' else source(self.config, self.workdir),
-        trains_features=method != 'two_stage',
+        METHODS[method],
+        source(self.config, self.workdir),
     )
     if budgets:
       training['budgets'] = list(budgets)

@@ -30,6 +30,7 @@ from eqlandmarks.evaluation import outcome_form
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import claims
 from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import config_types
 from eqlandmarks.runs import provenance
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -153,7 +154,9 @@ class Workdir:
       known = self.read_run().get('config')
     if known is None:
       return None
-    return config_fields.filled(known, config_fields.plain(common.get_config()))
+    return config_fields.filled(
+        known, config_fields.plain(config_types.defaults(known))
+    )
 
   def claim(
       self, config: Any, content: contents.Content | None = None

@@ -21,12 +21,10 @@ import jax
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import errors
-from eqlandmarks.configs import common
-from eqlandmarks.runs import config_fields
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
+from eqlandmarks.training import orbax_per_process
 from eqlandmarks.training import seals
-from eqlandmarks.training import separately
 
 _policies = ocp.training.preservation_policies
 
@@ -43,20 +41,10 @@ class Checkpointer:
     folder: the stage's folder.
     keep: how many of the newest checkpoints stay.
     best: a metric; the checkpoint where it was lowest stays too. '' for none.
-    config: that of the run, saved with each; a checkpoint of another one is not
-      gone on from.
   """
 
-  def __init__(
-      self,
-      folder: pathlib.Path,
-      *,
-      keep: int,
-      best: str = '',
-      config: dict[str, Any] | None = None,
-  ):
-    self._stage = folder
-    self._folder = folder_of(folder)
+  def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
+    self._stage, self._folder = folder, folder_of(folder)
     self._best = best
     kept = [_policies.LatestN(keep)]
     if best:
@@ -68,7 +56,6 @@ class Checkpointer:
               keep_checkpoints_without_metrics=False,
           )
       )
-    self._config = config
     self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
@@ -81,7 +68,7 @@ class Checkpointer:
       with self._written():
         self._close()
     except errors.UserError:
-      if kind is None:  # else, what ended the block says more
+      if kind is None:  # what ended the block says more
         raise
     finally:
       # What a full disk has cut short only takes up room.
@@ -97,25 +84,13 @@ class Checkpointer:
         self._orbax.close()
 
   def save(self, number: int, state: Any, **about: Any) -> None:
-    """Saves and seals the state after a number of updates.
-
-    Args:
-      number: of updates.
-      state: with arrays as leaves.
-      **about: see `save_async`.
-
-    Raises:
-      UserError: the file system refuses. The checkpoints before it stay.
-    """
-    if not self._saved(number, state, **about):
+    """Saves and seals a state; see `save_async`."""
+    self.save_async(number, state, **about)
+    if not self.wait():
       # Once more; what is wrong then is not the clock alone.
       self.save_async(number, state, **about)
       with self._written():
         self._saving.result()
-
-  def _saved(self, number: int, state: Any, **about: Any) -> bool:
-    self.save_async(number, state, **about)
-    return self.wait()
 
   def save_async(
       self,
@@ -125,15 +100,16 @@ class Checkpointer:
       rows: Sequence[Any] = (),
       metrics: Mapping[str, float] | None = None,
   ) -> None:
-    """Like `save`, but most of it in the background, after that of before.
-
-    The state is copied before the call returns.
+    """Saves and seals a state in the background, after the one before.
 
     Args:
-      number: of updates.
-      state: with arrays as leaves.
+      number: of updates that made the state.
+      state: with arrays as leaves; they are copied before the call returns.
       rows: what `rows` is to give back, as JSON has it.
       metrics: by which the best one is chosen.
+
+    Raises:
+      UserError: the file system refuses. The checkpoints before stay.
     """
     self.wait()
     with self._written():
@@ -141,23 +117,18 @@ class Checkpointer:
       _check_room(self._folder, state)
       response = self._orbax.save_async(
           number,
-          separately.own(state),
+          orbax_per_process.own(state),
           metrics=dict(metrics) if self._best and metrics else None,
-          custom_metadata={
-              'rows': rows, 'metrics': metrics, 'config': self._config
-          },
+          custom_metadata={'rows': rows, 'metrics': metrics},
       )
     self._saving = self._pool.submit(self._seal, response, number)
 
   def wait(self) -> bool:
-    """Waits for what is being saved, and raises what went wrong with it.
+    """Waits for what is being saved; returns whether it has been saved.
 
     Orbax takes the time by the clock on the wall. When that jumps ahead, as
     after a sleep of the machine, a save is said to have taken too long, and is
     given up: the next one does its work.
-
-    Returns:
-      Whether it has been saved.
 
     Raises:
       UserError: the file system refuses.
@@ -171,14 +142,11 @@ class Checkpointer:
       return True
     except TimeoutError as error:
       journal.say(f'{self._folder}: a checkpoint was given up ({short(error)})')
-      self._reopen()
+      # This Orbax cannot save any more.
+      with contextlib.suppress(Exception):
+        self._orbax.close()
+      vars(self).pop('_orbax', None)
       return False
-
-  def _reopen(self) -> None:
-    """Lets go of an Orbax that cannot save any more."""
-    with contextlib.suppress(Exception):
-      self._orbax.close()
-    vars(self).pop('_orbax', None)
 
   def restore(self, state: Any) -> tuple[Any, int]:
     """The newest sound state, or the given one where nothing is saved.
@@ -193,79 +161,52 @@ class Checkpointer:
       The state, and the number of updates that it has seen.
 
     Raises:
-      UserError: there are checkpoints, but none of them is sound; one cannot be
-        read now; or the newest sound one is of another config. Nothing is
-        removed then.
+      UserError: there are checkpoints, but none of them is sound; or one cannot
+        be read now. Nothing is removed then.
     """
     damaged: dict[int, str] = {}
     for number in reversed(numbers(self._folder)):
-      found, fault = self._load(number, state)
+      path = self._folder / str(number)
+      restored, fault = None, seals.fault(path)
       if fault is None:
-        self._check_config(number)
+        restored, fault = _load_state(path, state)
+      if fault is None:
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
-        journal.say(f'{self._stage.name} goes on from step {number}')
-        return found, number
+        journal.say(f'{self._stage.name} resumes from step {number}')
+        return restored, number
       damaged[number] = fault
-      journal.say(f'{self._folder / str(number)} is damaged: {fault}')
+      journal.say(f'{path} is damaged: {fault}')
     if damaged:
       raise none_sound(self._stage, damaged)
     return state, 0
 
-  def _check_config(self, number: int) -> None:
-    """Sees that a checkpoint is of this run, if it says what it is of."""
-    found = (_about(self._folder, number) or {}).get('config')
-    if not found or not self._config:
-      return
-    defaults = config_fields.plain(common.get_config())
-    words = config_fields.differing(
-        config_fields.filled(found, defaults), self._config
-    )
-    bound = config_fields.binding(words, [self._stage.name])
-    if bound:
-      differing = ', '.join(words[name] for name in bound)
-      raise errors.UserError(
-          f'{self._folder / str(number)} belongs to another config; fields '
-          f'that differ: {differing}. Expected the same fields, or '
-          'another --workdir.'
-      )
-
   def rows(self, number: int) -> list[Any]:
     """The rows that a checkpoint was saved with."""
-    return (_about(self._folder, number) or {}).get('rows') or []
+    return _about(self._folder, number).get('rows') or []
 
   def best(self) -> dict[str, Any] | None:
     """Step and value of the metric in the best of the checkpoints, if any."""
-    if not self._best:
-      return None
-    found = []
-    for number in numbers(self._folder):
-      metrics = (_about(self._folder, number) or {}).get('metrics') or {}
+    values = []
+    for number in numbers(self._folder) if self._best else ():
+      metrics = _about(self._folder, number).get('metrics') or {}
       if self._best in metrics:
-        found.append((metrics[self._best], number))
-    if not found:
+        values.append((metrics[self._best], number))
+    if not values:
       return None
-    value, step = min(found)
+    value, step = min(values)
     return {'step': step, 'metric': self._best, 'value': value}
 
   @functools.cached_property
-  def _orbax(self) -> ocp.training.Checkpointer | separately.Checkpointer:
+  def _orbax(self) -> Any:
     """Opened at the first save: it reads all checkpoints, damaged ones too."""
     if jax.process_count() > 1:
-      return separately.Checkpointer(self._folder, self._kept)
+      return orbax_per_process.Checkpointer(self._folder, self._kept)
     return ocp.training.Checkpointer(
         self._folder,
         preservation_policy=self._kept,
         cleanup_tmp_directories=True,
     )
-
-  def _load(self, number: int, state: Any) -> tuple[Any, str | None]:
-    """A saved state, or what is wrong with it."""
-    fault = seals.fault(self._folder / str(number))
-    if fault is not None:
-      return None, fault
-    place = self._folder / str(number)
-    return loaded(place, lambda: ocp.load(place, separately.own(state)))
 
   def _seal(self, response: Any, number: int) -> None:
     response.result()
@@ -275,7 +216,7 @@ class Checkpointer:
     return files.written(
         self._folder,
         'expected a folder with room that can be written to; the same command '
-        'goes on from the last checkpoint',
+        'resumes from the last checkpoint',
     )
 
 
@@ -292,10 +233,14 @@ def numbers(folder: pathlib.Path) -> list[int]:
   return sorted(int(name) for name in names if name.isdecimal())
 
 
-def _about(folder: pathlib.Path, number: int) -> dict[str, Any] | None:
+def _about(folder: pathlib.Path, number: int) -> dict[str, Any]:
   """What was saved with a checkpoint beside its state."""
-  with separately.alone():
-    return ocp.metadata(folder / str(number)).custom_metadata
+  with orbax_per_process.alone():
+    return ocp.metadata(folder / str(number)).custom_metadata or {}
+
+
+def _load_state(path: pathlib.Path, state: Any) -> tuple[Any, str | None]:
+  return loaded(path, lambda: ocp.load(path, orbax_per_process.own(state)))
 
 
 def loaded(
@@ -307,7 +252,7 @@ def loaded(
     UserError: it cannot be read now, which says nothing of its content.
   """
   try:
-    with seals.spared(place), separately.alone():
+    with seals.spared(place), orbax_per_process.alone():
       return load(), None
   except errors.UserError:
     raise
@@ -331,12 +276,12 @@ def none_sound(
 
 def short(error: Exception) -> str:
   """An error in a few words; Orbax can fill a page."""
-  said = f'{type(error).__name__}: {" ".join(str(error).split())}'
-  return said if len(said) <= 160 else said[:159] + '…'
+  text = f'{type(error).__name__}: {" ".join(str(error).split())}'
+  return text if len(text) <= 160 else text[:159] + '…'
 
 
 def _check_room(folder: pathlib.Path, state: Any) -> None:
-  """Sees that a checkpoint fits, before its threads fail one by one.
+  """Checks that a checkpoint fits, before its threads fail one by one.
 
   Orbax keeps the values twice, of each process and merged.
   """

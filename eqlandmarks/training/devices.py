@@ -6,12 +6,11 @@ import os
 import pathlib
 import platform
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental.compilation_cache import compilation_cache
 from jax.sharding import Mesh
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
@@ -86,43 +85,18 @@ def _prune(folder: pathlib.Path) -> None:
   JAX's own bound needs a lock at every read, which a home on a network may not
   have. A file that another process has removed already is no error.
   """
-  found = []
+  programs = []
   for path in folder.rglob('*'):
     with contextlib.suppress(FileNotFoundError):
       if path.is_file():
         about = path.stat()
         used = max(about.st_atime, about.st_mtime)
-        found.append((used, about.st_size, path))
+        programs.append((used, about.st_size, path))
   size = 0
-  for _, bytes_, path in sorted(found, reverse=True):
+  for _, bytes_, path in sorted(programs, reverse=True):
     size += bytes_
     if size > _CACHE_BYTES:
       path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def compile_once() -> Iterator[None]:
-  """Within it, a program that was compiled before is not compiled again.
-
-  A comparison trains the same nets by the same steps many times over, and each
-  time they would be compiled as if they were new. What is kept is thrown away
-  at the end. Where there is a compilation cache already, the user's own or that
-  of `keep_compiled`, it is used instead.
-  """
-  if jax.config.jax_compilation_cache_dir:
-    yield
-    return
-  least = jax.config.jax_persistent_cache_min_compile_time_secs
-  with tempfile.TemporaryDirectory() as folder:
-    jax.config.update('jax_compilation_cache_dir', folder)
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
-    compilation_cache.reset_cache()  # JAX stays with the first folder else
-    try:
-      yield
-    finally:
-      compilation_cache.reset_cache()
-      jax.config.update('jax_compilation_cache_dir', None)
-      jax.config.update('jax_persistent_cache_min_compile_time_secs', least)
 
 
 def local_devices() -> list[jax.Device]:

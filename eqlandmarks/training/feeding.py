@@ -19,14 +19,15 @@ def from_host(
 ) -> Iterator[jax.Array]:
   """Batches that are read on the host, and sent to the devices ahead of time.
 
+  The next batch is on its way while the step works on this one.
+
   Args:
     images: uint8 `[N, H, W, 3]`, in memory or on disk.
     devices: this process's, of those that the step is mapped over.
     **order: `batch_size`, `seed`, `start` and `shard`, see `loader.batches`.
 
   Yields:
-    `[devices, B / devices, H, W, 3]`, one part on each device. The next batch
-    is on its way while the step works on this one.
+    `[devices, B / devices, H, W, 3]`, one part on each device.
   """
   sent = None
   for batch in loader.batches(images, **order):
@@ -45,19 +46,7 @@ def from_devices(
     start: int,
     shard: tuple[int, int] = (0, 1),
 ) -> Iterator[jax.Array]:
-  """Batches of images that all devices hold: only row numbers are sent.
-
-  Args:
-    images: uint8 `[N, H, W, 3]`, copied to every device.
-    devices: this process's, of those that the step is mapped over.
-    batch_size: images per batch, over all processes together.
-    seed: what the order depends on.
-    start: number of the first batch to yield.
-    shard: number of this process, and how many there are.
-
-  Yields:
-    `[devices, B / devices, H, W, 3]`, one part on each device.
-  """
+  """The same of images that all devices hold: only row numbers are sent."""
   held = devices_lib.replicate(images, devices)
   gather = devices_lib.gather(devices)
   rows = loader.rows_of_batches(

@@ -56,7 +56,7 @@ def join(
 
   Args:
     detect: JAX is to ask Slurm, Cloud TPU, Kubernetes or Open MPI.
-    coordinator: else, HOST:PORT of the first process;
+    coordinator: otherwise, HOST:PORT of the first process;
     num_processes: how many there are, and
     process_id: the number of this one, from 0.
 
@@ -98,11 +98,7 @@ def wait() -> None:
 
 
 def from_first(tree: Any) -> Any:
-  """Numbers of the first process in the place of everybody's own.
-
-  Args:
-    tree: arrays, of the same shapes and types in all processes.
-  """
+  """The first process's arrays, of a tree that all have in these shapes."""
   if jax.process_count() == 1:
     return tree
   wait()  # a collective operation by itself would not wait long enough
@@ -138,7 +134,7 @@ def leave(code: int) -> None:
 
 
 def check_devices(batch_size: int, accumulate: int) -> None:
-  """Sees that a global batch can be spread over all devices of all processes.
+  """Checks that a batch can be spread over the devices of all processes.
 
   Args:
     batch_size: images per step, over all devices together.
@@ -171,7 +167,7 @@ def check_devices(batch_size: int, accumulate: int) -> None:
 
 
 def _check(detect: bool, explicit: dict[str, Any]) -> None:
-  """Sees that explicit flags are whole."""
+  """Checks that explicit flags are whole."""
   if detect:
     raise errors.UserError(
         '--distributed asks JAX to find the processes, expected it without '

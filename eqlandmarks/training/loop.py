@@ -64,14 +64,12 @@ class Stage:
     key: the stage's PRNG key.
     num_steps: updates of the whole stage.
     devices: this process's, of those that `step` is mapped over.
-    less_memory: changes of fields by which a step needs less memory, such as
-      ('lower', 'batch_size').
+    less_memory: changes of fields by which a step needs less memory.
     less_steep: those by which numbers stay finite.
     advise: says how such changes can be made.
     probe: finds in which layer a step is not finite; None does not look.
     names: from a step's number to the names of its batch's images.
     sign: what a logged row is a bad sign of, in a sentence, or None.
-    config: that of the run, saved with its state.
   """
 
   title: str
@@ -87,7 +85,6 @@ class Stage:
   probe: nonfinite.Probe | None = None
   names: Callable[[int], list[str]] | None = None
   sign: Callable[[dict[str, float]], str | None] | None = None
-  config: dict[str, Any] | None = None
 
 
 def train(
@@ -108,17 +105,29 @@ def train(
     Interrupted: the process was told to stop, and the state is saved.
   """
   with (
-      memory.enough(
-          stage.title, lambda: stage.advise(stage.less_memory)
-      ),
+      memory.enough(stage.title, lambda: stage.advise(stage.less_memory)),
       refusals.unspoken(),
-      _opened(folder, checkpoint, stage.config) as saved,
+      _opened(folder, checkpoint) as saved,
       signals.deferred() as asked,
   ):
     try:
       return _train(stage, folder, checkpoint, saved, _Stop(stage, asked))
     except progress.NotFiniteError as error:
-      _explain(stage, saved, error)
+      raise _explained(stage, saved, error) from error
+
+
+@contextlib.contextmanager
+def _opened(
+    folder: stage_folder.StageFolder, checkpoint: Any
+) -> Iterator[checkpoints_lib.Checkpointer | None]:
+  """The checkpoints in the first process; None in the others."""
+  if not hosts.is_first():
+    yield None
+    return
+  with folder.checkpointer(
+      keep=checkpoint.keep, best=checkpoint.best
+  ) as saved:
+    yield saved
 
 
 def _train(
@@ -147,13 +156,13 @@ def _train(
       done = number + 1
       tracker.record(done, metrics, images.shape[0] * images.shape[1])
       signal = stop.asked(done)
-      if signal and done < stage.num_steps:
+      if done == stage.num_steps:
+        saver.save(done, state)
+      elif signal:
         saver.save(done, state)
         stop.now(signal, done)
-      if done < stage.num_steps:
+      else:
         saver.save_if_due(done, state)
-    if start < stage.num_steps:
-      saver.save(stage.num_steps, state)
     best = saved.best() if saved is not None else None
   return Trained(state, tracker.seconds_per_step, best)
 
@@ -161,7 +170,7 @@ def _train(
 def _begin(
     stage: Stage, saved: checkpoints_lib.Checkpointer | None
 ) -> tuple[step_lib.TrainState, int, list[Any]]:
-  """The state to go on from on all devices, its number, and its rows."""
+  """The state to resume from on all devices, its number, and its rows."""
   # Copied, since the step uses up what it is given.
   state = jax.tree.map(np.array, stage.state)
   start, rows = 0, []
@@ -255,16 +264,12 @@ class _Stop:
     raise error
 
 
-def _explain(
+def _explained(
     stage: Stage,
     saved: checkpoints_lib.Checkpointer | None,
     error: progress.NotFiniteError,
-) -> None:
-  """Says where numbers stopped being finite, and keeps the state before.
-
-  Raises:
-    UserError: always.
-  """
+) -> errors.UserError:
+  """Finds where numbers stopped being finite, and keeps the state before."""
   journal.say(f'\n{stage.title}: {error}; going back to find out where')
   last = error.done - 1
   state, start, rows = _begin(stage, saved)
@@ -274,40 +279,21 @@ def _explain(
     state, metrics = stage.step(state, next(batches), key)
     rows.append((number + 1, jax.device_get(metrics)))
   if saved is not None and last > start:
-    since = last - last % progress.LOG_EVERY
-    saved.save(last, state, rows=[
-        (done, {name: float(value) for name, value in row.items()})
-        for done, row in rows
-        if done > since
-    ])  # fmt: skip
+    logged = last - last % progress.LOG_EVERY
+    pending = progress.plain([row for row in rows if row[0] > logged])
+    saved.save(last, state, rows=pending)
   where = ''
   if stage.probe is not None:
-    found = stage.probe.find(state, next(batches), key)
-    if found == nonfinite.NOWHERE and error.name == 'update_norm':
-      found = "in the optimiser's update of finite gradients"
-    where = ', ' + found
+    place = stage.probe.find(state, next(batches), key)
+    if place == nonfinite.NOWHERE and error.name == 'update_norm':
+      place = "in the optimiser's update of finite gradients"
+    where = ', ' + place
   if stage.names is not None:
     names = stage.names(last)
     journal.note(f'images of step {error.done}: {", ".join(names)}')
     where += f', with the images {nonfinite.named(names)}'
   before = f'before, {last}, is kept' if last else 'before is the initial one'
-  raise errors.UserError(
+  return errors.UserError(
       f'{stage.title}: {error}{where}; expected a finite number. The state '
       f'{before}. To be tried: {stage.advise(stage.less_steep)}.'
   )
-
-
-@contextlib.contextmanager
-def _opened(
-    folder: stage_folder.StageFolder,
-    checkpoint: Any,
-    config: dict[str, Any] | None,
-) -> Iterator[checkpoints_lib.Checkpointer | None]:
-  """The checkpoints in the first process; None in the others."""
-  if not hosts.is_first():
-    yield None
-    return
-  with folder.checkpointer(
-      keep=checkpoint.keep, best=checkpoint.best, config=config
-  ) as saved:
-    yield saved

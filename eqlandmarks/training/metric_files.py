@@ -1,20 +1,28 @@
-"""Training metrics: a CSV file, TensorBoard events, and a progress bar."""
+"""Training metrics on disk: a CSV file, and TensorBoard events."""
 
 import contextlib
 import csv
 import pathlib
-import sys
+import time
 
-import tqdm
+from absl import logging
 
 from eqlandmarks.system import files
 from eqlandmarks.system import stored
-from eqlandmarks.training import events
+
+try:
+  from tensorboardX import event_file_writer
+  from tensorboardX import summary
+  from tensorboardX.proto import event_pb2
+except ImportError:  # the extra `tensorboard` is not installed
+  event_file_writer = None
 
 # What to do about a file that is damaged.
 _REMEDY = (
-    'without it, the same command goes on, and only the curve before is lost'
+    'without it, the same command resumes, and only the curve before is lost'
 )
+# Seconds after which events are sent to the disk.
+_FLUSH = 30.0
 
 
 class MetricWriter:
@@ -36,7 +44,7 @@ class MetricWriter:
         for row in kept:
           self._write_row(row)
       self._file.flush()
-    self._events = events.Writer(folder / 'events', first_step=start_step + 1)
+    self._events = EventWriter(folder / 'events', first_step=start_step + 1)
 
   def write(self, row: dict[str, float]) -> None:
     """Writes a row; `step` is one of its columns, the others are metrics."""
@@ -62,12 +70,62 @@ class MetricWriter:
     csv.writer(self._file).writerow(self._columns)
 
   def _write_row(self, row: dict[str, float]) -> None:
-    values = [row[name] for name in self._columns]
     # repr keeps all digits, so that a row survives being read and rewritten.
     csv.writer(self._file).writerow(
-        [int(v) if n == 'step' else repr(float(v))
-         for n, v in zip(self._columns, values, strict=True)]
+        int(row[name]) if name == 'step' else repr(float(row[name]))
+        for name in self._columns
     )
+
+
+class EventWriter:
+  """Writes TensorBoard's events; without tensorboardX, it writes none.
+
+  tensorboardX's `SummaryWriter` writes in a thread of its own: on a full disk
+  it says pages, its queue fills up, and the training waits for it for ever.
+  Here events are written in the caller's thread, where a refusal is an error.
+
+  Args:
+    folder: where the files of events go.
+    first_step: events of this step and later ones, in older files, no longer
+      count.
+
+  Raises:
+    UserError: the file system refuses; so does `write`.
+  """
+
+  def __init__(self, folder: pathlib.Path, *, first_step: int):
+    self._folder, self._file = folder, None
+    if event_file_writer is None:
+      logging.info('No TensorBoard events: tensorboardX is not installed.')
+      return
+    with files.written(folder):
+      folder.mkdir(parents=True, exist_ok=True)
+      self._file = event_file_writer.EventsWriter(str(folder / 'events'))
+      start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+      self._add(step=first_step, file_version='brain.Event:2')
+      self._add(step=first_step, session_log=start)
+    self._flushed = time.monotonic()
+
+  def write(self, row: dict[str, float]) -> None:
+    """Writes a row of metrics, of which `step` is one."""
+    if self._file is None:
+      return
+    with files.written(self._folder):
+      for name, value in row.items():
+        if name != 'step':
+          self._add(step=int(row['step']), summary=summary.scalar(name, value))
+      if time.monotonic() - self._flushed > _FLUSH:
+        self._file.flush()
+        self._flushed = time.monotonic()
+
+  def close(self) -> None:
+    """Closes the file, with all that the disk still takes."""
+    if self._file is not None:
+      with contextlib.suppress(OSError):
+        self._file.close()
+
+  def _add(self, **fields: object) -> None:
+    self._file.write_event(event_pb2.Event(wall_time=time.time(), **fields))
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
@@ -88,37 +146,10 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
 
 
 def _numbers(row: dict[str, str]) -> dict[str, float]:
-  """A row as it was written.
-
-  Raises:
-    ValueError: it cannot have been written so.
-  """
+  """A row as it was written; raises ValueError where it cannot have been."""
   if None in row or None in row.values() or 'step' not in row:
     raise ValueError(f'a row with other columns: {[*row.values()]}')
   numbers = {name: float(value) for name, value in row.items()}
   if numbers['step'] != int(row['step']):
     raise ValueError(f"step is {row['step']}")
   return numbers
-
-
-def progress_bar(
-    title: str, *, total: int, start: int, shown: bool = True
-) -> tqdm.tqdm:
-  """A bar in images, with rate and time left.
-
-  Args:
-    title: what is being done.
-    total: images of the whole stage.
-    start: images already done before a resume.
-    shown: whether there is to be anything to see.
-  """
-  return tqdm.tqdm(
-      desc=title,
-      total=total,
-      initial=start,
-      unit=' images',
-      # A log file wants a line now and then, not an animation.
-      mininterval=0.5 if sys.stderr.isatty() else 15.0,
-      dynamic_ncols=True,
-      disable=not shown,
-  )

@@ -6,17 +6,16 @@ so it is taken again from a checkpoint, and looked into, with no cost to a
 healthy run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
 
 # What is said where neither layers nor gradients are to blame.
 NOWHERE = 'in no layer when the step was taken again'
@@ -28,19 +27,22 @@ class Probe:
   """Looks into one step of a stage.
 
   Args:
-    objective: as of `step.make_step`, with nets that do not rematerialise:
-      their layers could not be looked at.
+    loss: as of `step.make_step`, with nets that do not rematerialise: their
+      layers could not be looked at.
+    modules: the nets, by name.
     devices: of all processes.
     accumulate: as of `step.make_step`.
   """
 
   def __init__(
       self,
-      objective: Callable[..., objectives.Output],
+      loss: Callable[..., objectives.Output],
+      modules: Mapping[str, nn.Module],
       devices: Sequence[jax.Device],
       accumulate: int,
   ):
-    self._objective = objective
+    self._loss = loss
+    self._net_of = {type(net): name for name, net in modules.items()}
     self._devices = devices
     self._accumulate = accumulate
     # Layers in the order in which they end, known once the probe is traced.
@@ -88,7 +90,7 @@ class Probe:
         lambda part: self._outputs(state.variables(), *part), inputs
     )
     (gradients, _), _ = step_lib.shares(
-        self._objective, state, images, keys, self._accumulate
+        self._loss, state, images, keys, self._accumulate
     )
     flags = outputs.any(axis=0), jax.tree.map(_not_finite, gradients)
     counts = jax.tree.map(lambda flag: flag.astype(jnp.int32), flags)
@@ -103,8 +105,7 @@ class Probe:
     def look(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
       path = context.module.path
       if not path:
-        is_f = isinstance(context.module, models.Hourglass)
-        net[0] = models.FEATURES if is_f else models.LANDMARKS
+        net[0] = self._net_of[type(context.module)]
       output = function(*args, **kwargs)
       if path:
         names.append('/'.join((net[0], *path)))
@@ -113,7 +114,7 @@ class Probe:
       return output
 
     with nn.intercept_methods(look):
-      loss, _ = self._objective(variables, images, keys)
+      loss, _ = self._loss(variables, images, keys)
     self._layers = names
     return jnp.stack([*flags, _not_finite(loss)])
 

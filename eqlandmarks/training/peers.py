@@ -27,12 +27,7 @@ _LINGER = 5.0
 
 
 class Watch:
-  """The connections of one process.
-
-  Args:
-    number: of this process.
-    count: how many there are.
-  """
+  """The connections of process `number` of `count`."""
 
   _line_end = ''
 
@@ -87,7 +82,7 @@ class Watch:
       return
     print(
         f'{self._line_end}error: {errors.printable(gone)} is gone, so this '
-        'one stops; the same command for all processes goes on from the last '
+        'one stops; the same command for all processes resumes from the last '
         'checkpoint',
         file=sys.stderr,
         flush=True,
@@ -190,13 +185,13 @@ def _own_host() -> str:
 def connect(
     address: str, number: int, count: int, *, host: str | None
 ) -> Watch:
-  """The end of any process but the first.
+  """The end of process `number` of `count`, any but the first.
 
   Args:
     address: see `Server`.
     number: of this process.
-    count: how many there are.
-    host: where the first process is, if that is known better than it knows.
+    count: how many processes there are.
+    host: where the first process is; None takes its own word for it.
   """
   own_host, port, secret = address.split()
   watch = Watch(number, count)

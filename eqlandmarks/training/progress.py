@@ -3,6 +3,7 @@
 import itertools
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,13 +29,7 @@ Rows = list[tuple[int, dict[str, Any]]]
 
 
 class NotFiniteError(Exception):
-  """A metric is not a finite number.
-
-  Args:
-    done: number of the update whose metric it is, from 1.
-    name: the metric's.
-    value: what it is.
-  """
+  """A metric of update number `done`, from 1, is not a finite number."""
 
   def __init__(self, done: int, name: str, value: float):
     super().__init__(f'{name} is {value} at step {done}')
@@ -50,8 +45,7 @@ class Tracker:
     start: updates that are done already.
     num_steps: updates of the whole stage.
     rows: metrics of those of them that have come since the last log step.
-    sign: what a logged row is a bad sign of, in a sentence, or None; the first
-      one of a call is said.
+    sign: what a logged row is a bad sign of, in a sentence, or None.
   """
 
   def __init__(
@@ -104,12 +98,7 @@ class Tracker:
       NotFiniteError: a metric of an earlier one is not.
     """
     if self._bar is None:
-      self._bar = metric_files.progress_bar(
-          self._title,
-          total=self._num_steps * batch_size,
-          start=self._start * batch_size,
-          shown=hosts.is_first(),
-      )
+      self._bar = self._make_bar(batch_size)
     self._pending.append((done, metrics))
     at_log_step = done % LOG_EVERY == 0 or done == self._num_steps
     if len(self._pending) > self._ahead:
@@ -139,10 +128,7 @@ class Tracker:
     self._log()
     self._sent = []
     self._pending = _fetched(self._pending)
-    return [
-        (done, {name: float(value) for name, value in row.items()})
-        for done, row in self._pending
-    ]
+    return plain(self._pending)
 
   @property
   def means(self) -> dict[str, float]:
@@ -169,6 +155,19 @@ class Tracker:
     """Whether the last update made a log step."""
     return not self._pending
 
+  def _make_bar(self, batch_size: int) -> tqdm.tqdm:
+    """A bar in images, with rate and time left."""
+    return tqdm.tqdm(
+        desc=self._title,
+        total=self._num_steps * batch_size,
+        initial=self._start * batch_size,
+        unit=' images',
+        # A log file wants a line now and then, not an animation.
+        mininterval=0.5 if sys.stderr.isatty() else 15.0,
+        dynamic_ncols=True,
+        disable=not hosts.is_first(),
+    )
+
   def _log(self) -> None:
     """Logs the mean of what was sent at the last log step."""
     if not self._sent:
@@ -184,9 +183,17 @@ class Tracker:
     self._bar.set_postfix_str(
         f"loss {self._mean['loss']:.4g}", refresh=False
     )
-    said = self._sign(row) if self._sign else None
-    if said:
-      journal.say(f'\nwarning: {self._title}, step {done}: {said}')
+    sign = self._sign(row) if self._sign else None
+    if sign:
+      journal.say(f'\nwarning: {self._title}, step {done}: {sign}')
+
+
+def plain(rows: Rows) -> Rows:
+  """Rows of Python's own numbers, as JSON takes them."""
+  return [
+      (done, {name: float(value) for name, value in row.items()})
+      for done, row in rows
+  ]
 
 
 def _fetched(rows: Rows) -> Rows:

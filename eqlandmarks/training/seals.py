@@ -37,9 +37,8 @@ def write(folder: pathlib.Path) -> None:
 def fault(folder: pathlib.Path) -> str | None:
   """What is wrong with a checkpoint; None where nothing is.
 
-  One without a seal was written by an earlier version, or the process was
-  killed between the checkpoint and its seal. All of it is read then, as far as
-  TensorStore has checksums.
+  Of one without a seal, the process was killed between the checkpoint and its
+  seal. All of it is read then, as far as TensorStore has checksums.
 
   Raises:
     UserError: it cannot be read now, which says nothing of its content.
@@ -62,8 +61,8 @@ def fault(folder: pathlib.Path) -> str | None:
 def spared(folder: pathlib.Path) -> Iterator[None]:
   """Ends the run for an error that does not show that a checkpoint is damaged.
 
-  It would be removed, else, while it is sound: too many files may be open, or
-  a network file system may be away.
+  Too many files may be open, say, or a network file system may be away. Without
+  this, a sound checkpoint would be taken for a damaged one, and removed.
 
   Raises:
     UserError: such an error. Any other one is left as it is.
@@ -77,24 +76,24 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
     raise UserError(
         f'{folder}: the checkpoint cannot be read now ({reason}), expected a '
         'system that lets it be read; it is left as it is, and the same '
-        'command goes on from it'
+        'command resumes from it'
     ) from error
 
 
 def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
   seal = stored.load_json(folder / _SEAL)
-  known, found = seal['files'], _files(folder)
-  if seal['sha256'] != fingerprints.of_json(known):
+  sealed, files = seal['files'], _files(folder)
+  if seal['sha256'] != fingerprints.of_json(sealed):
     return f'{_SEAL} was altered'
-  for name in sorted(known.keys() | found.keys()):
-    if name not in found:
+  for name in sorted(sealed.keys() | files.keys()):
+    if name not in files:
       return f'{name} is missing'
-    if name not in known:
+    if name not in sealed:
       return f'{name} does not belong there'
-    said = _difference(known[name], found[name])
-    if said:
-      return f'{name} {said}'
+    difference = _difference(sealed[name], files[name])
+    if difference:
+      return f'{name} {difference}'
   return None
 
 
@@ -115,22 +114,22 @@ def _unreadable(folder: pathlib.Path) -> str | None:
   return None
 
 
-def _difference(known: list, path: pathlib.Path) -> str | None:
-  size, _ = known
+def _difference(sealed: list, path: pathlib.Path) -> str | None:
+  size, _ = sealed
   if path.stat().st_size != size:
     return f'has {path.stat().st_size} bytes, expected {size}'
-  return None if _print(path) == known else 'was altered: its SHA-256 differs'
+  return None if _print(path) == sealed else 'was altered: its SHA-256 differs'
 
 
 def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   """All files of a checkpoint but the seal, by their paths below it."""
-  found = []
+  paths = []
   # `rglob` passes over folders that cannot be read: they would be missing.
   for place, _, names in os.walk(folder, onerror=_raise):
-    found += [pathlib.Path(place, name) for name in names]
+    paths += [pathlib.Path(place, name) for name in names]
   return {
       path.relative_to(folder).as_posix(): path
-      for path in sorted(found)
+      for path in sorted(paths)
       # The folder is the seal's, half written, of a process that was killed.
       if path.is_file()
       and path.name != _SEAL

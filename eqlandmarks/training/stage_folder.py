@@ -2,7 +2,7 @@
 
 It holds
 
-    checkpoints/N/   the state after N updates (`training.saving`)
+    checkpoints/N/   the state after N updates (`training.checkpoints`)
     metrics.csv      what was logged
     done.json        written last, when the stage is finished
 """
@@ -41,11 +41,7 @@ FILES = (*_TAKEN_OVER, _DONE)
 
 
 class StageFolder:
-  """The folder of one stage of one run.
-
-  Attributes:
-    path: the folder.
-  """
+  """The folder of one stage of one run, at `path`."""
 
   def __init__(self, path: pathlib.Path):
     self.path = pathlib.Path(path)
@@ -57,7 +53,7 @@ class StageFolder:
 
   @property
   def is_begun(self) -> bool:
-    """Whether there is something of the stage that could be gone on from."""
+    """Whether there is something of the stage to resume from."""
     return self.is_done or bool(
       checkpoints.numbers(checkpoints.folder_of(self.path))
     )
@@ -107,7 +103,7 @@ class StageFolder:
     (self.path / _DONE).unlink()
 
   def start_from(self, other: 'StageFolder') -> None:
-    """Becomes a copy of a finished stage, to be trained on; else stays."""
+    """Becomes a copy of a finished stage, to be trained on, if it is new."""
     if self.path.exists():
       return
     # Under another name first: a half copy must not be taken for a state.
@@ -119,12 +115,10 @@ class StageFolder:
         copy(source, partial / name)
 
   def checkpointer(
-      self, *, keep: int, best: str = '', config: dict[str, Any] | None = None
+      self, *, keep: int, best: str = ''
   ) -> checkpoints.Checkpointer:
     """Opens the stage's checkpoints for writing; a context manager."""
-    return checkpoints.Checkpointer(
-      self.path, keep=keep, best=best, config=config
-    )
+    return checkpoints.Checkpointer(self.path, keep=keep, best=best)
 
   def load_variables(self, which: str = 'last') -> dict[str, Any]:
     """The variables of both nets, or of F, at the end of the stage.
@@ -140,22 +134,18 @@ class StageFolder:
       UserError: the checkpoint is not there or is damaged. An earlier one is no
         substitute: its parameters are others.
     """
-    folder = checkpoints.folder_of(self.path)
     number = self._last() if which == 'last' else self._best()
-    fault = seals.fault(folder / str(number))
+    path = checkpoints.folder_of(self.path) / str(number)
+    variables, fault = None, seals.fault(path)
     if fault is None:
-      variables, fault = _read_variables(folder, number)
+      variables, fault = checkpoints.loaded(path, lambda: _variables(path))
     if fault is None and self.is_done and number == self._last():
-      fault = _other_parameters(variables, self.summary().get('sha256'))
+      fault = _other_parameters(variables, self.summary()['sha256'])
     if fault is not None:
+      remedy = '; training mode resumes from the one before, if there is one'
       raise errors.UserError(
-          f'{folder / str(number)}: found no readable checkpoint ({fault}), '
-          f'expected the {which} one of the stage'
-          + (
-              '; training mode goes on from the one before, if there is one'
-              if which == 'last'
-              else ''
-          )
+          f'{path}: found no readable checkpoint ({fault}), expected the '
+          f'{which} one of the stage' + remedy * (which == 'last')
       )
     return variables
 
@@ -177,34 +167,25 @@ class StageFolder:
     return max(checkpoints.numbers(checkpoints.folder_of(self.path)), default=0)
 
 
-def _read_variables(
-    folder: pathlib.Path, number: int
-) -> tuple[Any, str | None]:
-  """The variables in a checkpoint, or what is wrong with it."""
-  path = folder / str(number)
-
-  def load() -> dict[str, Any]:
-    # As numpy: where the arrays lay when they were saved is no matter.
-    abstract = jax.tree.map(
-        lambda leaf: np.empty(leaf.shape, leaf.dtype),
-        ocp.metadata(path).metadata,
-    )
-    state = ocp.load(path, abstract)
-    trained = {
-        net: step.join(params, (state['batch_stats'] or {}).get(net))
-        for net, params in state['params'].items()
-    }
-    return {**(state['frozen'] or {}), **trained}
-
-  return checkpoints.loaded(path, load)
+def _variables(path: pathlib.Path) -> dict[str, Any]:
+  """The variables in a checkpoint."""
+  # As numpy: where the arrays lay when they were saved is no matter.
+  abstract = jax.tree.map(
+      lambda leaf: np.empty(leaf.shape, leaf.dtype),
+      ocp.metadata(path).metadata,
+  )
+  state = ocp.load(path, abstract)
+  trained = {
+      net: step.join(params, (state['batch_stats'] or {}).get(net))
+      for net, params in state['params'].items()
+  }
+  return {**(state['frozen'] or {}), **trained}
 
 
-def _other_parameters(
-    variables: dict[str, Any], expected: str | None
-) -> str | None:
-  found = fingerprints.of_parameters(
+def _other_parameters(variables: dict[str, Any], expected: str) -> str | None:
+  sha256 = fingerprints.of_parameters(
       {n: v['params'] for n, v in variables.items()}
   )
-  if expected in (None, found):
+  if sha256 == expected:
     return None
   return f'its parameters are not those of {_DONE}'

@@ -1,8 +1,7 @@
-"""The stages: pretrain, discover (F frozen or not), end-to-end."""
+"""The stages: pretrain; then discover, after it or from scratch."""
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,207 +9,81 @@ import numpy as np
 
 from eqlandmarks import models
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.runs import config_fields
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
-from eqlandmarks.training import collapse
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import feeding
 from eqlandmarks.training import hosts
 from eqlandmarks.training import loop
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import nonfinite
-from eqlandmarks.training import objectives
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training import unlearnable
+from eqlandmarks.training.methods import Method
+from eqlandmarks.training.objectives import base as objectives
+
+# The stages, by their sections of the config, and the streams of randomness
+# that are folded into the run's seed. All methods draw the same initial nets,
+# images and warps, so that what differs in the result is due to the method.
+PRETRAIN, DISCOVER = 'pretrain', 'discover'
+_STREAMS = {PRETRAIN: 1, DISCOVER: 2}
+# The stage by whose stream a net is initialised.
+_STAGE_OF_NET = {models.FEATURES: PRETRAIN, models.LANDMARKS: DISCOVER}
+# Logged rows, one after the other, that have to show a collapse: a healthy
+# training may pass through the loss of a collapsed one on its way.
+_ROWS = 3
 
 Names = Callable[[np.ndarray], list[str]]
 
-# Streams of randomness, folded into the run's seed. Every way of training
-# landmarks draws the same initial nets, images and warps, so that what differs
-# in the result is due to the method.
-_STREAMS = {'pretrain': 1, 'discover': 2}
 
-# Fields by which a step of a stage needs less memory, the best one first.
-_MEMORY_FIELDS = {
-    'pretrain': (
-        'batch_size', 'pretrain.num_locations', 'image_size', 'model.widths',
-    ),
-    'discover': (
-        'batch_size', 'model.landmark_width', 'image_size', 'model.widths',
-    ),
-}  # fmt: skip
-
-
-def pretrain(
+def train(
     config: Any,
     images: loader.Images,
     folder: stage_folder.StageFolder,
     *,
+    method: Method | None = None,
+    features: models.Variables | None = None,
     num_epochs: int,
     max_steps: int | None = None,
     names: Names | None = None,
     advise: loop.Advise = loop.in_words,
 ) -> None:
-  """Stage 1: trains F by the contrastive loss.
+  """Trains a stage to its end, and marks its folder as done.
 
   Args:
     config: a config with the fields of configs/common.py.
     images: uint8 `[N, S, S, 3]`, the training images, in memory or on disk.
     folder: where the stage is kept; it is resumed where it holds a part.
-    num_epochs: passes over the images.
-    max_steps: stops earlier than that, to try the stage out.
-    names: from rows of the images to their names, for a message; their numbers
-      by default.
-    advise: says in messages how fields can be changed.
-  """
-  objective = functools.partial(
-      objectives.pretrain, stage=config.pretrain, axis_name=devices_lib.AXIS
-  )
-  variables = _initial_variables(config, (models.FEATURES,))
-  _run_stage(
-      'pretrain',
-      config,
-      stage=config.pretrain,
-      num_epochs=num_epochs,
-      max_steps=max_steps,
-      names=names,
-      advise=advise,
-      title='pretrain',
-      objective=objective,
-      variables=variables,
-      rates={models.FEATURES: 1.0},
-      images=images,
-      folder=folder,
-  )
-
-
-def discover(
-    config: Any,
-    images: loader.Images,
-    folder: stage_folder.StageFolder,
-    *,
-    title: str,
-    features: models.Variables | None,
-    train_features: bool,
-    num_epochs: int,
-    max_steps: int | None = None,
-    names: Names | None = None,
-    advise: loop.Advise = loop.in_words,
-) -> None:
-  """Stage 2, or the end-to-end baseline, by the same objective.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    images: uint8 `[N, S, S, 3]`, the training images, in memory or on disk.
-    folder: where the stage is kept; it is resumed where it holds a part.
-    title: what the progress bar calls it.
+    method: that of stage 2, or of the end-to-end training; None for stage 1.
     features: stage 1's variables of F; None starts from those that stage 1
       starts from.
-    train_features: whether F is trained with T; it is frozen else.
     num_epochs: passes over the images.
     max_steps: stops earlier than that, to try the stage out.
     names: from rows of the images to their names, for a message; their numbers
       by default.
     advise: says in messages how fields can be changed.
   """
-  fresh = [models.LANDMARKS]
-  if features is None:
-    fresh.append(models.FEATURES)
-  variables = _initial_variables(config, fresh)
-  rates = {models.LANDMARKS: 1.0}
-  if features is not None:
-    variables[models.FEATURES] = features
-  if train_features:
-    pretrained = features is not None
-    rate = config.discover.features_rate if pretrained else 1.0
-    rates[models.FEATURES] = rate
-  objective = functools.partial(
-      objectives.discover,
-      stage=config.discover,
-      train_features=train_features,
-      axis_name=devices_lib.AXIS,
-  )
-  _run_stage(
-      'discover',
-      config,
-      stage=config.discover,
-      num_epochs=num_epochs,
-      max_steps=max_steps,
-      names=names,
-      advise=advise,
-      title=title,
-      objective=objective,
-      variables=variables,
-      rates=rates,
-      images=images,
-      folder=folder,
-  )
-
-
-def _run_stage(
-    name: str,
-    config: Any,
-    *,
-    stage: Any,
-    num_epochs: int,
-    max_steps: int | None,
-    names: Names | None,
-    advise: loop.Advise,
-    title: str,
-    objective: Any,
-    variables: dict[str, models.Variables],
-    rates: dict[str, float],
-    images: loader.Images,
-    folder: stage_folder.StageFolder,
-) -> None:
-  """Trains, saves, and marks the folder as done."""
-  devices = devices_lib.local_devices()
+  name = DISCOVER if method else PRETRAIN
   num_steps = loader.num_steps(len(images), config.batch_size, num_epochs)
-  optimizer = step_lib.make_optimizer(
-      stage,
-      num_images=len(images),
-      batch_size=config.batch_size,
-      rates=rates,
-  )
-  step = step_lib.make_step(
-      functools.partial(objective, nets=_nets(config, config.remat)),
-      optimizer,
-      accumulate=config.accumulate,
-  )
-  everywhere = devices_lib.all_devices()
-  end = loop.train(
-      loop.Stage(
-          title=title,
-          step=devices_lib.parallelize(step, everywhere),
-          state=step_lib.create_state(variables, tuple(rates), optimizer),
-          batches=functools.partial(_batches, images, config, name, devices),
-          key=_keys(config, name)[1],
-          num_steps=min(num_steps, max_steps or num_steps),
-          devices=devices,
-          less_memory=[
-              *(('lower', field) for field in _MEMORY_FIELDS[name]),
-              ('raise', 'accumulate'),
-          ],
-          less_steep=[
-              ('lower', f'{name}.learning_rate'), ('set', f'{name}.clip_norm')
-          ],
-          advise=advise,
-          probe=nonfinite.Probe(
-              functools.partial(objective, nets=_nets(config, False)),
-              everywhere,
-              config.accumulate,
-          ),
-          names=functools.partial(
-              _names_of_batch, len(images), config, name, names
-          ),
-          sign=_sign(config, name, len(images)),
-          config=config_fields.plain(config),
+  stage = loop.Stage(
+      title=folder.path.name,
+      **_make_step(config, name, method, features, len(images)),
+      batches=functools.partial(_batches, config, name, images),
+      key=_keys(config, name)[1],
+      num_steps=min(num_steps, max_steps or num_steps),
+      devices=devices_lib.local_devices(),
+      less_memory=_less_memory(config, name),
+      less_steep=[
+          ('lower', f'{name}.learning_rate'), ('set', f'{name}.clip_norm')
+      ],
+      advise=advise,
+      names=functools.partial(
+          _names_of_batch, config, name, len(images), names
       ),
-      folder=folder,
-      checkpoint=config.checkpoint,
+      sign=_watch(config, name, len(images)),
   )
+  end = loop.train(stage, folder=folder, checkpoint=config.checkpoint)
   if not hosts.is_first():
     return
   folder.finish({
@@ -223,55 +96,95 @@ def _run_stage(
           {net: v['params'] for net, v in end.state.variables().items()}
       ),
   })
-  said = unlearnable.never_fell(name, metric_files.read_metrics(folder.path))
-  if said:
-    journal.say(f'warning: {title}: {said}')
+  sign = unlearnable.never_fell(name, metric_files.read_metrics(folder.path))
+  if sign:
+    journal.say(f'warning: {stage.title}: {sign}')
 
 
-def _nets(config: Any, remat: bool) -> models.Nets:
-  """The nets of a config, under the axis of the step."""
+def _make_step(
+    config: Any,
+    name: str,
+    method: Method | None,
+    features: models.Variables | None,
+    num_images: int,
+) -> dict[str, Any]:
+  """The step of a stage, its fresh state, and what looks into a step."""
+  section, objective = config[name], _objective(config, name)
+  rates = dict.fromkeys(objective.trains, 1.0)
+  if method and method.trains_features:
+    rates[models.FEATURES] = (
+        section.features_rate if method.after_pretrain else 1.0
+    )
+  variables = {} if features is None else {models.FEATURES: features}
+  for net in {*objective.trains, *objective.reads} - {*variables}:
+    variables[net] = _initial_variables(config, net)
+  optimizer = step_lib.make_optimizer(
+      section, num_images=num_images, batch_size=config.batch_size, rates=rates
+  )
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  return dataclasses.replace(
-      nets,
-      features=nets.features.clone(remat=remat),
-      landmarks=nets.landmarks.clone(remat=remat),
+  modules = {net: getattr(nets, net) for net in variables}
+  # Layers that are computed again could not be looked at.
+  plain = {net: module.clone(remat=False) for net, module in modules.items()}
+
+  def make_loss(modules: dict[str, Any]) -> Callable[..., objectives.Output]:
+    nets = objectives.StageNets(modules, tuple(rates), devices_lib.AXIS)
+    return objectives.make_loss(objective, section, nets)
+
+  step = step_lib.make_step(
+      make_loss(modules), optimizer, accumulate=config.accumulate
+  )
+  devices = devices_lib.all_devices()
+  return {
+      'step': devices_lib.parallelize(step, devices),
+      'state': step_lib.create_state(variables, tuple(rates), optimizer),
+      'probe': nonfinite.Probe(
+          make_loss(plain), plain, devices, config.accumulate
+      ),
+  }
+
+
+def _objective(config: Any, name: str) -> objectives.Objective:
+  return objectives.load(
+      config[name].objective, f'config.{name}.objective'
   )
 
 
-def _initial_variables(
-    config: Any, names: Sequence[str]
-) -> dict[str, models.Variables]:
-  """What all training starts from: F of stage 1's stream, T of stage 2's."""
-  nets = models.make_nets(config)
-  streams = {models.FEATURES: 'pretrain', models.LANDMARKS: 'discover'}
-  variables = {}
-  for name in names:
-    variables |= nets.init(_keys(config, streams[name])[0], [name])
-  return variables
+def _initial_variables(config: Any, net: str) -> models.Variables:
+  """What all training of a net starts from."""
+  key, _ = _keys(config, _STAGE_OF_NET[net])
+  return models.make_nets(config).init(key, [net])[net]
+
+
+def _less_memory(config: Any, name: str) -> loop.Changes:
+  """Changes by which a step needs less memory, the best one first."""
+  fields = [
+      f'{name}.{field}' if field in config[name] else field
+      for field in _objective(config, name).less_memory
+  ]
+  fields = ['batch_size', *fields, 'image_size', 'model.widths']
+  return [*(('lower', field) for field in fields), ('raise', 'accumulate')]
 
 
 def _batches(
-    images: loader.Images,
-    config: Any,
-    name: str,
-    devices: list[jax.Device],
-    start: int,
+    config: Any, name: str, images: loader.Images, start: int
 ) -> Iterator[Any]:
   """Batches from a step on, as the mapped step takes them."""
-  order = {
-      'batch_size': config.batch_size,
-      'seed': _order_seed(config.seed, name),
-      'start': start,
-      'shard': (jax.process_index(), jax.process_count()),
-  }
+  devices = devices_lib.local_devices()
   # A CPU's own memory is where an array is already.
-  if isinstance(images, np.ndarray) and devices[0].platform != 'cpu':
-    return feeding.from_devices(images, devices, **order)
-  return feeding.from_host(images, devices, **order)
+  in_memory = isinstance(images, np.ndarray) and devices[0].platform != 'cpu'
+  feed = feeding.from_devices if in_memory else feeding.from_host
+  return feed(
+      images,
+      devices,
+      batch_size=config.batch_size,
+      seed=_order_seed(config.seed, name),
+      start=start,
+      shard=(jax.process_index(), jax.process_count()),
+  )
 
 
 def _names_of_batch(
-    num_images: int, config: Any, name: str, names: Names | None, number: int
+    config: Any, name: str, num_images: int, names: Names | None, number: int
 ) -> list[str]:
   """The images of a batch, of all processes together."""
   rows = loader.rows_of_batches(
@@ -282,24 +195,26 @@ def _names_of_batch(
   return names(rows) if names else [str(row) for row in rows]
 
 
-def _sign(
+def _watch(
     config: Any, name: str, num_images: int
 ) -> Callable[[dict[str, float]], str | None]:
-  """What logged rows tell of warps, and past the first epoch of a collapse.
+  """What logged rows tell: of warps, and past the first epoch of a collapse.
 
   Each is told once.
   """
-  first = name == 'pretrain'
-  lasting = collapse.Lasting(collapse.pretrain if first else collapse.discover)
-  without_points: list[str] = []
+  objective = _objective(config, name)
+  lasted, told_points = 0, False
 
   def sign(row: dict[str, float]) -> str | None:
-    past = row['step'] * config.batch_size > num_images
-    collapsed = lasting(config, row) if past else None
-    few = None if without_points else unlearnable.of_row(name, row)
-    if few:
-      without_points.append(few)
-    return '; '.join(filter(None, (few, collapsed))) or None
+    nonlocal lasted, told_points
+    few_points = None if told_points else unlearnable.of_row(name, row)
+    told_points = told_points or bool(few_points)
+    collapsed = None
+    if lasted < _ROWS and row['step'] * config.batch_size > num_images:
+      collapsed = objective.collapsed(config, config[name], row)
+      lasted = lasted + 1 if collapsed else 0
+    believed = collapsed if lasted == _ROWS else None
+    return '; '.join(filter(None, (few_points, believed))) or None
 
   return sign
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from eqlandmarks.training import objectives
 from eqlandmarks.training.devices import AXIS
+from eqlandmarks.training.objectives import base as objectives
 
 
 @flax.struct.dataclass
@@ -31,7 +31,7 @@ class TrainState:
   opt_state: Any
 
   def variables(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The variables of both nets, with other trained parameters if given."""
+    """The variables of all nets, with other trained parameters if given."""
     params = self.params if params is None else params
     return {
         **self.frozen,
@@ -91,7 +91,7 @@ def make_optimizer(
       {net: adam(rate) for net, rate in rates.items()},
       lambda params: {net: net for net in params},
   )
-  if not stage.clip_norm:  # the state is what it was before there was this
+  if not stage.clip_norm:
     return optimizer
   return optax.chain(optax.clip_by_global_norm(stage.clip_norm), optimizer)
 
@@ -113,7 +113,7 @@ def create_state(
 
 
 def make_step(
-    objective: Callable[..., objectives.Output],
+    loss: Callable[..., objectives.Output],
     optimizer: optax.GradientTransformation,
     *,
     accumulate: int = 1,
@@ -125,7 +125,7 @@ def make_step(
   shares of gradients and metrics are reduced here and nowhere else.
 
   Args:
-    objective: one of `objectives`, of variables, images and keys.
+    loss: from `objectives.base.make_loss`, of variables, images and keys.
     optimizer: as from `make_optimizer`.
     accumulate: parts that a device takes its images in, one after the other,
       so that the activations of one part only are held. The loss is the mean
@@ -137,7 +137,7 @@ def make_step(
       state: TrainState, images: jax.Array, key: jax.Array
   ) -> tuple[TrainState, dict[str, jax.Array]]:
     keys = image_keys(state, images, key)
-    each, stats = shares(objective, state, images, keys, accumulate)
+    each, stats = shares(loss, state, images, keys, accumulate)
     grads, metrics = jax.lax.psum(each, AXIS)
     updates, opt_state = optimizer.update(
         grads, state.opt_state, state.params
@@ -169,7 +169,7 @@ def parts(images: jax.Array, keys: jax.Array, count: int) -> list[jax.Array]:
 
 
 def shares(
-    objective: Callable[..., objectives.Output],
+    loss: Callable[..., objectives.Output],
     state: TrainState,
     images: jax.Array,
     keys: jax.Array,
@@ -180,10 +180,10 @@ def shares(
   def part(stats: dict[str, Any], inputs: Any) -> tuple[dict[str, Any], Any]:
     now = state.replace(batch_stats=stats)
 
-    def loss(params: Any) -> objectives.Output:
-      return objective(now.variables(params), *inputs)
+    def of_params(params: Any) -> objectives.Output:
+      return loss(now.variables(params), *inputs)
 
-    grads, (metrics, new) = jax.grad(loss, has_aux=True)(state.params)
+    grads, (metrics, new) = jax.grad(of_params, has_aux=True)(state.params)
     return {net: new[net] for net in state.params}, (grads, metrics)
 
   if accumulate == 1:
@@ -191,9 +191,9 @@ def shares(
     return share, stats
   inputs = parts(images, keys, accumulate)
 
-  def add(carry: Any, one: Any) -> tuple[Any, None]:
+  def add(carry: Any, inputs: Any) -> tuple[Any, None]:
     stats, total = carry
-    stats, share = part(stats, tuple(one))
+    stats, share = part(stats, tuple(inputs))
     return (stats, jax.tree.map(jnp.add, total, share)), None
 
   shapes = jax.eval_shape(part, state.batch_stats, tuple(x[0] for x in inputs))

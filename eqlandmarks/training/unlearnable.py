@@ -38,21 +38,21 @@ def of_images(images: np.ndarray, ids: Sequence[str]) -> list[str]:
     images: uint8 `[N, S, S, 3]`, some training images.
     ids: `N` names.
   """
-  said, count = [], len(images)
+  signs, count = [], len(images)
   if count > 1 and (images == images[:1]).all():
-    said.append(
+    signs.append(
         f'all {count} training images that were looked at are the same: there '
         'is nothing to tell apart, check config.dataset'
     )
   pixels = images.reshape(count, -1, 3)
   flat = np.flatnonzero((np.ptp(pixels, axis=1) <= _FLAT).all(axis=-1))
   if flat.size:
-    said.append(
+    signs.append(
         f'{flat.size} of {count} training images that were looked at are of '
         f'one colour, the first is {ids[flat[0]]}: nothing can be found in '
         'them, config.dataset.exclude leaves images out'
     )
-  return said
+  return signs
 
 
 def of_config(config: Any, stages: Sequence[str]) -> list[str]:
@@ -62,15 +62,15 @@ def of_config(config: Any, stages: Sequence[str]) -> list[str]:
     config: a config with the fields of configs/common.py.
     stages: 'pretrain', 'discover' or both.
   """
-  said = [
+  fields = [
       f'config.{name}.learning_rate is {config[name].learning_rate:g}'
       for name in stages
       if config[name].learning_rate > _RATE
   ]
-  if not said:
+  if not fields:
     return []
   return [
-      f'{" and ".join(said)}: Adam moves each parameter by about as much in '
+      f'{" and ".join(fields)}: Adam moves each parameter by about as much in '
       f'every step, and they start below {_RATE:g}; lower it'
   ]
 
@@ -102,11 +102,11 @@ def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
     What the mean over all rows tells, otherwise of a loss that never fell.
   """
   used = [row['points_used'] for row in rows if 'points_used' in row]
-  said = of_row(stage, {'points_used': np.mean(used)} if used else {})
-  if said:
+  sign = of_row(stage, {'points_used': np.mean(used)} if used else {})
+  if sign:
     empty = np.mean(np.array(used) == 0)
     where = f' (none at all in {100 * empty:.0f} % of the rows)' * bool(empty)
-    return said + where
+    return sign + where
   return never_fell(stage, rows)
 
 

@@ -17,11 +17,11 @@ from eqlandmarks.datasets import registry
 from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
-from eqlandmarks.training import collapse
 from eqlandmarks.training import loop
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import progress
 from eqlandmarks.training import stage_folder
+from eqlandmarks.training.objectives import base as objectives
 
 METHODS = ('two_stage', 'end_to_end', 'mean_shape', 'random')
 
@@ -90,12 +90,15 @@ def test_nothing_is_said_of_a_collapse_where_there_is_none(finished):
   assert len(found) == 4  # two methods
   assert found['two_stage', 'alignment'] < 0.99
   assert found['end_to_end', 'extent_px'] > 6.4
-  for stage, sign in (
-      ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
-  ):
-    assert (
-      sign(_config(), metric_files.read_metrics(finished / stage)[-1]) is None
-    )
+  for stage in ('pretrain', 'two_stage'):
+    assert _collapsed(_config(), finished, stage) is None
+
+
+def _collapsed(config, workdir, stage):
+  """What the last row of a stage is a sign of."""
+  section = config.get(stage, config.discover)
+  row = metric_files.read_metrics(workdir / stage)[-1]
+  return objectives.load(section.objective).collapsed(config, section, row)
 
 
 @pytest.mark.slow
@@ -114,10 +117,8 @@ def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
   for told in (capsys.readouterr().err, log, report):
     assert 'the features of F all point the same way' in told
     assert 'all landmarks of an image lie within 0.0 px' in told
-  for stage, sign in (
-      ('pretrain', collapse.pretrain), ('two_stage', collapse.discover)
-  ):
-    assert sign(config, metric_files.read_metrics(workdir / stage)[-1]), stage
+  for stage in ('pretrain', 'two_stage'):
+    assert _collapsed(config, workdir, stage), stage
   # Figures of an earlier version have neither metric, and are reported still.
   path = workdir / 'two_stage/records.json'
   kept = json.loads(path.read_text())

@@ -14,6 +14,7 @@ from eqlandmarks.runs import ablation
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir as workdir_lib
 from eqlandmarks.training import loop
+from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
@@ -137,18 +138,17 @@ def test_methods_start_from_the_same_nets(tmp_path, monkeypatch):
 
   monkeypatch.setattr(loop, 'train', stop)
   images = np.zeros((8, 32, 32, 3), np.uint8)
-  folder = stage_folder.StageFolder(tmp_path)
-  with pytest.raises(KeyboardInterrupt):
-    stages.pretrain(config, images, folder, num_epochs=1)
-  given = starts['pretrain'][0]['features']
-  for title, features, train in (
-      ('two_stage', {'params': given}, False), ('end_to_end', None, True)
-  ):
+
+
+  def start(name, **of_method):
+    folder = stage_folder.StageFolder(tmp_path / name)
     with pytest.raises(KeyboardInterrupt):
-      stages.discover(
-          config, images, folder, title=title, features=features,
-          train_features=train, num_epochs=1,
-      )
+      stages.train(config, images, folder, num_epochs=1, **of_method)
+
+  start('pretrain')
+  given = starts['pretrain'][0]['features']
+  start('two_stage', method=methods.TWO_STAGE, features={'params': given})
+  start('end_to_end', method=methods.END_TO_END)
   two_stage, end_to_end = starts['two_stage'], starts['end_to_end']
   same = lambda a, b: jax.tree.map(np.testing.assert_array_equal, a, b)
   same(two_stage[0]['landmarks'], end_to_end[0]['landmarks'])

@@ -3,6 +3,7 @@
 from configs import signer
 from eqlandmarks.runs import protocols
 from eqlandmarks.runs import workdir as workdir_lib
+from eqlandmarks.training import methods
 
 
 def _stage(workdir, name, **summary):
@@ -16,9 +17,7 @@ def _stage(workdir, name, **summary):
 
 
 def _of_training(config, stage, first, method='two_stage'):
-  return protocols.of_training(
-      config, stage, first, trains_features=method != 'two_stage'
-  )
+  return protocols.of_training(config, stage, methods.METHODS[method], first)
 
 
 def test_epochs_are_those_of_the_stages_not_of_the_config(tmp_path):
@@ -55,7 +54,7 @@ def test_epochs_are_those_of_the_stages_not_of_the_config(tmp_path):
 def test_end_to_end_has_no_stage_one(tmp_path):
   config, workdir = signer.get_config('tiny'), workdir_lib.Workdir(tmp_path)
   last = _stage(workdir, 'end_to_end', epochs=4)
-  found = _of_training(config, last, None, 'end_to_end')
+  found = _of_training(config, last, workdir, 'end_to_end')
   assert found['epochs'] == [0, 4]
   assert found['objective'] == {
       'discover': 'equivariance + diversity + variance'

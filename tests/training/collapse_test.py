@@ -7,6 +7,9 @@ import pytest
 from configs import signer
 from eqlandmarks import losses
 from eqlandmarks.training import collapse
+from eqlandmarks.training import stages
+from eqlandmarks.training.objectives import contrastive
+from eqlandmarks.training.objectives import landmarks
 
 
 def _config(**fields):
@@ -16,13 +19,23 @@ def _config(**fields):
   return config
 
 
+def _flat(row, config=None):
+  config = config or _config()
+  return contrastive.collapsed(config, config.pretrain, row)
+
+
+def _equal(row, config=None):
+  config = config or _config()
+  return landmarks.collapsed(config, config.discover, row)
+
+
 def test_the_flat_loss_is_that_of_equal_features():
   # 16 points of an image, 12 of them valid: 2M - 1 = 23 to choose from.
   features = jnp.broadcast_to(jnp.array([0.3, -2.0]), (16, 2))
   loss = losses.contrastive(features, features, valid=jnp.arange(16) < 12)
   np.testing.assert_allclose(loss, 2 * math.log(23), rtol=1e-4)
   row = {'loss': float(loss), 'points_used': 0.75}
-  said = collapse.pretrain(_config(), row)
+  said = _flat(row)
   # 2 ln 23 = 6.27099 by bc -l.
   assert said.startswith('the contrastive loss is 6.271, and 6.271 is that')
   assert 'learning_rate' in said
@@ -36,8 +49,8 @@ def test_negatives_of_the_batch_are_those_of_all_images_of_a_part():
         **{'pretrain.negatives': 'batch', 'accumulate': accumulate}
     )
     row = {'loss': loss, 'points_used': 0.75}
-    assert collapse.pretrain(config, row)
-    assert collapse.pretrain(config, row | {'loss': other}) is None
+    assert _flat(row, config)
+    assert _flat(row | {'loss': other}, config) is None
 
 
 def test_how_near_the_loss_has_to_be_on_both_sides():
@@ -46,7 +59,7 @@ def test_how_near_the_loss_has_to_be_on_both_sides():
   for loss, collapsed in (
       (6.2090, True), (6.2080, False), (6.3330, True), (6.3340, False)
   ):
-    said = collapse.pretrain(_config(), row | {'loss': loss})
+    said = _flat(row | {'loss': loss})
     assert (said is not None) == collapsed, loss
 
 
@@ -55,20 +68,20 @@ def test_a_high_temperature_leaves_less_room_for_any_loss():
   # 0.002: 6.2705 is flat, and 6.25 has learned something.
   config = _config(**{'pretrain.temperature': 10.0})
   row = {'points_used': 0.75}
-  assert collapse.pretrain(config, row | {'loss': 6.2705})
-  assert collapse.pretrain(config, row | {'loss': 6.25}) is None
+  assert _flat(row | {'loss': 6.2705}, config)
+  assert _flat(row | {'loss': 6.25}, config) is None
 
 
 def test_a_single_pair_has_nothing_to_be_told_from():
   config = _config(**{'pretrain.num_locations': 1})
-  assert collapse.pretrain(config, {'loss': 0.0, 'points_used': 1.0}) is None
+  assert _flat({'loss': 0.0, 'points_used': 1.0}, config) is None
 
 
 def test_equal_heatmaps_by_hand():
   # K = 10 equal heatmaps: the loss is K - 1 = 9, whatever the patch.
   heatmaps = jnp.full((8, 8, 10), 1 / 64)
   diversity = losses.diversity(heatmaps, patch=4)
-  said = collapse.discover(_config(), {'diversity': float(diversity)})
+  said = _equal({'diversity': float(diversity)})
   assert said.startswith('the diversity loss is 9 of at most 9: ')
   assert 'patch of 4 px' in said
   assert 'weights.diversity' in said
@@ -76,35 +89,37 @@ def test_equal_heatmaps_by_hand():
 
 def test_how_near_to_its_largest_value_diversity_has_to_be():
   # 90 % of K - 1 = 9.
-  assert collapse.discover(_config(), {'diversity': 8.1})
-  assert collapse.discover(_config(), {'diversity': 8.09}) is None
+  assert _equal({'diversity': 8.1})
+  assert _equal({'diversity': 8.09}) is None
 
 
 def test_a_sign_is_told_once_when_it_has_lasted():
-  told = collapse.Lasting(collapse.discover, rows=2)
-  # One row that is healthy again begins anew.
-  found = [
-      told(_config(), {'diversity': value})
-      for value in (9.0, 3.0, 9.0, 8.9, 9.0, 9.0)
+  sign = stages._watch(_config(), 'discover', num_images=16)
+  told = []
+  # The first epoch ends with step 2. One row that is healthy begins anew.
+  for step, value in enumerate((9.0, 9.0, 9.0, 3.0, 9.0, 8.9, 8.8, 9.0, 9.0)):
+    row = {'step': step, 'diversity': value, 'points_used': 0.01}
+    told.append(sign(row) or '')
+  assert told[0].startswith('the warps leave only 1 % of the points')
+  assert [bool(text) for text in told] == [True] + [False] * 5 + [True] + 2 * [
+      False
   ]
-  assert [bool(said) for said in found] == [False] * 3 + [True] + [False] * 2
-  assert found[3].startswith('the diversity loss is 8.9')
+  assert told[6].startswith('the diversity loss is 8.8')
 
 
 def test_a_single_landmark_never_collapses():
   config = _config(num_landmarks=1)
-  assert collapse.discover(config, {'diversity': 0.0}) is None
-  landmarks = np.zeros((3, 1, 2))
-  assert np.isnan(collapse.extents(landmarks)).all()
+  assert _equal({'diversity': 0.0}, config) is None
+  assert np.isnan(collapse.extents(np.zeros((3, 1, 2)))).all()
 
 
 def test_extents_by_hand():
-  landmarks = np.array([
+  triangles = np.array([
       # Sides of 3, 4 and 5.
       [[10.0, 10.0], [13.0, 10.0], [10.0, 14.0]],
       [[2.0, 7.0], [2.0, 7.0], [2.0, 7.0]],
   ])
-  np.testing.assert_allclose(collapse.extents(landmarks), [5.0, 0.0])
+  np.testing.assert_allclose(collapse.extents(triangles), [5.0, 0.0])
 
 
 def test_alignment_by_hand():
@@ -144,6 +159,6 @@ def test_records_without_the_metrics_tell_nothing():
 
 def test_both_signs_are_told():
   records = [_record('extent_px', 0.0), _record('alignment', 1.0)]
-  features, landmarks = collapse.of_records(records)
-  assert 'config.pretrain' in features
-  assert 'config.discover' in landmarks
+  of_features, of_landmarks = collapse.of_records(records)
+  assert 'config.pretrain' in of_features
+  assert 'config.discover' in of_landmarks

@@ -182,7 +182,7 @@ def test_all_stop_together_when_any_is_told_to(tmp_path, told):
   assert 'error' not in ''.join(err for _, err in ends)
   _end_well(_start_two(cut, long))
   log = (cut / 'log.txt').read_text()
-  assert f'pretrain goes on from step {saved.name}' in log
+  assert f'pretrain resumes from step {saved.name}' in log
   _end_well(_start_two(tmp_path / 'whole', long))
   assert _digest(cut) == _digest(tmp_path / 'whole')
 

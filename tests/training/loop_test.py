@@ -16,10 +16,11 @@ from eqlandmarks import errors
 from eqlandmarks.system import signals
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import loop
+from eqlandmarks.training import methods
 from eqlandmarks.training import metric_files
-from eqlandmarks.training import objectives
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
+from eqlandmarks.training.objectives import base as objectives
 
 DEVICES = 2
 
@@ -163,7 +164,7 @@ def test_a_stopped_run_loses_no_step(tmp_path, monkeypatch, capsys, steps):
     monkeypatch.setattr(signals, '_asked', 0)
     monkeypatch.setattr(signals, '_answered', False)
   end = _train(tmp_path / 'stopped', 45)
-  assert f'stopped goes on from step {steps[-1]}\n' in capsys.readouterr().err
+  assert f'stopped resumes from step {steps[-1]}\n' in capsys.readouterr().err
   assert float(end.state['w']) == 24.0 * (np.arange(45) % 5).sum()
   # The means of ten steps are those of the undisturbed run, also of ten that
   # were made in two runs.
@@ -326,26 +327,30 @@ def test_both_stages_trace_once_and_move_nothing_in_between(
     return call
 
   monkeypatch.setattr(devices_lib, 'parallelize', guarded)
-  for name in ('pretrain', 'discover'):
-    plain = getattr(objectives, name)
+  plain = objectives.make_loss
 
-    def counted(*args, plain=plain, name=name, **kwargs):
-      traces.append(name)
-      return plain(*args, **kwargs)
+  def make_loss(objective, *args):
+    loss = plain(objective, *args)
 
-    monkeypatch.setattr(objectives, name, counted)
+    def counted(*args):
+      traces.append(objective.trains)
+      return loss(*args)
+
+    return counted
+
+  monkeypatch.setattr(objectives, 'make_loss', make_loss)
   config = signer.get_config('tiny')
   config.batch_size = 8
   images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), np.uint8)
   first, second = (
       stage_folder.StageFolder(tmp_path / n) for n in ('pretrain', 'discover')
   )
-  stages.pretrain(config, images, first, num_epochs=6)
-  assert traces == ['pretrain']
+  stages.train(config, images, first, num_epochs=6)
+  assert traces == [('features',)]
   features = first.load_variables()['features']
-  stages.discover(
-      config, images, second, title='discover', features=features,
-      train_features=True, num_epochs=6,
+  stages.train(
+      config, images, second, method=methods.UNFROZEN, features=features,
+      num_epochs=6,
   )  # fmt: skip
-  assert traces == ['pretrain', 'discover']
+  assert traces == [('features',), ('landmarks',)]
   assert json.loads((second.path / 'done.json').read_text())['steps'] == 12

@@ -12,10 +12,11 @@ from eqlandmarks import errors
 from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import nonfinite
-from eqlandmarks.training import objectives
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.objectives import landmarks
 
 DEVICES = 2
 
@@ -40,19 +41,22 @@ def _state(config, net, layer, leaf, value):
 
 def _find(config, state, *, accumulate=1, change=lambda loss: loss):
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
+  modules = {'features': nets.features, 'landmarks': nets.landmarks}
+  plain = objectives.make_loss(
+      landmarks.OBJECTIVE,
+      config.discover,
+      objectives.StageNets(modules, ('landmarks',), devices_lib.AXIS),
+  )
 
-  def objective(*args):
-    loss, rest = objectives.discover(
-        *args, nets=nets, stage=config.discover, train_features=False,
-        axis_name=devices_lib.AXIS,
-    )  # fmt: skip
+  def loss(*args):
+    loss, rest = plain(*args)
     return change(loss), rest
 
   devices = jax.devices()[:DEVICES]
   images = np.random.default_rng(0).integers(
       0, 256, (DEVICES, 2, 32, 32, 3), np.uint8
   )
-  probe = nonfinite.Probe(objective, devices, accumulate)
+  probe = nonfinite.Probe(loss, modules, devices, accumulate)
   key = devices_lib.replicate(jax.random.key(0), devices)
   state = devices_lib.replicate(state, devices)
   return probe.find(state, devices_lib.share(images, devices), key)
@@ -117,7 +121,7 @@ def test_a_stage_names_layer_and_images_and_keeps_the_state_before(
   config.model.norm = 'none'
   config.pretrain.learning_rate = 1e15
   run = functools.partial(
-      stages.pretrain, config, images, folder, num_epochs=8,
+      stages.train, config, images, folder, num_epochs=8,
       names=lambda rows: [f'photo {row}' for row in rows],
   )  # fmt: skip
   said = []
@@ -142,7 +146,7 @@ def test_an_update_that_is_too_large_is_told_from_a_gradient(
   images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
   folder = stage_folder.StageFolder(tmp_path / 'pretrain')
   with pytest.raises(errors.UserError) as caught:
-    stages.pretrain(config, images, folder, num_epochs=8)
+    stages.train(config, images, folder, num_epochs=8)
   said = str(caught.value)
   assert 'update_norm is inf at step 1' in said
   assert "in the optimiser's update of finite gradients" in said

@@ -14,7 +14,6 @@ import pytest
 
 from eqlandmarks import errors
 from eqlandmarks.training import checkpoints
-from eqlandmarks.training import events
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import refusals
 
@@ -81,7 +80,7 @@ def test_all_else_is_said_as_ever(monkeypatch, caplog):
 def test_refused_events_are_an_error_with_their_path(tmp_path, capfd):
   pytest.importorskip('tensorboardX')
   threads = threading.active_count()
-  writer = events.Writer(tmp_path / 'events', first_step=1)
+  writer = metric_files.EventWriter(tmp_path / 'events', first_step=1)
   with _files_end_at(1024):
     with pytest.raises(errors.UserError, match='events: cannot be written'):
       for step in range(1000):

@@ -1,7 +1,5 @@
 """The step: one device and eight, compiled once, frozen means frozen."""
 
-import functools
-
 import double
 import jax
 import jax.numpy as jnp
@@ -13,8 +11,8 @@ from ml_collections import ConfigDict
 from configs import signer
 from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
 
 
 def _config(norm='group', negatives='image'):
@@ -30,21 +28,18 @@ def _build(config, name, optimizer=None, **options):
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   variables = double.of(variables) if x64 else variables
-  kwargs = {'nets': nets, 'axis_name': devices_lib.AXIS}
-  if name == 'pretrain':
-    objective = functools.partial(
-        objectives.pretrain, stage=config.pretrain, **kwargs
-    )
-    trained = ['features']
-    variables = {'features': variables['features']}
-  else:
-    objective = functools.partial(
-        objectives.discover,
-        stage=config.discover,
-        train_features=name == 'end_to_end',
-        **kwargs,
-    )
-    trained = ['landmarks'] + ['features'] * (name == 'end_to_end')
+  section = config.pretrain if name == 'pretrain' else config.discover
+  objective = objectives.load(section.objective)
+  trained = [*objective.trains] + ['features'] * (name == 'end_to_end')
+  modules = {
+      net: getattr(nets, net) for net in objective.trains + objective.reads
+  }
+  variables = {net: variables[net] for net in modules}
+  loss = objectives.make_loss(
+      objective,
+      section,
+      objectives.StageNets(modules, trained, devices_lib.AXIS),
+  )
   optimizer = optimizer or step_lib.make_optimizer(
       config.pretrain,
       num_images=80,
@@ -52,7 +47,7 @@ def _build(config, name, optimizer=None, **options):
       rates=dict.fromkeys(trained, 1.0),
   )
   state = step_lib.create_state(variables, trained, optimizer)
-  step = step_lib.make_step(objective, optimizer, **options)
+  step = step_lib.make_step(loss, optimizer, **options)
   return step, state
 
 
@@ -150,8 +145,11 @@ def test_frozen_features_run_in_evaluation_mode():
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
   variables = nets.init(jax.random.key(0))
   images = jnp.asarray(_images(4) / 255.0)
-  together, _ = objectives._features(nets, variables, images, False)
-  alone, stats = objectives._features(nets, variables, images[:1], False)
+  stage_nets = objectives.StageNets(
+      {'features': nets.features}, ('landmarks',), devices_lib.AXIS
+  )
+  together, _ = stage_nets.apply('features', variables, images)
+  alone, stats = stage_nets.apply('features', variables, images[:1])
   np.testing.assert_allclose(together[:1], alone, atol=1e-9)
   assert stats == {}
 

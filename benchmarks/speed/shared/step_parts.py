@@ -14,7 +14,7 @@ import numpy as np
 
 from eqlandmarks import models
 from eqlandmarks.training import devices
-from eqlandmarks.training import objectives
+from eqlandmarks.training.pairs import warped
 from shared import timing
 from shared import workload
 
@@ -94,13 +94,10 @@ def _part(function: Callable[..., Any], in_axes: Any, *arguments: Any) -> Part:
 
 def _augment(stage: workload.Stage) -> Callable[..., Any]:
   def augment(images: jax.Array, key: jax.Array) -> jax.Array:
-    x, warped, _ = objectives.make_views(
-        images,
-        jax.random.split(key, len(images)),
-        warp=stage.settings.warp,
-        appearance_change=stage.settings.appearance,
+    views = warped.make_views(
+        images, jax.random.split(key, len(images)), stage.settings
     )
-    return jnp.concatenate([x, warped])
+    return jnp.concatenate([views.x, views.other])
 
   return augment
 

@@ -4,7 +4,6 @@ The flags defined here are those of every script that measures a step.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,8 @@ from eqlandmarks import models
 from eqlandmarks.configs import common
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
-from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from eqlandmarks.training.objectives import base as objectives
 from shared import tables
 
 STAGES = ('stage1', 'stage2', 'end_to_end')
@@ -122,7 +121,6 @@ class Stage:
   Attributes:
     settings: the stage's part of the config.
     nets: F and T.
-    objective: see `objectives`.
     optimizer: of the trained nets.
     trained: names of the trained nets.
     mapped: the step over all devices; it uses its state up.
@@ -130,7 +128,6 @@ class Stage:
 
   settings: ConfigDict
   nets: models.Nets
-  objective: Callable[..., objectives.Output]
   optimizer: Any
   trained: tuple[str, ...]
   mapped: Callable[..., Any]
@@ -147,26 +144,28 @@ class Stage:
 def make_stage(config: ConfigDict, name: str) -> Stage:
   """Builds one of `STAGES` over all local devices."""
   nets = models.make_nets(config, axis_name=devices.AXIS)
-  if name == 'stage1':
-    settings, trained = config.pretrain, (models.FEATURES,)
-    objective = objectives.pretrain
-  else:
+  settings, trained = config.pretrain, (models.FEATURES,)
+  if name != 'stage1':
     settings, trained = config.discover, (models.LANDMARKS,)
-    if name == 'end_to_end':
-      trained = (models.LANDMARKS, models.FEATURES)
-    objective = functools.partial(
-        objectives.discover, train_features=name == 'end_to_end'
-    )
-  objective = functools.partial(
-      objective, stage=settings, nets=nets, axis_name=devices.AXIS
-  )
+  if name == 'end_to_end':
+    trained = (models.LANDMARKS, models.FEATURES)
   optimizer = step_lib.make_optimizer(
       settings, num_images=1000, batch_size=config.batch_size,
       rates=dict.fromkeys(trained, 1.0),
   )  # fmt: skip
-  step = step_lib.make_step(objective, optimizer, accumulate=config.accumulate)
-  mapped = devices.parallelize(step, jax.local_devices())
-  return Stage(settings, nets, objective, optimizer, trained, mapped)
+  modules = {
+      models.FEATURES: nets.features, models.LANDMARKS: nets.landmarks
+  }  # fmt: skip
+  loss = objectives.make_loss(
+      objectives.load(settings.objective),
+      settings,
+      objectives.StageNets(modules, trained, devices.AXIS),
+  )
+  mapped = devices.parallelize(
+      step_lib.make_step(loss, optimizer, accumulate=config.accumulate),
+      jax.local_devices(),
+  )
+  return Stage(settings, nets, optimizer, trained, mapped)
 
 
 def key() -> jax.Array:

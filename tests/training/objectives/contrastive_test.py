@@ -1,4 +1,4 @@
-"""What the objectives compute beyond the losses' own tests."""
+"""What stage 1 computes beyond the loss's own tests."""
 
 import functools
 
@@ -10,10 +10,10 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import signer
+from eqlandmarks import geometry
 from eqlandmarks import losses
 from eqlandmarks import models
-from eqlandmarks import warps
-from eqlandmarks.training import objectives
+from eqlandmarks.training.objectives import contrastive
 
 
 def _on_one_device(function, *arrays):
@@ -36,7 +36,7 @@ def _pairs(images=3, points=5, depth=4):
 def test_negatives_come_from_the_batch_or_the_image(negatives):
   f, g, valid = _pairs()
   stage = ConfigDict({'temperature': 0.1, 'negatives': negatives})
-  loss = lambda f, g, v, axis_name: objectives._contrastive(
+  loss = lambda f, g, v, axis_name: contrastive.contrast(
       f, g, v, stage, axis_name
   )
   found = _on_one_device(loss, f, g, valid)
@@ -59,38 +59,10 @@ def test_sampling_the_trunk_equals_sampling_the_features():
   variables = double.of(nets.init(jax.random.key(0))['features'])
   images = jax.random.uniform(jax.random.key(1), (1, 32, 32, 3))
   points = jnp.array([[[3.2, 4.7], [16.0, 30.9]]])
-  sample = jax.vmap(objectives.geometry.sample)
+  sample = jax.vmap(geometry.sample)
   trunk = nets.features.apply(variables, images, method='trunk')
   late = nets.features.apply(
       variables, sample(trunk, points), method='project'
   )
   early = sample(nets.features.apply(variables, images), points)
   np.testing.assert_allclose(late, early, atol=1e-9)
-
-
-@pytest.mark.x64
-def test_views_are_the_image_and_its_warp():
-  config = signer.get_config('tiny')
-  warp = config.discover.warp
-  images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
-  keys = jax.random.split(jax.random.key(0), 4)
-  x, warped, g = objectives.make_views(
-      jnp.asarray(images), keys, warp=warp,
-      appearance_change=config.discover.appearance,
-  )
-  np.testing.assert_allclose(x, images / 255.0, rtol=1e-9)
-  again = jax.vmap(warps.warp_image)(g, x)
-  np.testing.assert_allclose(warped, again, atol=1e-9)
-  assert float(jnp.abs(warped - x).mean()) > 0.05
-
-
-@pytest.mark.x64
-def test_views_by_the_identity_warp_are_equal():
-  config = signer.get_config('tiny')
-  config.discover.warp.rotation = config.discover.warp.elastic = 0.0
-  images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-  x, warped, _ = objectives.make_views(
-      jnp.asarray(images), jax.random.split(jax.random.key(0), 2),
-      warp=config.discover.warp, appearance_change=config.discover.appearance,
-  )
-  np.testing.assert_allclose(x, warped, atol=1e-9)

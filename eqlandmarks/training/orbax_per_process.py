@@ -67,7 +67,7 @@ def alone() -> contextlib.AbstractContextManager[Any]:
 
 
 def own(state: Any) -> Any:
-  """The state as Orbax takes it: of several processes' JAX, as numpy arrays."""
+  """The state as Orbax takes it: of several processes, as numpy arrays."""
   return state if jax.process_count() == 1 else jax.device_get(state)
 
 

@@ -1,0 +1,1 @@
+"""What stages minimise, one file per objective."""

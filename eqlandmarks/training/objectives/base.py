@@ -1,0 +1,177 @@
+"""What an objective is: a module with an `OBJECTIVE`, named by a config.
+
+To add one, write such a module, in this folder or among your own files, and
+name it in your config: `base.use(config.discover, 'my_module')`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from eqlandmarks import models
+from eqlandmarks.training import named
+from eqlandmarks.training.pairs import base as pairs
+
+_PACKAGE = 'eqlandmarks.training.objectives'
+
+# Loss share, (metric shares, new batch statistics by net).
+Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class StageNets:
+  """The nets of a stage.
+
+  Attributes:
+    modules: the Flax modules, by name.
+    trained: names of those that the stage trains.
+    axis_name: of the axis that the devices are mapped over.
+  """
+
+  modules: Mapping[str, Any]
+  trained: Collection[str]
+  axis_name: str
+
+  def apply(
+      self,
+      name: str,
+      variables: Mapping[str, models.Variables],
+      inputs: jax.Array,
+      *,
+      method: str | None = None,
+  ) -> tuple[Any, Any]:
+    """Applies a net, or one method of it.
+
+    A net that is trained runs in training mode. A frozen one runs in evaluation
+    mode, and nothing is differentiated through it.
+
+    Returns:
+      Its output, and its new batch statistics ({} where it has none).
+    """
+    net = self.modules[name]
+    if name in self.trained:
+      return models.apply_trained(
+          net, variables[name], inputs, method=method
+      )
+    output = net.apply(variables[name], inputs, method=method)
+    return jax.lax.stop_gradient(output), {}
+
+  def share(self, num_images: int) -> float:
+    """By which a sum over a device's images is its share of the mean."""
+    return 1.0 / (num_images * jax.lax.axis_size(self.axis_name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+  """What one device's images give.
+
+  All numbers are *shares*: the `psum` over the devices is the value, so that
+  one device and many give the same update.
+
+  Attributes:
+    total: what is minimised.
+    terms: the terms of the total, by name, before they are weighted; {} where
+      it has only one.
+    batch_stats: new batch statistics of the trained nets, by name.
+    points_used: share of the points that the loss could use, those whose image
+      lies in the other view; None where it uses no points.
+  """
+
+  total: jax.Array
+  terms: dict[str, jax.Array]
+  batch_stats: dict[str, Any]
+  points_used: jax.Array | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+  """What a stage minimises; all that the program knows of it.
+
+  Attributes:
+    loss: a pure function of (variables by net, `Views`, keys, section, nets)
+      to a `Loss`. The keys are one per image, for what it draws itself; the
+      section is the stage's of the config, the nets are `StageNets`.
+    section: makes the fields that it adds to a stage's section.
+    rules: of these fields, see `eqlandmarks.system.field_rules`.
+    trains: names of the nets that it trains.
+    reads: names of those that it reads only; stage 2 can train them on.
+    terms: names of the terms, each a curve of the report and a choice of
+      `checkpoint.best`.
+    draws: whether the loss draws by its keys.
+    needs_map: whether it takes only pairs whose views come with g.
+    less_memory: fields of its section, or of the config, by which a step needs
+      less memory.
+    collapsed: from (config, section, logged row) to a sentence where the row is
+      a sign of a collapse, otherwise None; of rows past the first epoch, and
+      believed when it lasts.
+  """
+
+  loss: Callable[..., Loss]
+  section: Callable[[], ConfigDict]
+  rules: dict[str, Any]
+  trains: tuple[str, ...]
+  reads: tuple[str, ...] = ()
+  terms: tuple[str, ...] = ()
+  draws: bool = False
+  needs_map: bool = True
+  less_memory: tuple[str, ...] = ()
+  collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
+      lambda *_: None
+  )
+
+
+def load(name: str, field: str = 'the objective') -> Objective:
+  """The objective of a name, see `named.load`."""
+  return named.load(_PACKAGE, name, 'OBJECTIVE', field)
+
+
+def is_ours(name: Any) -> bool:
+  """Whether a name is that of a file of this folder."""
+  return named.is_ours(_PACKAGE, name)
+
+
+def use(section: ConfigDict, name: str) -> None:
+  """Makes a stage's section that of another objective, with its defaults.
+
+  All other fields of the stage stay as they are.
+  """
+  if 'objective' in section:
+    for field in load(section.objective).section():
+      del section[field]
+  section.objective = name
+  section.update(load(name).section())
+
+
+def make_loss(
+    objective: Objective, section: Any, nets: StageNets
+) -> Callable[[dict[str, Any], jax.Array, jax.Array], Output]:
+  """An objective as the step differentiates it.
+
+  Args:
+    objective: what is minimised.
+    section: the stage's, of the config.
+    nets: those that the objective trains and reads.
+
+  Returns:
+    A function of variables by net, uint8 images and a key per image.
+  """
+  pair = pairs.load(section.pair)
+
+  def loss(
+      variables: dict[str, Any], images: jax.Array, keys: jax.Array
+  ) -> Output:
+    view_keys = keys
+    if objective.draws:
+      keys = jax.vmap(jax.random.split)(keys)
+      view_keys, keys = keys[:, 0], keys[:, 1]
+    views = pair.make_views(images, view_keys, section)
+    share = objective.loss(variables, views, keys, section, nets)
+    metrics = {'loss': share.total, **share.terms}
+    if share.points_used is not None:
+      metrics['points_used'] = share.points_used
+    return share.total, (metrics, share.batch_stats)
+
+  return loss

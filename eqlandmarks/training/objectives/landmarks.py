@@ -1,0 +1,117 @@
+"""Stage 2, and end-to-end: equivariance (2), diversity (3) and variance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from eqlandmarks import errors
+from eqlandmarks import geometry
+from eqlandmarks import heatmaps
+from eqlandmarks import losses
+from eqlandmarks import models
+from eqlandmarks.system import field_rules
+from eqlandmarks.training import collapse
+from eqlandmarks.training.objectives import base
+from eqlandmarks.training.pairs import base as pairs
+
+TERMS = ('equivariance', 'diversity', 'variance')
+# Share of K - 1. Collapsed (heatmaps that stay flat): 0.91 to 0.99; others 0.28
+# to 0.65, also without any weight on diversity. (Trainings as in `collapse`.)
+_DIVERSITY = 0.9
+
+
+def section() -> ConfigDict:
+  """The fields of this objective."""
+  fields = ConfigDict()
+  # Weights of the three losses. The paper prints none, and no unit: here the
+  # points are in pixels, so equivariance and variance are per squared pixel.
+  fields.weights = ConfigDict(
+      {'equivariance': 1.0, 'diversity': 1.0, 'variance': 1.0}
+  )
+  # Side of the patches of the diversity loss, in pixels.
+  fields.patch = 8
+  return fields
+
+
+def _check_patch(config: Any, section: Any, prefix: str) -> None:
+  if section.patch > config.image_size:
+    raise errors.UserError(
+        f'config.{prefix}patch is {section.patch}, expected at most '
+        f"config.image_size, {config.image_size}: both are in the images' "
+        'pixels.'
+    )
+
+
+_RULES = {
+    'weights': dict.fromkeys(TERMS, field_rules.not_negative()),
+    'patch': field_rules.integer(1, field_rules.SIDE),
+    field_rules.WHOLE: _check_patch,
+}
+
+
+def loss(
+    variables: dict[str, models.Variables],
+    views: pairs.Views,
+    keys: jax.Array,
+    section: Any,
+    nets: base.StageNets,
+) -> base.Loss:
+  """The weighted sum of the three losses, see `base.Objective.loss`."""
+  del keys
+  f, f_stats = nets.apply(
+      models.FEATURES, variables, jnp.concatenate([views.x, views.other])
+  )
+  outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
+  probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
+  points, of_other = jnp.split(heatmaps.expectation(probabilities), 2)
+  first = probabilities[: len(views.x)]
+  targets = jax.vmap(lambda g, p: g(p))(views.g, points)
+  valid = geometry.inside(targets, views.x.shape[1:3])
+  each = {
+      'equivariance': losses.equivariance(of_other, targets, valid=valid),
+      'diversity': losses.diversity(first, patch=section.patch),
+      'variance': losses.variance(heatmaps.spread(first)),
+  }
+  share = nets.share(len(views.x))
+  terms = {name: share * jnp.sum(term) for name, term in each.items()}
+  return base.Loss(
+      total=sum(section.weights[name] * terms[name] for name in TERMS),
+      terms=terms,
+      batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
+      points_used=share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
+  )
+
+
+def collapsed(
+    config: Any, section: Any, row: Mapping[str, float]
+) -> str | None:
+  """Whether the heatmaps all lie on each other, as a single one cannot.
+
+  Args:
+    config: the run's.
+    section: that of the stage.
+    row: `diversity`, past the first epoch.
+  """
+  largest = config.num_landmarks - 1
+  if not largest or row['diversity'] < _DIVERSITY * largest:
+    return None
+  return (
+      f"the diversity loss is {row['diversity']:.4g} of at most {largest}: all "
+      f'heatmaps share the same patch of {section.patch} px: '
+      f'{collapse.CHANGE_LANDMARKS}'
+  )
+
+
+OBJECTIVE = base.Objective(
+    loss=loss,
+    section=section,
+    rules=_RULES,
+    trains=(models.LANDMARKS,),
+    reads=(models.FEATURES,),
+    terms=TERMS,
+    less_memory=('model.landmark_width',),
+    collapsed=collapsed,
+)

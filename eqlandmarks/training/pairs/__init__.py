@@ -1,0 +1,1 @@
+"""Kinds of pairs of views, one file each."""
