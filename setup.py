@@ -45,7 +45,7 @@ setuptools.setup(
         'eqlandmarks.report': ['template/*'],
     },
     entry_points={
-        'console_scripts': ['eqlandmarks = eqlandmarks.program.starting:run']
+        'console_scripts': ['eqlandmarks = eqlandmarks.program.cli:run']
     },
     python_requires='>=3.11,<3.14',
     install_requires=[

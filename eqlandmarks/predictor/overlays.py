@@ -14,7 +14,7 @@ from PIL import ImageDraw
 
 from eqlandmarks.media import videos
 from eqlandmarks.predictor.result import Prediction
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 from eqlandmarks.system import files as files_lib
 
 # Pictures are enlarged by a whole factor until their shorter side has as many
@@ -58,7 +58,7 @@ def draw(
   radius = max(2.0, min(height, width) / 90)
   path = np.stack([*trail, landmarks], axis=1) * enlarge  # [K, T, 2]
   for k, points in enumerate(path):
-    style = figures.landmark_style(k)
+    style = colours.landmark_style(k)
     colour = _to_8bit(style['color'])
     points = _to_pillow(points)
     if len(points) > 1:
@@ -68,7 +68,7 @@ def draw(
   if annotations is not None:
     places = _to_pillow(annotations * enlarge)
     for j, place in enumerate(places):
-      colour = _to_8bit(figures.annotation_colour(j, len(places)))
+      colour = _to_8bit(colours.annotation_colour(j, len(places)))
       _cross(pen, place, 1.6 * radius, colour)
   return picture
 

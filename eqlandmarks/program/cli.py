@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,19 +16,17 @@ from ml_collections import config_flags
 from eqlandmarks import configs
 from eqlandmarks import errors
 from eqlandmarks.program import modes
-from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_types
 from eqlandmarks.system import console
+from eqlandmarks.system import huge_pages
 from eqlandmarks.system import signals
-from eqlandmarks.training import devices
-from eqlandmarks.training import hosts
 
 _USAGE = """Discovers landmarks: {program} --config=signer --workdir=DIR.
 
 Exit codes: 0 done, 2 something in the flags, the config or the data is wrong
 (one line on standard error says what), 1 another process of the run is gone,
 129 hung up (SIGHUP), 130 interrupted (SIGINT) and 143 terminated (SIGTERM): the
-state is saved, and the same command goes on from it.
+state is saved, and the same command resumes from it.
 
 Configs: {names}.
 """
@@ -39,7 +38,7 @@ _CONFIG = config_flags.DEFINE_config_file(
     '--config.FIELD=VALUE sets any field of it.',
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
-_MODE = flags.DEFINE_enum('mode', 'train', modes.MODES, 'What to do.')
+_MODE = flags.DEFINE_enum('mode', 'train', [*modes.MODES], 'What to do.')
 _DISTRIBUTED = flags.DEFINE_bool(
     'distributed', False,
     'Train with the processes that Slurm, Cloud TPU, Kubernetes or Open MPI '
@@ -58,7 +57,7 @@ _VERBOSE = flags.DEFINE_bool('verbose', False, 'Log more, show tracebacks.')
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
-  """Parses the flags; what is wrong with them is said in one line."""
+  """Parses the flags; where they are wrong, exits with one line."""
   # What ml_collections logs of a config is said in the line itself.
   logging.set_verbosity(logging.ERROR)
   try:
@@ -77,7 +76,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except (Exception, SystemExit) as error:
     if isinstance(error, SystemExit) and not _place_in_config(error, argv):
       raise  # of --help
-    _fail(_explain(error, argv), verbose=_wants_traceback(argv))
+    _print_error(_explain(error, argv), verbose=_wants_traceback(argv))
+    sys.exit(2)
   return left
 
 
@@ -191,48 +191,57 @@ def _place_in_config(error: BaseException, argv: Sequence[str]) -> str | None:
 
 def main(_: Sequence[str]) -> None:
   """Runs a mode."""
+  # Here, since they take seconds: a flag that is refused needs none of them.
+  from eqlandmarks.runs import config_checks
+  from eqlandmarks.training import devices
+  from eqlandmarks.training import hosts
+
   logging.set_verbosity(logging.INFO if _VERBOSE.value else logging.ERROR)
+  config, mode = _CONFIG.value, _MODE.value
+  processes = _NUM_PROCESSES.value or 1
+  modes.find(mode)
   try:
-    config = _CONFIG.value
-    config_checks.check(config)
-    if _MODE.value != 'export':  # which needs one device
-      stage = config.predict if _MODE.value == 'predict' else config
-      parts = 1 if stage is not config else config.accumulate
-      devices.use_all_cores(
-          stage.batch_size, (_NUM_PROCESSES.value or 1) * parts
-      )
-    devices.keep_compiled()
-    hosts.join(
-        _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
-        _PROCESS_ID.value,
-    )  # fmt: skip
-    modes.run(config, _WORKDIR.value, _MODE.value)
-    hosts.finish()
+    with signals.handled():
+      config_checks.check(config)
+      if mode == 'predict':
+        devices.use_all_cores(config.predict.batch_size, processes)
+      elif mode != 'export':  # which needs one device
+        parts = processes * config.accumulate
+        devices.use_all_cores(config.batch_size, parts)
+      devices.keep_compiled()
+      hosts.join(
+          _DISTRIBUTED.value, _COORDINATOR.value, _NUM_PROCESSES.value,
+          _PROCESS_ID.value,
+      )  # fmt: skip
+      modes.start(config, _WORKDIR.value, mode)
+      hosts.finish()
   except (errors.UserError, OSError) as error:
-    _fail(str(error), verbose=_VERBOSE.value)
+    _print_error(str(error), verbose=_VERBOSE.value)
+    hosts.leave(2)
+  except KeyboardInterrupt as error:
+    print('interrupted: the same command resumes from here', file=sys.stderr)
+    hosts.leave(getattr(error, 'code', 130))
 
 
-def _fail(said: str, *, verbose: bool) -> None:
-  """Says what is wrong in one line, and exits with 2."""
+def _print_error(text: str, *, verbose: bool) -> None:
+  """Says what is wrong in one line."""
   if verbose:
     traceback.print_exc()
-  line = errors.printable(' '.join(said.split()))
+  line = errors.printable(' '.join(text.split()))
   print(f'error: {line}', file=sys.stderr, flush=True)
-  hosts.leave(2)
 
 
 def run() -> None:
-  """What `eqlandmarks.program.starting` calls."""
+  """The program: parses the flags, and runs a mode."""
+  # Nothing is there to be saved yet: a signal ends the process at once.
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, _: os._exit(128 + number))
+  huge_pages.restart()
   # Messages of the runtime about absent accelerators tell a user nothing.
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
   _describe_usage(sys.argv[0])
   with console.lasting():
-    try:
-      with signals.handled():
-        app.run(main, flags_parser=_parse)
-    except KeyboardInterrupt as error:
-      print('interrupted: the same command goes on from here', file=sys.stderr)
-      hosts.leave(getattr(error, 'code', 130))
+    app.run(main, flags_parser=_parse)
 
 
 def _describe_usage(started: str) -> None:

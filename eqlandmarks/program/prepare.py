@@ -11,12 +11,16 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import nets
+from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
+from eqlandmarks.program import opening
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
 from eqlandmarks.runs import run
+from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import memory
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 
@@ -35,6 +39,23 @@ class Duplicates:
 
   splits: tuple[str, str]
   pairs: tuple[tuple[str, str], ...]
+
+
+def prepare(config: Any, workdir: Workdir) -> None:
+  """Prepares the dataset and shows it; the config may still change."""
+  with workdir.locked('--mode=prepare'):
+    opening.check(config, workdir, memory.check_training)
+    try:
+      this = opening.make_run(config, workdir)
+    except errors.UserError:
+      # Whoever only looks at the data may still be about to get them.
+      print(registry.instructions(config.dataset.name), flush=True)
+      raise
+    opening.check_size(this)
+    with opening.kept_if_used(this):
+      opening.prepare(this, 'prepare')
+    opening.say_notes(this)
+    show(this)
 
 
 def show(this: run.Run) -> None:

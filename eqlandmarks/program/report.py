@@ -1,14 +1,18 @@
-"""Makes the report of a workdir: tables, pictures, and the page."""
+"""--mode=report: tables, pictures and the page, of what the workdir holds.
+
+What is not measured yet, or was measured on other labels, is measured first.
+"""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.program import opening
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming
@@ -56,7 +60,52 @@ class _Shown:
     return self.workdir.records(self.stage)
 
 
-def report(this: run.Run) -> None:
+def report(config: Any, workdir: Workdir) -> None:
+  """Makes the report."""
+  with opening.opened(
+      config, workdir, 'report', check_finished(workdir)
+  ) as this:
+    measure(this)
+    show(this)
+
+
+def check_finished(workdir: Workdir) -> Callable[[Any], None]:
+  """The check that something is trained in a workdir, or was compared."""
+
+  def check(_: Any) -> None:
+    if not ablation.rows(workdir):
+      workdir.check_finished(run.METHODS)
+
+  return check
+
+
+def measure(this: run.Run, *, again: bool = False) -> None:
+  """Makes results.json of the figures of all that is trained.
+
+  Args:
+    this: the run.
+    again: whether to measure what has its figures, too.
+
+  Raises:
+    UserError: nothing is finished.
+  """
+  done = this.workdir.finished(run.METHODS)
+  for name in done:
+    # In this order, since the former says what has changed.
+    if not this.is_evaluated(name) or again:
+      this.evaluate(name, name)
+  ablation.measure(this)
+  sources = [this.workdir.records(name) for name in done]
+  sources.append(ablation.results(this.workdir))
+  if not any(sources):
+    raise errors.UserError(
+        f'workdir {this.workdir.path} holds a comparison of which no seed is '
+        'finished, expected --mode=ablation to go on with it first.'
+    )
+  this.workdir.write_results(*sources)
+
+
+def show(this: run.Run) -> None:
   """Prints the tables, draws the figures, and writes report.html.
 
   Raises:
@@ -97,7 +146,7 @@ def report(this: run.Run) -> None:
       images=split.images,
       point_names=this.description.point_names if _scored(records) else (),
       num_images=this.config.evaluation.sheet_images,
-      warnings=[*warnings, *data_warnings(this), *_of_losses(shown)],
+      warnings=[*warnings, *opening.data_warnings(this), *_of_losses(shown)],
       collapsed=collapsed,
   ))  # fmt: skip
   run.say(f'the report is {this.workdir.path / "report.html"}')
@@ -236,18 +285,6 @@ def _collapsed(this: run.Run) -> dict[str, list[str]]:
       for one in (*_own(this), *_compared(this))
   }
   return {label: found for label, found in signs.items() if found}
-
-
-def data_warnings(this: run.Run) -> list[str]:
-  """Signs of images and fields by which a run cannot learn."""
-  split = this.description.stage_split
-  ids = unpacked.open_table(this.builder, split).ids
-  rows = unlearnable.rows_to_look_at(len(ids))
-  pixels = unpacked.open_pixels(this.builder, split)[rows]
-  return [
-      *unlearnable.of_images(pixels, ids[rows]),
-      *unlearnable.of_config(this.config, ('pretrain', 'discover')),
-  ]
 
 
 def _of_losses(shown: list[_Shown]) -> list[str]:

@@ -4,7 +4,6 @@ Each is written as PNG to look at, and as SVG and PDF for a paper, with what it
 depends on in the file's metadata: the protocol travels with it.
 """
 
-import colorsys
 import math
 import pathlib
 
@@ -19,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eqlandmarks.report import colours
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.system import files
 
@@ -26,26 +26,9 @@ from eqlandmarks.system import files
 matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 _COLUMNS = 6
-_MARKERS = 'osD^v'
 # Formats, and what they call a description.
 _FORMATS = {'png': 'Description', 'svg': 'Description', 'pdf': 'Subject'}
 _DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
-
-
-def landmark_style(index: int) -> dict[str, object]:
-  """Colour and marker of a landmark, the same in every picture."""
-  # Golden-ratio steps keep neighbours in the numbering far apart in hue.
-  hue = index * 0.61803 % 1.0
-  value = (1.0, 0.75)[index // len(_MARKERS) % 2]
-  return {
-      'color': colorsys.hsv_to_rgb(hue, 0.9, value),
-      'marker': _MARKERS[index % len(_MARKERS)],
-  }
-
-
-def annotation_colour(index: int, count: int) -> tuple[float, float, float]:
-  """Colour of one of so many annotated points, the same in every picture."""
-  return colorsys.hsv_to_rgb(index / count, 0.9, 1.0)
 
 
 def draw_sheets(
@@ -74,7 +57,7 @@ def draw_sheets(
   for axes, points in zip(figure.axes, landmarks, strict=False):
     _draw_landmarks(axes, points)
   handles = [
-      Line2D([], [], linestyle='', label=str(k), **landmark_style(k))
+      Line2D([], [], linestyle='', label=str(k), **colours.landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
   _save_with_legend(figure, handles, folder, 'landmarks', protocol)
@@ -221,12 +204,12 @@ def _sheet(images: np.ndarray, title: str) -> Figure:
 
 def _draw_landmarks(axes: Axes, points: np.ndarray) -> None:
   # One call per marker, not one per landmark, which takes ten times as long.
-  for first, marker in enumerate(_MARKERS[: len(points)]):
-    chosen = range(first, len(points), len(_MARKERS))
+  for first, marker in enumerate(colours.MARKERS[: len(points)]):
+    chosen = range(first, len(points), len(colours.MARKERS))
     axes.scatter(
         points[chosen, 1], points[chosen, 0], s=22, marker=marker,
-        c=[landmark_style(k)['color'] for k in chosen], edgecolors='black',
-        linewidths=0.5,
+        c=[colours.landmark_style(k)['color'] for k in chosen],
+        edgecolors='black', linewidths=0.5,
     )
 
 
@@ -239,7 +222,7 @@ def _draw_predictions(
   """Circles and crosses, joined by a line; returns the legend's handles."""
   handles = []
   for j, name in enumerate(names):
-    colour = annotation_colour(j, len(names))
+    colour = colours.annotation_colour(j, len(names))
     (rows, columns) = zip(predicted[j], points[j], strict=True)
     axes.plot(columns, rows, color=colour, linewidth=0.8)
     axes.plot(

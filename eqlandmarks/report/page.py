@@ -14,7 +14,7 @@ import numpy as np
 import plotly.offline
 from PIL import Image
 
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.report.tables import Table
 from eqlandmarks.system import files
@@ -153,7 +153,7 @@ def _viewers(page: Page) -> dict[str, Any]:
   return {
       'size': size,
       'pointNames': list(page.point_names),
-      'colours': [_css(figures.landmark_style(k)) for k in range(number)],
+      'colours': [_css(colours.landmark_style(k)) for k in range(number)],
       'images': [_data_uri(page.images[i]) for i in rows],
       'pairImages': [_data_uri(page.images[i]) for i in pairs],
       'methods': [_method(method, rows) for method in page.methods],

@@ -11,7 +11,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.predictor.result import Prediction
-from eqlandmarks.program import modes
+from eqlandmarks.program import opening
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib
@@ -73,8 +73,8 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
           {net: v['params'] for net, v in variables.items()}
       ),
   })
-  run = modes._open(config, this, 'evaluate')
-  run.evaluate('two_stage', 'two_stage')
+  with opening.opened(config, this, 'evaluate') as run:
+    run.evaluate('two_stage', 'two_stage')
   return path
 
 

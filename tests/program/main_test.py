@@ -115,7 +115,7 @@ from eqlandmarks.program import modes
 def run(*_):
   raise KeyboardInterrupt
 
-modes.run = run
+modes.start = run
 sys.argv = ['main.py', '--config=configs/signer.py:tiny', '--workdir=w']
 runpy.run_path('main.py', run_name='__main__')
 """
@@ -129,5 +129,5 @@ def test_an_interrupt_is_one_line():
   )  # fmt: skip
   assert done.returncode == 130
   assert done.stderr.strip() == (
-      'interrupted: the same command goes on from here'
+      'interrupted: the same command resumes from here'
   )

@@ -56,7 +56,7 @@ def report(finished, monkeypatch):
     (folder / 'two_stage/records.json').write_text(json.dumps(changed))
     (folder / 'results.json').write_text(json.dumps(records))
     try:
-      report_lib.report(this)
+      report_lib.show(this)
     except errors.UserError as error:
       assert '\n' not in str(error)
       assert 'records.json' in str(error) or 'results.json' in str(error)

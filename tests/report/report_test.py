@@ -12,6 +12,7 @@ from report_fixtures import outcome_of
 from report_fixtures import record
 
 from eqlandmarks.report import charts
+from eqlandmarks.report import colours
 from eqlandmarks.report import figures
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import published
@@ -306,7 +307,7 @@ def test_sheets_show_a_landmark_in_its_colour_at_its_place(tmp_path):
       tmp_path, images=images, outcome=outcome, point_names=(), count=24
   )
   picture = np.asarray(Image.open(tmp_path / 'landmarks.png').convert('RGB'))
-  colour = np.array(figures.landmark_style(0)['color']) * 255
+  colour = np.array(colours.landmark_style(0)['color']) * 255
   image = np.argwhere((picture == blue).all(-1))
   top, left = image.min(0)
   bottom, right = image.max(0)

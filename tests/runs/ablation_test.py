@@ -221,6 +221,6 @@ def test_figures_that_say_another_budget_are_measured_again(
     path.write_text(before)
 
   monkeypatch.setattr(run_lib.Run, 'evaluate', measure_again)
-  monkeypatch.setattr(report_lib, 'report', lambda run: None)
+  monkeypatch.setattr(report_lib, 'show', lambda run: None)
   modes.run(_config(), str(compared), 'report')
   assert asked == [(1, 'end_to_end_3_epochs')]

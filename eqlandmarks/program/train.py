@@ -1,0 +1,67 @@
+"""--mode=train, pretrain, discover and end_to_end: the stages.
+
+Each part is skipped where the workdir holds it, and resumed where it holds half
+of it; all but `pretrain` end in figures and the report.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from eqlandmarks.program import opening
+from eqlandmarks.program import report
+from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import memory
+from eqlandmarks.training import hosts
+
+
+def train(config: Any, workdir: Workdir) -> None:
+  """Both stages."""
+  with _opened(config, workdir, 'train') as run:
+    run.pretrain(config.pretrain.num_epochs)
+    _discover(run)
+
+
+def pretrain(config: Any, workdir: Workdir) -> None:
+  """Stage 1 alone; nothing is measured."""
+  with opening.opened(
+      config, workdir, 'pretrain', memory.check_training
+  ) as run:
+    run.pretrain(config.pretrain.num_epochs)
+
+
+def discover(config: Any, workdir: Workdir) -> None:
+  """Stage 2 alone, on the workdir's stage 1 or that of `config.pretrained`."""
+  check = functools.partial(run_lib.load_features, workdir=workdir)
+  # That of another run is checked by whatever mode.
+  checks = [] if config.pretrained else [check]
+  with _opened(config, workdir, 'discover', *checks) as run:
+    _discover(run)
+
+
+def end_to_end(config: Any, workdir: Workdir) -> None:
+  """The paper's baseline."""
+  with _opened(config, workdir, 'end_to_end') as run:
+    num_epochs = config.end_to_end.num_epochs
+    run.train_landmarks('end_to_end', 'end_to_end', num_epochs)
+
+
+@contextlib.contextmanager
+def _opened(
+    config: Any, workdir: Workdir, mode: str, *checks: Callable[[Any], None]
+) -> Iterator[run_lib.Run]:
+  """Opens a run for training; what has been trained is then measured."""
+  checks = (*checks, memory.check_training, memory.check_evaluation)
+  with opening.opened(config, workdir, mode, *checks) as run:
+    yield run
+    if hosts.is_first():
+      report.measure(run)
+      report.show(run)
+
+
+def _discover(run: run_lib.Run) -> None:
+  fields = run.config.discover
+  method = 'unfrozen' if fields.train_features else 'two_stage'
+  run.train_landmarks(method, method, fields.num_epochs)
