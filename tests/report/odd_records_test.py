@@ -107,7 +107,7 @@ def test_the_page_holds_no_number_that_json_does_not_know():
       'c', 'c', 'x', 'y', (report_lib.charts_lib.Series(
           'a', (0.0, 1.0), (math.nan, 1.0), None, '#000000'),),
   )  # fmt: skip
-  assert 'NaN' not in json.dumps(page._plotly(chart))
+  assert 'NaN' not in json.dumps(page._chart(chart))
 
 
 def test_losses_that_are_all_zero_have_no_logarithm():
