@@ -16,7 +16,6 @@ from ml_collections import config_flags
 from eqlandmarks import configs
 from eqlandmarks import errors
 from eqlandmarks.program import modes
-from eqlandmarks.runs import config_types
 from eqlandmarks.system import console
 from eqlandmarks.system import huge_pages
 from eqlandmarks.system import signals
@@ -61,7 +60,10 @@ def _parse(argv: Sequence[str]) -> list[str]:
   # What ml_collections logs of a config is said in the line itself.
   logging.set_verbosity(logging.ERROR)
   try:
-    left = flags.FLAGS(_with_files(argv))
+    arguments = _with_files(argv)
+    # The config last: it may import whatever it likes, which can take seconds.
+    flags.FLAGS([a for a in arguments if not _is_of_config(a)])
+    left = flags.FLAGS(arguments)
     for name in ('config', 'workdir'):
       if not flags.FLAGS[name].present:
         raise errors.UserError(f'--{name} is missing, expected a value.')
@@ -71,7 +73,6 @@ def _parse(argv: Sequence[str]) -> list[str]:
       )
     # An OSError within the config is raised when its fields are looked at.
     getattr(_CONFIG.value, 'keys', None)
-    config_types.check(_CONFIG.value)
   # Configs are code: they may raise anything.
   except (Exception, SystemExit) as error:
     if isinstance(error, SystemExit) and not _place_in_config(error, argv):
@@ -79,6 +80,12 @@ def _parse(argv: Sequence[str]) -> list[str]:
     _print_error(_explain(error, argv), verbose=_wants_traceback(argv))
     sys.exit(2)
   return left
+
+
+def _is_of_config(argument: str) -> bool:
+  """Whether an argument is --config, or sets a field of it."""
+  name = argument.lstrip('-').partition('=')[0]
+  return argument.startswith('-') and name.partition('.')[0] == 'config'
 
 
 def _wants_traceback(argv: Sequence[str]) -> bool:
