@@ -10,6 +10,7 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
+from eqlandmarks.runs import claims
 from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
@@ -59,8 +60,8 @@ def load(
   config = _read_config(folder)
   method = _choose(folder, method, config)
   stage = folder.stage(method)
-  measured = folder.evaluated_with(method).get('evaluation', {})
-  which = measured.get('checkpoint', 'last')
+  measured = folder.evaluation(method)
+  which = measured['with']['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
   nets_lib.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
@@ -90,7 +91,7 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
 
 def _read_config(folder: Workdir) -> ConfigDict:
   """The config of the run in a folder, with the fields that are read here."""
-  folder.check_format()
+  claims.check_format(folder)
   stored = folder.config()
   if stored is None:
     raise UserError(
@@ -117,7 +118,7 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    folder.check_finished(run.METHODS)
+    claims.check_finished(folder, run.METHODS)
     own = 'unfrozen' if config.discover.train_features else 'two_stage'
     return folder.finished((own, *run.METHODS))[0]
   if method not in run.METHODS or not folder.finished([method]):
@@ -136,14 +137,9 @@ def _load_annotator(
   outcome = folder.outcome(method)
   if outcome is None or 'fit_points' not in outcome:
     return None
-  if 'point_names' not in outcome:
-    raise UserError(
-        f'{folder.stage(method).path / "outcome.npz"} holds no point_names: an '
-        'older version has written it; expected --mode=evaluate to write it '
-        'anew.'
-    )
   if regression is None:
-    regression = ConfigDict(folder.evaluated_with(method)['regression'])
+    measured = folder.evaluation(method)
+    regression = ConfigDict((measured.get('with') or config)['regression'])
   return confidence.make_annotator(
       outcome,
       tuple(map(str, outcome['point_names'])),

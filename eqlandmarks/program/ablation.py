@@ -7,19 +7,21 @@ from eqlandmarks.program import report
 from eqlandmarks.runs import ablation as ablation_lib
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import memory
-from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
 
 
 def ablation(config: Any, workdir: Workdir) -> None:
   """Trains all methods by all seeds, and compares them."""
+
+  def check() -> None:
+    ablation_lib.check_config(config)
+    memory.check_training(config)
+    memory.check_evaluation(config)
+
   with opening.opened(
-      config, workdir, 'ablation', ablation_lib.check_config,
-      memory.check_training, memory.check_evaluation,
-      check_data=ablation_lib.check_labels,
-  ) as run:  # fmt: skip
-    with devices.compile_once():
-      ablation_lib.train(run)
+      config, workdir, 'ablation', check, ablation_lib.check_labels
+  ) as run:
+    ablation_lib.train(run)
     if hosts.is_first():
       report.measure(run)
       report.show(run)

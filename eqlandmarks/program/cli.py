@@ -13,8 +13,8 @@ from absl import flags
 from absl import logging
 from ml_collections import config_flags
 
-from eqlandmarks import configs
 from eqlandmarks import errors
+from eqlandmarks.program import config_file
 from eqlandmarks.program import modes
 from eqlandmarks.system import console
 from eqlandmarks.system import huge_pages
@@ -60,7 +60,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
   # What ml_collections logs of a config is said in the line itself.
   logging.set_verbosity(logging.ERROR)
   try:
-    arguments = _with_files(argv)
+    arguments = config_file.with_files(argv)
     # The config last: it may import whatever it likes, which can take seconds.
     flags.FLAGS([a for a in arguments if not _is_of_config(a)])
     left = flags.FLAGS(arguments)
@@ -75,9 +75,10 @@ def _parse(argv: Sequence[str]) -> list[str]:
     getattr(_CONFIG.value, 'keys', None)
   # Configs are code: they may raise anything.
   except (Exception, SystemExit) as error:
-    if isinstance(error, SystemExit) and not _place_in_config(error, argv):
+    if isinstance(error, SystemExit) and not config_file.place(error, argv):
       raise  # of --help
-    _print_error(_explain(error, argv), verbose=_wants_traceback(argv))
+    line = config_file.explain(error, argv)
+    _print_error(line, verbose=_wants_traceback(argv))
     sys.exit(2)
   return left
 
@@ -97,103 +98,6 @@ def _wants_traceback(argv: Sequence[str]) -> bool:
       with contextlib.suppress(ValueError):
         return name == 'verbose' and (not equals or parser.parse(value))
   return False
-
-
-def _with_files(argv: Sequence[str]) -> list[str]:
-  """The arguments with the file of a config in the place of its name."""
-  found, rest = [], list(argv)
-  while rest:
-    argument = rest.pop(0)
-    flag, equals, value = argument.partition('=')
-    if flag not in ('-config', '--config'):
-      found.append(argument)
-      continue
-    if not equals and rest and not rest[0].startswith('-'):
-      value = rest.pop(0)
-    if not value:
-      raise errors.UserError(
-          '--config is missing, expected the path of one, or one of '
-          + ', '.join(_config_names()) + '.'
-      )
-    found.append(f'--config={_find_config(value)}')
-  return found
-
-
-def _find_config(given: str) -> str:
-  """FILE:VARIANT of a config that is given so, or as NAME:VARIANT.
-
-  Raises:
-    UserError: there is neither a file nor a config of this name.
-  """
-  name, colon, variant = given.partition(':')
-  if name in _config_names():
-    file = pathlib.Path(configs.__file__).with_name(f'{name}.py')
-    return f'{file}{colon}{variant}'
-  if not os.path.isfile(name):
-    raise errors.UserError(
-        f'--config: found no file {name!r}, expected the path of one, or one '
-        f'of {", ".join(_config_names())}.'
-    )
-  return given
-
-
-def _config_names() -> list[str]:
-  """The configs that come with the package."""
-  files = pathlib.Path(configs.__file__).parent.glob('*.py')
-  return sorted({file.stem for file in files} - {'__init__', 'common'})
-
-
-def _explain(error: BaseException, argv: Sequence[str]) -> str:
-  """The one line that says what is wrong with the flags or in the config."""
-  root = _chain(error)[-1]
-  place = _place_in_config(error, argv)
-  if isinstance(root, SyntaxError):
-    where = f' ({place})' if place else ', expected the text of a config'
-    return f'--config: SyntaxError: {root.msg}{where}'
-  if place is not None:
-    what = '' if isinstance(root, ValueError) else f'{type(root).__name__}: '
-    return f'--config: {what}{root} ({place})'
-  if "<class 'NoneType'>" in str(root):
-    return '--config: get_config() returns None, expected a ConfigDict.'
-  if isinstance(root, KeyError):  # all that ml_collections says
-    field = str(root.args[0]).rpartition('lookup: ')[2]
-    for argument in argv:
-      name = argument.lstrip('-').partition('=')[0]
-      if name.startswith('config.') and field in name.split('.'):
-        field = name
-    return f'--{field}: found no such field, expected one of the config.'
-  if isinstance(root, AttributeError) and root.name == 'get_config':
-    return '--config: the file has no get_config, expected one that returns it.'
-  if 'Traceback' in str(error):  # raised where get_config is called
-    return f'--config: {root}'
-  return str(error)
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-  """An error and those that it comes of, the first of all last."""
-  chain = []
-  while error is not None:
-    chain.append(error)
-    error = error.__cause__ or error.__context__
-  return chain
-
-
-def _place_in_config(error: BaseException, argv: Sequence[str]) -> str | None:
-  """The line of the config's file that raised an error; None for others."""
-  files = set()
-  with contextlib.suppress(errors.UserError):  # which is then the error itself
-    for argument in _with_files(argv):
-      files.add(argument.partition('=')[2].partition(':')[0])
-  places = [
-      f'{frame.f_code.co_filename}, line {number}'
-      for each in _chain(error)
-      for frame, number in traceback.walk_tb(each.__traceback__)
-      if frame.f_code.co_filename in files
-  ]
-  root = _chain(error)[-1]
-  if isinstance(root, SyntaxError) and root.filename:
-    places = [f'{root.filename}, line {root.lineno}']
-  return places[-1] if places else None
 
 
 def main(_: Sequence[str]) -> None:
@@ -257,7 +161,7 @@ def _describe_usage(started: str) -> None:
   if program.endswith('.py'):
     program = f'python {program}'
   sys.modules['__main__'].__doc__ = _USAGE.format(
-      program=program, names=', '.join(_config_names())
+      program=program, names=', '.join(config_file.names())
   )
   own = (
       'config', 'workdir', 'mode', 'distributed', 'coordinator_address',

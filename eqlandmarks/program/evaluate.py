@@ -10,9 +10,11 @@ from eqlandmarks.system import memory
 
 def evaluate(config: Any, workdir: Workdir) -> None:
   """Measures the workdir's methods, and makes the report."""
-  with opening.opened(
-      config, workdir, 'evaluate', report.check_finished(workdir),
-      memory.check_evaluation,
-  ) as run:  # fmt: skip
+
+  def check() -> None:
+    report.check_finished(workdir)
+    memory.check_evaluation(config)
+
+  with opening.opened(config, workdir, 'evaluate', check) as run:
     report.measure(run, again=True)
     report.show(run)

@@ -52,11 +52,12 @@ def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
 
 def start(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
   """Does what a mode says, by a config that has been checked."""
+  from eqlandmarks.runs import claims
   from eqlandmarks.runs.workdir import Workdir
 
   _check_processes(mode)
   folder = Workdir(workdir)
-  folder.check(config)
+  claims.check(folder, config)
   find(mode)(config, folder)
 
 

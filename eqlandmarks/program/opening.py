@@ -18,6 +18,7 @@ from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
 from eqlandmarks.predictor import framing
+from eqlandmarks.runs import claims
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files
@@ -32,7 +33,7 @@ def opened(
     config: Any,
     workdir: Workdir,
     mode: str,
-    *checks: Callable[[Any], None],
+    check_more: Callable[[], None],
     check_data: Callable[[run_lib.Run], None] | None = None,
 ) -> Iterator[run_lib.Run]:
   """Opens a run in its workdir, which is locked and logs what is done.
@@ -43,9 +44,8 @@ def opened(
     config: the config of the run.
     workdir: its folder.
     mode: what it is opened for.
-    *checks: what is to be checked of the config beyond what all modes need,
-      before the data are read.
-    check_data: what is to be checked of the data, before they are prepared.
+    check_more: checks what this mode needs, before the data are read.
+    check_data: checks what it needs of the data, before they are prepared.
 
   Raises:
     UserError: something is wrong; nothing is left behind then.
@@ -55,7 +55,8 @@ def opened(
       yield _open_prepared(config, workdir)
     return
   with workdir.locked(f'--mode={mode}'):
-    check(config, workdir, *checks)
+    check(config, workdir)
+    check_more()
     run = make_run(config, workdir)
     check_size(run)
     _check_samples(run)
@@ -70,16 +71,12 @@ def opened(
       yield run
 
 
-def check(
-    config: Any, workdir: Workdir, *checks: Callable[[Any], None]
-) -> None:
+def check(config: Any, workdir: Workdir) -> None:
   """Checks what can be known without the data, in a workdir that is locked."""
-  workdir.check(config)  # again, since nobody else can write any more
+  claims.check(workdir, config)  # again, since nobody else can write any more
   hosts.check_devices(config.batch_size, config.accumulate)
   if config.pretrained:
     run_lib.load_features(config, workdir)
-  for each in checks:
-    each(config)
 
 
 def make_run(config: Any, workdir: Workdir) -> run_lib.Run:

@@ -18,7 +18,7 @@ from eqlandmarks.evaluation import score
 from eqlandmarks.program import opening
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
-from eqlandmarks.runs import run
+from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import memory
 from eqlandmarks.training import stage_folder
@@ -44,44 +44,45 @@ class Duplicates:
 def prepare(config: Any, workdir: Workdir) -> None:
   """Prepares the dataset and shows it; the config may still change."""
   with workdir.locked('--mode=prepare'):
-    opening.check(config, workdir, memory.check_training)
+    opening.check(config, workdir)
+    memory.check_training(config)
     try:
-      this = opening.make_run(config, workdir)
+      run = opening.make_run(config, workdir)
     except errors.UserError:
       # Whoever only looks at the data may still be about to get them.
       print(registry.instructions(config.dataset.name), flush=True)
       raise
-    opening.check_size(this)
-    with opening.kept_if_used(this):
-      opening.prepare(this, 'prepare')
-    opening.say_notes(this)
-    show(this)
+    opening.check_size(run)
+    with opening.kept_if_used(run):
+      opening.prepare(run, 'prepare')
+    opening.say_notes(run)
+    show(run)
 
 
-def show(this: run.Run) -> None:
+def show(run: run_lib.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
   splits = {
-      split: unpacked.open_table(this.builder, split)
-      for split in this.builder.info.splits
+      split: unpacked.open_table(run.builder, split)
+      for split in run.builder.info.splits
   }
-  found = duplicates(splits, this.description.test_split)
-  names = this.description.point_names
-  for table in (_counts(this, splits), _points(names, splits), _protocol(this)):
+  found = duplicates(splits, run.description.test_split)
+  names = run.description.point_names
+  for table in (_counts(run, splits), _points(names, splits), _protocol(run)):
     if table:
       print(errors.printable(table.to_text()) + '\n', flush=True)
   for both in found:
     one, same = both.pairs[0]
-    run.say(
+    run_lib.say(
         f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
         f'{both.splits[1]} too, byte for byte; the first is {one}, there {same}'
     )
-  _draw(this, splits)
-  times = estimate(this)
-  print(_time_table(this.config, times).to_text() + '\n', flush=True)
-  this.workdir.write('dataset.json', _summary(this, splits, found, times))
-  run.say(
-      f'samples are {this.workdir.figures}/data_*.png, all of this is in '
-      f'{this.workdir.path / "dataset.json"}'
+  _draw(run, splits)
+  times = estimate(run)
+  print(_time_table(run.config, times).to_text() + '\n', flush=True)
+  run.workdir.write('dataset.json', _summary(run, splits, found, times))
+  run_lib.say(
+      f'samples are {run.workdir.figures}/data_*.png, all of this is in '
+      f'{run.workdir.path / "dataset.json"}'
   )
 
 
@@ -115,12 +116,12 @@ def duplicates(
   return found
 
 
-def estimate(this: run.Run) -> dict[str, float]:
+def estimate(run: run_lib.Run) -> dict[str, float]:
   """Seconds that each stage will take, by a few steps of it on this machine.
 
   Evaluation, compiling and preparing come on top.
   """
-  config, images = this.config, this.training_images()
+  config, images = run.config, run.training_images()
   with tempfile.TemporaryDirectory() as folder:
     first, second = (
         stage_folder.StageFolder(pathlib.Path(folder) / name)
@@ -153,13 +154,13 @@ def _seconds(
 
 
 def _counts(
-    this: run.Run, splits: dict[str, unpacked.Table]
+    run: run_lib.Run, splits: dict[str, unpacked.Table]
 ) -> Table:
   """A row for each split."""
   roles = {
-      'trains the stages': this.description.stage_split,
-      'fits the regressor': this.description.fit_split,
-      'is scored': this.description.test_split,
+      'trains the stages': run.description.stage_split,
+      'fits the regressor': run.description.fit_split,
+      'is scored': run.description.test_split,
   }
   rows = []
   for name, split in splits.items():
@@ -169,9 +170,9 @@ def _counts(
         name, ', '.join(there), str(len(split)), _range(split.original_sizes),
         str(labelled),
     ))  # fmt: skip
-  size = this.config.image_size
+  size = run.config.image_size
   return Table(
-      'splits', f'{this.config.dataset.name}, stored at {size} x {size} px',
+      'splits', f'{run.config.dataset.name}, stored at {size} x {size} px',
       ('split', 'what it does', 'images', 'shows, height x width',
        'with points'),
       tuple(rows),
@@ -208,10 +209,10 @@ def _points(
   return Table('points', 'Missing points', ('point', *labelled), rows)
 
 
-def _protocol(this: run.Run) -> Table | None:
+def _protocol(run: run_lib.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in score.data_protocol(this.description).items()
+      for name, value in score.data_protocol(run.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -238,32 +239,33 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} h'
 
 
-def _draw(this: run.Run, splits: dict[str, unpacked.Table]) -> None:
+def _draw(run: run_lib.Run, splits: dict[str, unpacked.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
-  count = this.config.evaluation.sheet_images
+  count = run.config.evaluation.sheet_images
   for name, split in splits.items():
-    pixels = unpacked.open_pixels(this.builder, name)
+    pixels = unpacked.open_pixels(run.builder, name)
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)
-    number = len(this.description.point_names)
-    figures.draw_samples(
-        this.workdir.figures, f'data_{name}', images=pixels[rows],
-        points=split.points[rows, :number],
-        point_names=this.description.point_names,
+    number = len(run.description.point_names)
+    points = split.points[rows, :number]
+    figures.draw_points(
+        run.workdir.figures, f'data_{name}', images=pixels[rows],
+        points=np.full_like(points, np.nan), predicted=points,
+        point_names=run.description.point_names,
         title=f'{name}: {len(rows)} of {len(split)} images, as stored',
     )  # fmt: skip
 
 
 def _summary(
-    this: run.Run,
+    run: run_lib.Run,
     splits: dict[str, unpacked.Table],
     found: list[Duplicates],
     times: dict[str, float],
 ) -> dict[str, Any]:
   """What dataset.json holds."""
-  names = this.description.point_names
+  names = run.description.point_names
   return {
-      'dataset': this.config.dataset.name,
-      'image_size': this.config.image_size,
+      'dataset': run.config.dataset.name,
+      'image_size': run.config.image_size,
       'splits': {name: len(split) for name, split in splits.items()},
       'missing': {
           name: {
@@ -273,7 +275,7 @@ def _summary(
           for name, split in splits.items()
       },
       'duplicates': [dataclasses.asdict(both) for both in found],
-      'protocol': score.data_protocol(this.description),
-      'notes': this.description.notes,
+      'protocol': score.data_protocol(run.description),
+      'notes': run.description.notes,
       'estimated_seconds': times,
   }

@@ -6,7 +6,7 @@ of it; all but `pretrain` end in figures and the report.
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from eqlandmarks.program import opening
@@ -26,18 +26,14 @@ def train(config: Any, workdir: Workdir) -> None:
 
 def pretrain(config: Any, workdir: Workdir) -> None:
   """Stage 1 alone; nothing is measured."""
-  with opening.opened(
-      config, workdir, 'pretrain', memory.check_training
-  ) as run:
+  check = functools.partial(memory.check_training, config)
+  with opening.opened(config, workdir, 'pretrain', check) as run:
     run.pretrain(config.pretrain.num_epochs)
 
 
 def discover(config: Any, workdir: Workdir) -> None:
   """Stage 2 alone, on the workdir's stage 1 or that of `config.pretrained`."""
-  check = functools.partial(run_lib.load_features, workdir=workdir)
-  # That of another run is checked by whatever mode.
-  checks = [] if config.pretrained else [check]
-  with _opened(config, workdir, 'discover', *checks) as run:
+  with _opened(config, workdir, 'discover') as run:
     _discover(run)
 
 
@@ -49,12 +45,17 @@ def end_to_end(config: Any, workdir: Workdir) -> None:
 
 
 @contextlib.contextmanager
-def _opened(
-    config: Any, workdir: Workdir, mode: str, *checks: Callable[[Any], None]
-) -> Iterator[run_lib.Run]:
+def _opened(config: Any, workdir: Workdir, mode: str) -> Iterator[run_lib.Run]:
   """Opens a run for training; what has been trained is then measured."""
-  checks = (*checks, memory.check_training, memory.check_evaluation)
-  with opening.opened(config, workdir, mode, *checks) as run:
+
+  def check() -> None:
+    # Stage 1 of another run is checked in whatever mode.
+    if mode == 'discover' and not config.pretrained:
+      run_lib.load_features(config, workdir)
+    memory.check_training(config)
+    memory.check_evaluation(config)
+
+  with opening.opened(config, workdir, mode, check) as run:
     yield run
     if hosts.is_first():
       report.measure(run)

@@ -107,12 +107,9 @@ def _chart(chart: Chart) -> dict[str, Any]:
       'yLimits': chart.x_limits and (0.0, 1.02),
       'xLog': chart.x_log,
       'yLog': chart.y_log,
-      'xTicks': sorted({x for line in chart.series for x in line.x})
-      if chart.x_log
-      else None,
       'series': [
           {
-              'label': line.label, 'x': line.x, 'y': _known(line.y),
+              'label': line.label, 'x': _known(line.x), 'y': _known(line.y),
               'spread': line.spread and _known(line.spread),
               'colour': line.colour, 'dash': line.dash,
           }

@@ -62,18 +62,14 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
       rates={nets_lib.LANDMARKS: 1.0},
   )  # fmt: skip
   state = step_lib.create_state(variables, (nets_lib.LANDMARKS,), optimizer)
-  this.path.mkdir(parents=True, exist_ok=True)
-  this.claim(config)
-  stage = this.stage('two_stage')
-  with stage.checkpointer(keep=1) as checkpointer:
-    checkpointer.save(1, state)
-  stage.finish({
-      'steps': 1,
-      'sha256': fingerprints.of_parameters(
-          {net: v['params'] for net, v in variables.items()}
-      ),
-  })
-  with opening.opened(config, this, 'evaluate') as run:
+  digest = fingerprints.of_parameters(
+      {net: v['params'] for net, v in variables.items()}
+  )
+  with opening.opened(config, this, 'evaluate', lambda: None) as run:
+    stage = this.stage('two_stage')
+    with stage.checkpointer(keep=1) as checkpointer:
+      checkpointer.save(1, state)
+    stage.finish({'steps': 1, 'sha256': digest})
     run.evaluate('two_stage', 'two_stage')
   return path
 

@@ -18,7 +18,7 @@ function svgElement(name, attributes, parent) {
   return node;
 }
 
-// Ticks within limits: [value, label, whether it is a minor one].
+// Ticks within limits: [value, label].
 
 function linearTicks([low, high], count) {
   const rough = (high - low) / count;
@@ -73,17 +73,19 @@ class LineChart {
   // The smallest and largest value of the lines that are shown.
   extent(axis) {
     const log = axis === 'x' ? this.chart.xLog : this.chart.yLog;
-    const values = [];
+    let [low, high] = [Infinity, -Infinity];
     for (const line of this.shown()) {
       line[axis].forEach((value, i) => {
         if (value === null) return;
         const spread = axis === 'y' ? line.spread?.[i] ?? 0 : 0;
-        values.push(value - spread, value + spread);
+        for (const end of [value - spread, value + spread]) {
+          if (log && end <= 0) continue;
+          low = Math.min(low, end);
+          high = Math.max(high, end);
+        }
       });
     }
-    const known = log ? values.filter((value) => value > 0) : values;
-    if (!known.length) return log ? [1, 10] : [0, 1];
-    let [low, high] = [Math.min(...known), Math.max(...known)];
+    if (low > high) return log ? [1, 10] : [0, 1];
     if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - 1, high + 1];
     const margin = axis === 'x' && !log ? 0 : 0.05;
     if (log) return [low * (low / high) ** margin, high * (high / low) ** margin];
@@ -141,8 +143,10 @@ class LineChart {
       svgElement('text', attributes, this.svg).textContent = content;
     const [bottom, right] = [HEIGHT - MARGIN.bottom, width - MARGIN.right];
     const zoomed = this.limits.x !== this.first.x;
-    const xTicks = chart.xTicks && !zoomed
-      ? chart.xTicks.map((value) => [value, short(value)])
+    const measured = new Set(chart.series.flatMap((line) => line.x));
+    const xTicks = chart.xLog && !zoomed
+      ? [...measured].filter((value) => value > 0).sort((a, b) => a - b)
+        .map((value) => [value, short(value)])
       : (chart.xLog ? logTicks : linearTicks)(this.limits.x, width / 90);
     let end = -Infinity;
     for (const [value, label] of xTicks) {
@@ -259,7 +263,7 @@ class LineChart {
   showValues([column, row]) {
     const x = this.scale('x');
     const points = this.shown().flatMap((line) =>
-      line.x.filter((_, i) => line.y[i] !== null));
+      line.x.filter((value, i) => value !== null && line.y[i] !== null));
     const within = points.filter((value) =>
       value >= this.limits.x[0] && value <= this.limits.x[1]);
     if (!within.length) return;
