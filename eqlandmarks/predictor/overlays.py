@@ -90,14 +90,14 @@ def draw_pictures(
   """
   files = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
-  for name, image, found in drawn:
+  for name, image, prediction in drawn:
     path = files_lib.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)
     picture = draw(
         image,
-        found.landmarks[0],
-        found.confidence[0],
-        None if found.annotations is None else found.annotations[0],
+        prediction.landmarks[0],
+        prediction.confidence[0],
+        None if prediction.annotations is None else prediction.annotations[0],
         enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
     )
     with files_lib.replacing(path) as partial:

@@ -47,17 +47,17 @@ def label_file(
   return folder / name
 
 
-def least_sure(found: Prediction, count: int) -> np.ndarray:
+def least_sure(result: Prediction, count: int) -> np.ndarray:
   """Rows of the predictions with the lowest mean confidence, lowest first."""
-  return np.argsort(found.confidence.mean(axis=1), kind='stable')[:count]
+  return np.argsort(result.confidence.mean(axis=1), kind='stable')[:count]
 
 
-def jumps(found: Prediction) -> np.ndarray:
+def jumps(result: Prediction) -> np.ndarray:
   """`[N]`: how far the landmark that moved most has moved since the last frame.
 
   In pixels; NaN for the first frame.
   """
-  moved = np.linalg.norm(np.diff(found.landmarks, axis=0), axis=-1)
+  moved = np.linalg.norm(np.diff(result.landmarks, axis=0), axis=-1)
   return np.concatenate([[np.nan], moved.max(axis=-1)])
 
 
@@ -69,13 +69,13 @@ class Files:
     output: the folder.
     source: what was predicted on.
     predictor: by which model.
-    found: the predictions.
+    result: the predictions.
   """
 
   output: pathlib.Path
   source: inputs.Source
   predictor: Predictor
-  found: Prediction
+  result: Prediction
 
   def write(self, fields: Any, chunks: chunks_lib.Chunks) -> None:
     """Writes the files, unless they exist as the fields ask for them.
@@ -103,8 +103,8 @@ class Files:
     content = {
         **chunks.about,
         'path': str(self.source.root.absolute()),
-        'predicted': len(self.found),
-        'skipped': list(self.found.skipped),
+        'predicted': len(self.result),
+        'skipped': list(self.result.skipped),
         'asked': asked,
         'written': [path.relative_to(self.output).as_posix() for path in paths],
         'least_sure': self._least_sure(fields.uncertain),
@@ -114,13 +114,13 @@ class Files:
 
   def report(self, uncertain: int) -> None:
     """Says where the files are, and which images to look at first."""
-    found, unit = self.found, self.source.unit
-    mean = found.confidence.mean()
-    print(f'{len(found)} {unit}, mean confidence {mean:.3f}')
-    if found.skipped:
+    result, unit = self.result, self.source.unit
+    mean = result.confidence.mean()
+    print(f'{len(result)} {unit}, mean confidence {mean:.3f}')
+    if result.skipped:
       print(
-          f'{len(found.skipped)} {unit} do not decode and are left out, the '
-          f'first is {errors.one_line(found.skipped[0])}'
+          f'{len(result.skipped)} {unit} do not decode and are left out, the '
+          f'first is {errors.one_line(result.skipped[0])}'
       )
     rows = self._least_sure(uncertain)
     if rows:
@@ -146,25 +146,25 @@ class Files:
     )
 
   def _write_labels(self, forms: tuple[str, ...]) -> list[pathlib.Path]:
-    found, source = self.found, self.source
+    result, source = self.result, self.source
     kinds = {
         'landmarks': (
-            self.predictor.landmark_names, found.landmarks, found.confidence
+            self.predictor.landmark_names, result.landmarks, result.confidence
         ),
     }  # fmt: skip
-    if found.annotations is not None:
+    if result.annotations is not None:
       kinds['annotations'] = (
-          found.annotation_names, found.annotations,
-          found.annotation_confidence,
+          result.annotation_names, result.annotations,
+          result.annotation_confidence,
       )  # fmt: skip
     paths = []
     for kind, (names, points, confidence) in kinds.items():
       poses = formats.Poses(
           names=names,
-          images=found.ids,
+          images=result.ids,
           points=points,
           confidence=confidence,
-          sizes=found.sizes,
+          sizes=result.sizes,
           video=str(source.root) if source.video else '',
       )
       for form in forms:
@@ -177,26 +177,26 @@ class Files:
 
   def _draw_pictures(self, count: int, uncertain: int) -> list[pathlib.Path]:
     """Some images, evenly over all, and those of which it is least sure."""
-    even = np.linspace(0, len(self.found) - 1, min(count, len(self.found)))
-    rows = {*even.astype(int), *least_sure(self.found, uncertain)}
-    row_of = {self.found.ids[row]: row for row in rows}
+    even = np.linspace(0, len(self.result) - 1, min(count, len(self.result)))
+    rows = {*even.astype(int), *least_sure(self.result, uncertain)}
+    row_of = {self.result.ids[row]: row for row in rows}
 
     def drawn() -> Iterator[tuple[str, Image.Image, Prediction]]:
       with _bar('images', len(rows)) as bar:
         for entry in self.source.read(0):
           if entry.id in row_of:
-            yield entry.id, entry.load(), self.found.row(row_of[entry.id])
+            yield entry.id, entry.load(), self.result.row(row_of[entry.id])
             bar.update()
 
     return overlays.draw_pictures(
-        self.output / 'overlays', drawn(), self.found.ids
+        self.output / 'overlays', drawn(), self.result.ids
     )
 
   def _draw_video(
       self, chunks: chunks_lib.Chunks, trail: int
   ) -> pathlib.Path:
     path = self.output / 'overlay.mp4'
-    with _bar('frames', len(self.found)) as bar:
+    with _bar('frames', len(self.result)) as bar:
       for _ in overlays.draw_video(
           path, self.source.root, chunks, size=self.source.size,
           fps=self.source.fps, trail=trail,
@@ -205,17 +205,17 @@ class Files:
     return path
 
   def _least_sure(self, count: int) -> list[dict[str, Any]]:
-    found = self.found
+    result = self.result
     rows = [
         {
-            'id': found.ids[row],
-            'confidence': float(found.confidence[row].mean()),
+            'id': result.ids[row],
+            'confidence': float(result.confidence[row].mean()),
         }
-        for row in least_sure(found, count)
+        for row in least_sure(result, count)
     ]
     if self.source.video:
-      moved = jumps(found)
-      for entry, row in zip(rows, least_sure(found, count), strict=True):
+      moved = jumps(result)
+      for entry, row in zip(rows, least_sure(result, count), strict=True):
         entry['jump'] = float(moved[row]) if row else None
     return rows
 

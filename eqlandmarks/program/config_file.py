@@ -59,8 +59,8 @@ def explain(error: BaseException, argv: Sequence[str]) -> str:
   root = _chain(error)[-1]
   where = place(error, argv)
   if isinstance(root, SyntaxError):
-    found = f' ({where})' if where else ', expected the text of a config'
-    return f'--config: SyntaxError: {root.msg}{found}'
+    source = f' ({where})' if where else ', expected the text of a config'
+    return f'--config: SyntaxError: {root.msg}{source}'
   if where is not None:
     kind = '' if isinstance(root, ValueError) else f'{type(root).__name__}: '
     return f'--config: {kind}{root} ({where})'

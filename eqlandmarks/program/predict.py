@@ -61,14 +61,14 @@ def predict(config: Any, workdir: Workdir) -> None:
   with chunks_lib.opened(output, about) as chunks:
     _try_formats(output, fields.formats, predictor, source)
     _predict_rest(predictor, source, chunks, fields.skip_bad)
-    found = join(list(chunks))
-    if not found.ids:
+    result = join(list(chunks))
+    if not result.ids:
       chunks.discard()
       raise UserError(
-          f'{source.root}: none of {len(found.skipped)} images decodes and '
+          f'{source.root}: none of {len(result.skipped)} images decodes and '
           'is large enough, expected at least one'
       )
-    files = prediction_files.Files(output, source, predictor, found)
+    files = prediction_files.Files(output, source, predictor, result)
     files.write(fields, chunks)
   files.report(fields.uncertain)
 

@@ -65,21 +65,22 @@ def show(run: run_lib.Run) -> None:
       split: unpacked.open_table(run.builder, split)
       for split in run.builder.info.splits
   }
-  found = duplicates(splits, run.description.test_split)
+  twice = duplicates(splits, run.description.test_split)
   names = run.description.point_names
   for table in (_counts(run, splits), _points(names, splits), _protocol(run)):
     if table:
       print(errors.printable(table.to_text()) + '\n', flush=True)
-  for both in found:
-    one, same = both.pairs[0]
+  for both in twice:
+    first, same = both.pairs[0]
     run_lib.say(
         f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
-        f'{both.splits[1]} too, byte for byte; the first is {one}, there {same}'
+        f'{both.splits[1]} too, byte for byte; the first is {first}, there '
+        f'{same}'
     )
   _draw(run, splits)
   times = estimate(run)
   print(_time_table(run.config, times).to_text() + '\n', flush=True)
-  run.workdir.write('dataset.json', _summary(run, splits, found, times))
+  run.workdir.write('dataset.json', _summary(run, splits, twice, times))
   run_lib.say(
       f'samples are {run.workdir.figures}/data_*.png, all of this is in '
       f'{run.workdir.path / "dataset.json"}'
@@ -98,22 +99,19 @@ def duplicates(
     splits: all splits of the dataset.
     test_split: the name of the one that is scored, or ''.
   """
-  found = []
+  twice = []
   for first, second in itertools.combinations(splits, 2):
-    known = dict(
-        zip(splits[second].digests, splits[second].ids, strict=True)
-    )
+    ids = dict(zip(splits[second].digests, splits[second].ids, strict=True))
     pairs = [
-        (str(i), str(known[digest]))
+        (str(i), str(ids[digest]))
         for i, digest in zip(
             splits[first].ids, splits[first].digests, strict=True
         )
-        if digest in known
-        and (i != known[digest] or test_split in (first, second))
+        if digest in ids and (i != ids[digest] or test_split in (first, second))
     ]
     if pairs:
-      found.append(Duplicates((first, second), tuple(pairs)))
-  return found
+      twice.append(Duplicates((first, second), tuple(pairs)))
+  return twice
 
 
 def estimate(run: run_lib.Run) -> dict[str, float]:
@@ -164,10 +162,10 @@ def _counts(
   }
   rows = []
   for name, split in splits.items():
-    there = [role for role, names in roles.items() if name in names.split('+')]
+    tasks = [role for role, names in roles.items() if name in names.split('+')]
     labelled = np.isfinite(split.points).any(axis=(1, 2)).sum()
     rows.append((
-        name, ', '.join(there), str(len(split)), _range(split.original_sizes),
+        name, ', '.join(tasks), str(len(split)), _range(split.original_sizes),
         str(labelled),
     ))  # fmt: skip
   size = run.config.image_size
@@ -258,7 +256,7 @@ def _draw(run: run_lib.Run, splits: dict[str, unpacked.Table]) -> None:
 def _summary(
     run: run_lib.Run,
     splits: dict[str, unpacked.Table],
-    found: list[Duplicates],
+    twice: list[Duplicates],
     times: dict[str, float],
 ) -> dict[str, Any]:
   """What dataset.json holds."""
@@ -274,7 +272,7 @@ def _summary(
           }
           for name, split in splits.items()
       },
-      'duplicates': [dataclasses.asdict(both) for both in found],
+      'duplicates': [dataclasses.asdict(both) for both in twice],
       'protocol': score.data_protocol(run.description),
       'notes': run.description.notes,
       'estimated_seconds': times,

@@ -149,11 +149,11 @@ def _check_images(
   Raises:
     UserError: on other ones.
   """
-  found, known = len(method.outcome['ids']), len(split)
-  if found != known:
+  shown, present = len(method.outcome['ids']), len(split)
+  if shown != present:
     raise errors.UserError(
-        f'{run.workdir.path}: {method.name} was measured on {found} images, '
-        f'but split {run.description.shown_split} has {known}; expected '
+        f'{run.workdir.path}: {method.name} was measured on {shown} images, '
+        f'but split {run.description.shown_split} has {present}; expected '
         '--mode=evaluate to measure it anew'
     )
 
@@ -269,7 +269,7 @@ def _collapsed(run: run_lib.Run) -> dict[str, list[str]]:
       one.label: collapse.of_records(one.records)
       for one in (*_own(run), *_compared(run))
   }
-  return {label: found for label, found in signs.items() if found}
+  return {label: lines for label, lines in signs.items() if lines}
 
 
 def _of_losses(shown: list[_Shown]) -> list[str]:

@@ -93,14 +93,14 @@ def from_records(records: Records) -> list[Chart]:
 
 def losses(name: str, rows: Sequence[Mapping[str, float]]) -> Chart:
   """The losses of one training, from the rows of its metrics.csv."""
-  there = [
+  metrics = [
       metric
       for metric in ('loss', 'equivariance', 'diversity', 'variance')
       if metric in rows[0]
   ]
   steps = tuple(row['step'] for row in rows)
   series = []
-  for metric, colour in zip(there, _COLOURS, strict=False):
+  for metric, colour in zip(metrics, _COLOURS, strict=False):
     values = tuple(row[metric] for row in rows)
     series.append(Series(metric, steps, values, None, colour))
   return Chart(

@@ -102,9 +102,9 @@ def _checkpoint(p: dict[str, Any]) -> str:
 
 
 def _strengths(warp: dict[str, Any] | None) -> str:
-  """What of a warp is there at all."""
-  there = [f'{name} {value}' for name, value in (warp or {}).items() if value]
-  return ', '.join(there) or '-'
+  """The strengths of a warp that are not 0."""
+  strengths = [f'{name} {s}' for name, s in (warp or {}).items() if s]
+  return ', '.join(strengths) or '-'
 
 
 def _weights(p: dict[str, Any]) -> str:
