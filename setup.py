@@ -45,7 +45,7 @@ setuptools.setup(
         'eqlandmarks.report': ['template/*'],
     },
     entry_points={
-        'console_scripts': ['eqlandmarks = eqlandmarks.program.starting:run']
+        'console_scripts': ['eqlandmarks = eqlandmarks.program.cli:run']
     },
     python_requires='>=3.11,<3.14',
     install_requires=[
@@ -68,7 +68,6 @@ setuptools.setup(
         # Its v1 API still moves from one minor version to the next.
         'orbax-checkpoint>=0.12,<0.13',
         'pillow>=11,<14',
-        'plotly>=6,<8',
         'pyyaml>=6,<7',
         'safetensors>=0.5,<1',
         'scikit-learn>=1.5,<2',

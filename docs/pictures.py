@@ -24,7 +24,7 @@ from eqlandmarks import heatmaps
 from eqlandmarks import models
 from eqlandmarks.configs import signer as signer_config
 from eqlandmarks.datasets import signer
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training.pairs import warped
 
@@ -127,7 +127,7 @@ def _draw_heatmaps(config, nets, variables) -> None:
       )  # fmt: skip
     _show(axes[row, 4], x[row], 'all landmarks' if row == 0 else '')
     for k, (y, x_) in enumerate(landmarks[row]):
-      style = figures.landmark_style(k)
+      style = colours.landmark_style(k)
       axes[row, 4].scatter(
           x_, y, s=60 if k in chosen else 14, edgecolors='black',
           linewidths=0.5, **style,

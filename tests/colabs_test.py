@@ -144,7 +144,7 @@ def test_own_loop(tmp_path, monkeypatch):
 def test_devices(tmp_path, monkeypatch):
   notebook, error = _execute(
       'devices', tmp_path, monkeypatch,
-      'STEPS = 3', f'CHANGES = {TINY_SIGNER}',
+      'STEPS = 12', f'CHANGES = {TINY_SIGNER}',
   )  # fmt: skip
   assert error is None
   assert len(_outputs(notebook, 'image/png')) == 1

@@ -1,6 +1,5 @@
 """The documentation: its page of fields, and its commands."""
 
-import importlib.util
 import os
 import pathlib
 import re
@@ -13,10 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import common
 from eqlandmarks.datasets import signer
 from eqlandmarks.media import videos
-from eqlandmarks.runs import config_fields
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
@@ -33,90 +30,10 @@ _TINY = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope='module')
-def hooks():
-  spec = importlib.util.spec_from_file_location('hooks', DOCS / 'hooks.py')
-  module = importlib.util.module_from_spec(spec)
-  sys.modules['hooks'] = module  # its dataclasses look it up
-  spec.loader.exec_module(module)
-  return module
-
-
-FIELDS = sorted(config_fields.flatten(common.get_config().to_dict()))
-
-
-@pytest.mark.parametrize('field', FIELDS)
-def test_every_field_is_described(hooks, field):
-  meanings = hooks.Meanings(common.get_config)
-  assert len(meanings.of(field.split('.')).comment) > 8, field
-
-
-def test_the_page_lists_every_field_with_its_default(hooks):
-  sections = re.split(r'^## (.+)$', hooks.page(), flags=re.M)
-  found = {}
-  for title, text in zip(sections[1::2], sections[2::2], strict=True):
-    prefix = '' if title == 'The run' else f'{title}.'
-    for row in re.findall(r'^\| (`.+) \| (`.+?`) \| .+ \|$', text, re.M):
-      names, values = (cell.split('<br>') for cell in row)
-      for name, value in zip(names, values, strict=True):
-        found[prefix + name.strip('`')] = value.strip('`')
-  defaults = config_fields.flatten(common.get_config().to_dict())
-  assert found == {name: repr(value) for name, value in defaults.items()}
-
-
-_SOURCE = '''
-def get_config():
-  config = ConfigDict()
-  # A seed
-  # of two lines.
-  config.seed = 0
-
-  config.stage = _stage()
-  # Both in one.
-  config.pair = ConfigDict({'a': 1, 'b': 2})
-  return config
-
-
-def _stage():
-  """What the stage does.
-
-  More of it.
-  """
-  stage = ConfigDict()
-  # First, and second.
-  stage.first = 1
-  stage.second = 2
-  _rest(stage)
-  return stage
-
-
-def _rest(stage):
-  # What is left.
-  stage.rest = 3
-'''
-
-
-def test_meanings_are_the_comments_above(hooks, tmp_path):
-  (tmp_path / 'described.py').write_text(_SOURCE)
-  spec = importlib.util.spec_from_file_location(
-      'described', tmp_path / 'described.py'
-  )
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  meanings = hooks.Meanings(module.get_config)
-  for path, comment in {
-      'seed': 'A seed of two lines.',
-      'stage.first': 'First, and second.',
-      'stage.second': 'First, and second.',
-      'stage.rest': 'What is left.',
-      'pair': 'Both in one.',
-      'pair.b': 'Both in one.',
-      'stage': '',
-  }.items():
-    assert meanings.of(path.split('.')).comment == comment, path
-  assert meanings.of(['stage']).docstring == 'What the stage does.'
-  with pytest.raises(KeyError, match=r'stage\.none'):
-    meanings.of(['stage', 'none'])
+def test_the_page_of_fields_shows_every_config():
+  shown = re.findall(r'^--8<-- "(.+)"$', (DOCS / 'config.md').read_text(), re.M)
+  configs = {path.name for path in (ROOT / 'configs').glob('[!_]*.py')}
+  assert {*shown} == {f'configs/{name}' for name in configs}
 
 
 @pytest.fixture(scope='module')

@@ -1,54 +1,52 @@
-"""The form of outcome.npz, the arrays of `observe.Outcome`."""
+"""What the arrays of `observe.Outcome` must be where they are read back."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-# Axes and kind of each array; a letter is the same number wherever it stands.
-_ARRAYS = {
-    'ids': ('N', 'U'),
-    'landmarks': ('NK2', 'f'),
-    'spreads': ('NK', 'f'),
-    'predicted': ('NJ2', 'f'),
-    'points': ('NJ2', 'f'),
-    'pair_rows': ('P', 'i'),
-    'pair_images': ('PSS3', 'u'),
-    'pair_truth': ('PJ2', 'f'),
-    'pair_found': ('P4J2', 'f'),
-}
-# Those of a run with labels; an earlier version wrote no names.
-_FITTED = {'fit_landmarks': ('MK2', 'f'), 'fit_points': ('MJ2', 'f')}
-_NAMES = {'point_names': ('J', 'U')}
 
-
-def misfit(arrays: Mapping[str, np.ndarray], **known: Any) -> str | None:
-  """What is wrong with the arrays of an outcome; None where nothing is.
+def check(
+    arrays: Mapping[str, np.ndarray], num_landmarks: int | None = None
+) -> None:
+  """Checks the shapes and kinds of the arrays of an outcome.
 
   Args:
     arrays: as they were read.
-    **known: lengths of axes that are known: K, say.
+    num_landmarks: K, where it is known.
+
+  Raises:
+    ValueError, KeyError: they are not what a run writes.
   """
-  forms = _ARRAYS | (_FITTED if _FITTED.keys() & arrays.keys() else {})
-  missing = [name for name in forms if name not in arrays]
-  if missing:
-    return f'it lacks {missing[0]}'
-  sizes = {name: (size, 'expected') for name, size in known.items()}
-  for name, (axes, kind) in (forms | _NAMES).items():
-    if name not in arrays:
-      continue
+  images, landmarks, _ = arrays['landmarks'].shape
+  _, joints, _ = arrays['points'].shape
+  pairs, side, _, _ = arrays['pair_images'].shape
+  landmarks = num_landmarks or landmarks
+  forms = {
+      'ids': ('U', images),
+      'landmarks': ('f', images, landmarks, 2),
+      'spreads': ('f', images, landmarks),
+      'predicted': ('f', images, joints, 2),
+      'points': ('f', images, joints, 2),
+      'pair_rows': ('i', pairs),
+      'pair_images': ('u', pairs, side, side, 3),
+      'pair_truth': ('f', pairs, joints, 2),
+      'pair_found': ('f', pairs, 4, joints, 2),
+  }
+  if {'fit_points', 'fit_landmarks', 'point_names'} & arrays.keys():
+    fitted = len(arrays['fit_points'])
+    forms |= {
+        'fit_landmarks': ('f', fitted, landmarks, 2),
+        'fit_points': ('f', fitted, joints, 2),
+        'point_names': ('U', joints),
+    }
+  for name, (kind, *shape) in forms.items():
     array = arrays[name]
-    if array.dtype.kind != kind or array.ndim != len(axes):
-      return f'{name} is {array.dtype} of shape {array.shape}'
-    for axis, size in zip(axes, array.shape, strict=True):
-      expected, where = sizes.setdefault(axis, (size, name))
-      expected = int(axis) if axis.isdecimal() else expected
-      if size != expected:
-        of = '' if axis.isdecimal() else f', beside {expected} of {where}'
-        return f'{name} is of shape {array.shape}{of}'
+    if array.dtype.kind != kind or array.shape != (*shape,):
+      raise ValueError(
+          f'{name} is {array.dtype} of shape {array.shape}, not {(*shape,)}'
+      )
   if not np.isfinite(arrays['landmarks']).all():
-    return 'landmarks are not finite'
+    raise ValueError('landmarks are not finite')
   rows = arrays['pair_rows']
-  if rows.size and not 0 <= rows.min() <= rows.max() < len(arrays['ids']):
-    return f'pair_rows are up to {rows.max()} of {len(arrays["ids"])} images'
-  return None
+  if rows.size and not 0 <= rows.min() <= rows.max() < images:
+    raise ValueError(f'pair_rows are up to {rows.max()} of {images} images')

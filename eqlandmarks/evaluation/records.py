@@ -35,6 +35,7 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.system import file_names
+from eqlandmarks.system import stored
 
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
@@ -42,24 +43,40 @@ FLOORS = ('mean_shape', 'random')
 # Metrics that are given for each landmark.
 PER_LANDMARK = ('equivariance_px', 'backward_px', 'spread_px')
 
-# The same, as `stored.read_json` has it.
-FORM = {
+_NUMBERS = (int, float, list, NoneType)
+# The type of each field.
+_FORM = {
     'dataset': str,
     'split': str,
     'method': str,
-    'budget?': (str, NoneType),
+    'budget': (str, NoneType),
     'metric': str,
-    'at': (int, float, list, NoneType),
+    'at': _NUMBERS,
     'point': str,
     'layer': (int, NoneType),
-    'fit_images?': (int, NoneType),
-    'value': (int, float, list, NoneType),
-    'std': (int, float, list, NoneType),
-    'stderr': (int, float, list, NoneType),
-    'protocol': {'seed?': int, 'seeds?': [int]},
+    'fit_images': (int, NoneType),
+    'value': _NUMBERS,
+    'std': _NUMBERS,
+    'stderr': _NUMBERS,
+    'protocol': dict,
 }
 
 _SAME = ('method', 'metric', 'at', 'point', 'layer')
+
+
+def check(records: Any) -> None:
+  """Checks that what was read from a file is a list of records.
+
+  Raises:
+    ValueError: it is not.
+  """
+  for record in stored.typed(records, list):
+    for name, kind in _FORM.items():
+      stored.field(record, name, kind)
+    protocol = record['protocol']
+    stored.typed(protocol.get('seed', 0), int, 'seed')
+    for seed in stored.typed(protocol.get('seeds', []), list, 'seeds'):
+      stored.typed(seed, int, 'seeds')
 
 
 def select(

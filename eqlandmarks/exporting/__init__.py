@@ -23,12 +23,10 @@ from eqlandmarks import errors
 
 __all__ = ['FORMAT', 'Model', 'load']
 
-# Raised when what a file describes, takes or gives back changes. Since 2, there
-# is a checksum in the description.
-FORMAT = 2
-_FORMATS = (1, FORMAT)
+# Raised when what a file describes, takes or gives back changes.
+FORMAT = 1
 
-# How the checksum stands in a file: its own place holds zeros when it is made.
+# The checksum in a file; its own place holds zeros when it is made.
 _SHA256 = b'"sha256": "%s"'
 _NONE_YET = _SHA256 % (b'0' * 64)
 
@@ -99,7 +97,7 @@ def load(path: str | os.PathLike[str]) -> Model:
 
   Raises:
     UserError: there is no such file, it is another one, or it was written by
-      a version of eqlandmarks or JAX that this one does not understand; or
+      a version of eqlandmarks or JAX that this one does not understand, or
       its bytes are not those that were written.
   """
   try:
@@ -117,18 +115,18 @@ def load(path: str | os.PathLike[str]) -> Model:
   exported = _deserialize(bytearray(content), path)
   try:
     description = json.loads(exported.fun_name)
-    found, version = description['format'], description['version']
+    format_, version = description['format'], description['version']
   except (ValueError, KeyError, TypeError, RecursionError) as error:
     raise errors.UserError(
         f'{path}: is the exported function {exported.fun_name!r}, expected a '
         'file of --mode=export.'
     ) from error
-  if found not in _FORMATS:
+  if format_ != FORMAT:
     raise errors.UserError(
-        f'{path}: format is {found!r}, written by eqlandmarks {version}; '
+        f'{path}: format is {format_!r}, written by eqlandmarks {version}; '
         f'expected {FORMAT}.'
     )
-  if found != 1 and not is_sealed:
+  if not is_sealed:
     raise _damaged(path)
   return Model(exported, description)
 

@@ -1,11 +1,11 @@
-"""Predictions on disk, part by part, so that they can be gone on with.
+"""Predictions on disk, chunk by chunk, so that they can be resumed.
 
 OUTPUT/.parts holds
 
     about.json   of what input and by what model, and how many there are in all
-    N.npz        the predictions from image N on, as many as there are in it
+    N.npz        the predictions from image N on
 
-Each file is written under another name first, so one that is there is whole.
+A file gets its name when it is whole.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from eqlandmarks.system import files
 from eqlandmarks.system import locking
 from eqlandmarks.system import stored
 
-# Images in a part: that many are predicted again at most.
-_PER_PART = 256
+# Images in a chunk: at most so many are predicted again.
+_PER_CHUNK = 256
 
 _FOLDER, _ABOUT, _FIRST = '.parts', 'about.json', '000000000.npz'
 _ROOM = (
@@ -38,11 +38,11 @@ _TEXTS = ('ids', 'annotation_names', 'skipped')
 
 
 @contextlib.contextmanager
-def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Parts']:
+def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Chunks']:
   """Opens the predictions in a folder, for one process at a time.
 
-  The folder is made where it is not there. If an error ends the block before
-  anything is predicted, what was made is removed again.
+  The folder is made if needed. If an error ends the block before anything is
+  predicted, what was made is removed again.
 
   Args:
     output: the folder of the predictions, new or empty or made by us.
@@ -56,7 +56,7 @@ def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Parts']:
   _check_ours(output)
   with locking.held(folder, '--mode=predict', expected=_ROOM):
     try:
-      yield Parts(folder, about)
+      yield Chunks(folder, about)
     finally:
       if not any(folder.glob('*.npz')):
         (folder / _ABOUT).unlink(missing_ok=True)
@@ -64,40 +64,39 @@ def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Parts']:
 
 def _check_ours(output: pathlib.Path) -> None:
   """Checks that a folder holds predictions, or nothing."""
-  if (output / _FOLDER).is_symlink():
+  folder = output / _FOLDER
+  if folder.is_symlink():
     raise UserError(
-        f'{output / _FOLDER} is a link, expected a folder of predictions, or '
-        'nothing; remove it'
+        f'{folder} is a link, expected a folder of predictions, or nothing; '
+        'remove it'
     )
   try:
     names = {path.name for path in output.iterdir()} - {_FOLDER}
-  except OSError:  # not there, or else making it says why it is of no use
+  except OSError:  # it does not exist, or making it will say what is wrong
     return
-  if all(map(files.is_partial, names)):
-    return
-  if not any((output / _FOLDER / name).exists() for name in (_ABOUT, _FIRST)):
+  ours = any((folder / name).exists() for name in (_ABOUT, _FIRST))
+  if not ours and not all(map(files.is_partial, names)):
     raise UserError(
         f'{output} holds other files, expected a new or empty folder, or one '
-        'of predictions to go on with (config.predict.output)'
+        'of predictions to resume (config.predict.output)'
     )
 
 
-class Parts:
+class Chunks:
   """The predictions in an output folder.
 
   Attributes:
-    folder: OUTPUT/.parts, which is there.
+    folder: OUTPUT/.parts, which exists.
     about: what they are made from: names of fields -> values.
     num_seen: how many images they cover, from the first one on.
   """
 
   def __init__(self, folder: pathlib.Path, about: dict[str, Any]):
     self.folder, self.about = folder, about
-    self._count: int | None = None
+    self._count = self._read_count()
     self._waiting: list[Prediction] = []
-    self._check()
     self._write_about()
-    self.num_seen = sum(part.num_seen for part in self)
+    self.num_seen = sum(chunk.num_seen for chunk in self)
 
   @property
   def is_complete(self) -> bool:
@@ -105,34 +104,36 @@ class Parts:
     return self.num_seen == self._count
 
   def __iter__(self) -> Iterator[Prediction]:
-    """The parts in their order, one at a time."""
+    """The chunks in their order, one at a time."""
     number = 0
     while True:
       try:
-        part = _read(self._path(number))
-      # None there yet, or one that a failing disk has spoilt: it is replaced.
+        chunk = _read(self._path(number))
+      # There is none yet, or a failing disk has spoilt it: it is replaced.
       except UserError:
         return
-      yield part
-      number += part.num_seen
+      yield chunk
+      number += chunk.num_seen
 
   def append(self, prediction: Prediction) -> None:
-    """Takes the next images; writes when there are enough for a part."""
+    """Takes the next images; writes when there are enough for a chunk."""
     self._waiting.append(prediction)
-    if sum(one.num_seen for one in self._waiting) >= _PER_PART:
+    if sum(waiting.num_seen for waiting in self._waiting) >= _PER_CHUNK:
       self.flush()
 
   def flush(self) -> None:
     """Writes what waits for more."""
     if not self._waiting:
       return
-    part = join(self._waiting)
-    path = self._path(self.num_seen)
+    chunk = join(self._waiting)
     kept = f'{_ROOM}; what was predicted before is kept'
-    with files.replacing(path, kept) as partial, partial.open('wb') as file:
-      np.savez(file, **_to_arrays(part))
+    with (
+        files.replacing(self._path(self.num_seen), kept) as partial,
+        partial.open('wb') as file,
+    ):
+      np.savez(file, **_to_arrays(chunk))
     self._waiting = []
-    self.num_seen += part.num_seen
+    self.num_seen += chunk.num_seen
 
   def discard(self) -> None:
     """Removes what was predicted."""
@@ -140,7 +141,7 @@ class Parts:
       path.unlink()
 
   def complete(self) -> None:
-    """Marks the predictions as all there."""
+    """Marks the predictions as complete."""
     self.flush()
     self._count = self.num_seen
     self._write_about()
@@ -153,23 +154,32 @@ class Parts:
     with files.replacing(self.folder / _ABOUT, _ROOM) as partial:
       partial.write_text(json.dumps(content, indent=2) + '\n')
 
-  def _check(self) -> None:
-    """Checks that the folder is of the same input, and reads how far it is."""
+  def _read_count(self) -> int | None:
+    """The number of images in all, where it is known.
+
+    Raises:
+      UserError: the folder is of another input or model.
+    """
     if not self._path(0).exists():  # nothing was predicted
       self.discard()
-      return
-    path = self.folder / _ABOUT
-    if path.exists():
-      known = stored.read_json(path, _REMEDY, dict)
-      self._count = known.pop('count', None)
-      for name in {**self.about, **known}:
-        found, asked = known.get(name), self.about.get(name)
-        if found != asked:
-          raise UserError(
-              f'{self.folder.parent} holds predictions with other {name}: '
-              f'{_short(found)} there, {_short(asked)} asked; expected the '
-              'same, or another folder (config.predict.output)'
-          )
+      return None
+    if not (self.folder / _ABOUT).exists():
+      return None
+    known = stored.read_json(self.folder / _ABOUT, _REMEDY, _check_about)
+    count = known.pop('count', None)
+    for name in {**self.about, **known}:
+      there, asked = known.get(name), self.about.get(name)
+      if there != asked:
+        raise UserError(
+            f'{self.folder.parent} holds predictions with other {name}: '
+            f'{_short(there)} there, {_short(asked)} asked; expected the '
+            'same, or another folder (config.predict.output)'
+        )
+    return count
+
+
+def _check_about(about: Any) -> None:
+  stored.typed(about, dict)
 
 
 def _short(value: Any) -> str:
@@ -177,14 +187,13 @@ def _short(value: Any) -> str:
   return text if len(text) <= 60 else text[:20] + '...'
 
 
-def _to_arrays(part: Prediction) -> dict[str, np.ndarray]:
-  arrays = {}
-  for field in dataclasses.fields(part):
-    value = getattr(part, field.name)
-    if value is not None:
-      text = str if field.name in _TEXTS else None
-      arrays[field.name] = np.asarray(value, text)
-  return arrays
+def _to_arrays(chunk: Prediction) -> dict[str, np.ndarray]:
+  fields = {f.name: getattr(chunk, f.name) for f in dataclasses.fields(chunk)}
+  return {
+      name: np.asarray(value, str if name in _TEXTS else None)
+      for name, value in fields.items()
+      if value is not None
+  }
 
 
 def _read(path: pathlib.Path) -> Prediction:

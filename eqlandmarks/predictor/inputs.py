@@ -119,14 +119,14 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = file_names.expanded(text)
   if path.is_dir():
-    found = finding.find_images(path, leave_out=run_outputs.below(path, ()))
-    if not found:
+    names = finding.find_images(path, leave_out=run_outputs.below(path, ()))
+    if not names:
       left_out = unread.note(path)
       raise UserError(
           f'{path}: holds no image, {_EXPECTED}{"; " * bool(left_out)}'
           f'{left_out}'
       )
-    return _named(path.resolve().name or 'images', path, found)
+    return _named(path.resolve().name or 'images', path, names)
   if path.exists():
     return _open_file(path)
   if glob.has_magic(str(path)):
@@ -160,14 +160,14 @@ def _open_pattern(pattern: pathlib.Path) -> Source:
   root = _placed(
       *itertools.takewhile(lambda x: not glob.has_magic(x), pattern.parts), '.'
   )
-  found = {  # '*/../a.png' matches a file many times
+  matches = {  # '*/../a.png' matches a file many times
       _placed(path)
       for path in glob.glob(str(pattern), recursive=True)
       if pathlib.Path(path).suffix.lower() in finding.EXTENSIONS
   }
-  if not found:
+  if not matches:
     raise UserError(f'{pattern}: matches no image, {_EXPECTED}')
-  ordered = sorted(found, key=lambda path: finding.natural_key(path.as_posix()))
+  ordered = sorted(matches, key=lambda p: finding.natural_key(p.as_posix()))
   return _files(root.resolve().name or 'images', ordered, root)
 
 
@@ -181,29 +181,29 @@ def _placed(*parts: str) -> pathlib.Path:
 
 
 def _files(
-    name: str, found: list[pathlib.Path], root: pathlib.Path | None = None
+    name: str, places: list[pathlib.Path], root: pathlib.Path | None = None
 ) -> Source:
-  """Images anywhere, with ids below `root` or else their common folder."""
-  if not found:
+  """Images anywhere, with ids below `root`, or below their common folder."""
+  if not places:
     raise UserError('found an empty list, expected at least one image')
-  if root is None or not all(path.is_relative_to(root) for path in found):
-    root = pathlib.Path(os.path.commonpath([path.parent for path in found]))
-  ids = [finding.readable_name(root, path) for path in found]
+  if root is None or not all(path.is_relative_to(root) for path in places):
+    root = pathlib.Path(os.path.commonpath([path.parent for path in places]))
+  ids = [finding.readable_name(root, path) for path in places]
   return _named(name, root, ids)
 
 
-def _named(name: str, root: pathlib.Path, found: list[str]) -> Source:
+def _named(name: str, root: pathlib.Path, ids: list[str]) -> Source:
   """Images below a folder, by their ids: paths below it."""
-  paths.check_distinct(found)
+  paths.check_distinct(ids)
 
   def read(start: int) -> Iterator[Entry]:
-    for path in found[start:]:
+    for path in ids[start:]:
       yield Entry(
           path, functools.partial(images.decode, root / path, remedy=_REMEDY)
       )
 
-  digest = _digest(root, found)
-  return Source(name, 'images', len(found), read, root=root, digest=digest)
+  digest = _digest(root, ids)
+  return Source(name, 'images', len(ids), read, root=root, digest=digest)
 
 
 def _read_video(path: pathlib.Path, start: int) -> Iterator[Entry]:
@@ -233,9 +233,9 @@ def _arrays(arrays: np.ndarray | list[np.ndarray]) -> Source:
   return Source('arrays', 'images', len(arrays), read)
 
 
-def _digest(root: pathlib.Path, found: list[str]) -> str:
+def _digest(root: pathlib.Path, names: list[str]) -> str:
   digest: Any = hashlib.sha256()
-  for path in found:
+  for path in names:
     try:
       stat = (root / path).stat()
     except OSError as error:

@@ -14,7 +14,7 @@ from PIL import ImageDraw
 
 from eqlandmarks.media import videos
 from eqlandmarks.predictor.result import Prediction
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
 
@@ -59,7 +59,7 @@ def draw(
   radius = max(2.0, min(height, width) / 90)
   path = np.stack([*trail, landmarks], axis=1) * enlarge  # [K, T, 2]
   for k, points in enumerate(path):
-    style = figures.landmark_style(k)
+    style = colours.landmark_style(k)
     colour = _to_8bit(style['color'])
     points = _to_pillow(points)
     if len(points) > 1:
@@ -69,7 +69,7 @@ def draw(
   if annotations is not None:
     places = _to_pillow(annotations * enlarge)
     for j, place in enumerate(places):
-      colour = _to_8bit(figures.annotation_colour(j, len(places)))
+      colour = _to_8bit(colours.annotation_colour(j, len(places)))
       _cross(pen, place, 1.6 * radius, colour)
   return picture
 
@@ -91,14 +91,14 @@ def draw_pictures(
   """
   files = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
-  for name, image, found in drawn:
+  for name, image, prediction in drawn:
     path = file_names.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)
     picture = draw(
         image,
-        found.landmarks[0],
-        found.confidence[0],
-        None if found.annotations is None else found.annotations[0],
+        prediction.landmarks[0],
+        prediction.confidence[0],
+        None if prediction.annotations is None else prediction.annotations[0],
         enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
     )
     with files_lib.replacing(path) as partial:

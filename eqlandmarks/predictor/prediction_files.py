@@ -25,8 +25,6 @@ from eqlandmarks.system import stored
 
 _DONE = 'predictions.json'
 _ENDINGS = {'deeplabcut-h5': '.h5', 'coco': '.json', 'sleap': '.slp', 'pts': ''}
-
-
 # Their rows have numbers of frames, and only the file's name says of what.
 _BY_NUMBER = ('deeplabcut', 'deeplabcut-h5', 'lightning-pose')
 
@@ -50,17 +48,17 @@ def label_file(
   return folder / name
 
 
-def least_sure(found: Prediction, count: int) -> np.ndarray:
+def least_sure(result: Prediction, count: int) -> np.ndarray:
   """Rows of the predictions with the lowest mean confidence, lowest first."""
-  return np.argsort(found.confidence.mean(axis=1), kind='stable')[:count]
+  return np.argsort(result.confidence.mean(axis=1), kind='stable')[:count]
 
 
-def jumps(found: Prediction) -> np.ndarray:
+def jumps(result: Prediction) -> np.ndarray:
   """`[N]`: how far the landmark that moved most has moved since the last frame.
 
   In pixels; NaN for the first frame.
   """
-  moved = np.linalg.norm(np.diff(found.landmarks, axis=0), axis=-1)
+  moved = np.linalg.norm(np.diff(result.landmarks, axis=0), axis=-1)
   return np.concatenate([[np.nan], moved.max(axis=-1)])
 
 
@@ -72,20 +70,20 @@ class Files:
     output: the folder.
     source: what was predicted on.
     predictor: by which model.
-    found: the predictions.
+    result: the predictions.
   """
 
   output: pathlib.Path
   source: inputs.Source
   predictor: Predictor
-  found: Prediction
+  result: Prediction
 
-  def write(self, fields: Any, parts: chunks_lib.Parts) -> None:
-    """Writes the files, unless they are there as the fields ask for them.
+  def write(self, fields: Any, chunks: chunks_lib.Chunks) -> None:
+    """Writes the files, unless they exist as the fields ask for them.
 
     Args:
       fields: `config.predict`.
-      parts: the same predictions, one after the other.
+      chunks: the same predictions, one after the other.
     """
     asked = {
         'formats': list(fields.formats),
@@ -95,22 +93,21 @@ class Files:
     }
     if self._is_done(asked):
       return
-    # Written last, so that it stands for all the rest.
+    # Written last: it says that all the others are whole.
     (self.output / _DONE).unlink(missing_ok=True)
-    files = self._write_labels(fields.formats)
+    paths = self._write_labels(fields.formats)
     files_lib.remove(self.output / 'overlays')
     if fields.overlays and self.source.video:
-      files.append(self._draw_video(parts, fields.trail))
+      paths.append(self._draw_video(chunks, fields.trail))
     elif fields.overlays:
-      files += self._draw_pictures(fields.overlays, fields.uncertain)
-    names = [path.relative_to(self.output).as_posix() for path in files]
+      paths += self._draw_pictures(fields.overlays, fields.uncertain)
     content = {
-        **parts.about,
+        **chunks.about,
         'path': str(self.source.root.absolute()),
-        'predicted': len(self.found),
-        'skipped': list(self.found.skipped),
+        'predicted': len(self.result),
+        'skipped': list(self.result.skipped),
         'asked': asked,
-        'written': names,
+        'written': [path.relative_to(self.output).as_posix() for path in paths],
         'least_sure': self._least_sure(fields.uncertain),
     }
     with files_lib.replacing(self.output / _DONE) as partial:
@@ -118,19 +115,18 @@ class Files:
 
   def report(self, uncertain: int) -> None:
     """Says where the files are, and which images to look at first."""
-    found, unit = self.found, self.source.unit
-    mean = found.confidence.mean()
-    print(f'{len(found)} {unit}, mean confidence {mean:.3f}')
-    if found.skipped:
+    result, unit = self.result, self.source.unit
+    mean = result.confidence.mean()
+    print(f'{len(result)} {unit}, mean confidence {mean:.3f}')
+    if result.skipped:
       print(
-          f'{len(found.skipped)} {unit} do not decode and are left out, the '
-          f'first is {errors.one_line(found.skipped[0])}'
+          f'{len(result.skipped)} {unit} do not decode and are left out, the '
+          f'first is {errors.one_line(result.skipped[0])}'
       )
-    rows = [
-        {**row, 'id': errors.one_line(row['id'])}
-        for row in self._least_sure(uncertain)
-    ]
+    rows = self._least_sure(uncertain)
     if rows:
+      for row in rows:
+        row['id'] = errors.one_line(row['id'])
       heads = {'id': 'least sure', 'confidence': 'mean confidence',
                'jump': 'largest jump (px)'}  # fmt: skip
       print(tabulate.tabulate(
@@ -142,91 +138,95 @@ class Files:
   def _is_done(self, asked: dict[str, Any]) -> bool:
     try:
       content = stored.read_json(
-          self.output / _DONE, 'it is written anew', {'written': [str]}
+          self.output / _DONE, 'it is written anew', _check_done
       )
-    except UserError:  # one that is not there among them
+    except UserError:  # also where there is none
       return False
     return content.get('asked') == asked and all(
         (self.output / name).exists() for name in content['written']
     )
 
   def _write_labels(self, forms: tuple[str, ...]) -> list[pathlib.Path]:
-    found, files = self.found, []
-    kinds = [
-        ('landmarks', self.predictor.landmark_names, found.landmarks,
-         found.confidence),
-    ]  # fmt: skip
-    if found.annotations is not None:
-      kinds.append((
-          'annotations', found.annotation_names, found.annotations,
-          found.annotation_confidence,
-      ))  # fmt: skip
-    for kind, names, points, confidence in kinds:
+    result, source = self.result, self.source
+    kinds = {
+        'landmarks': (
+            self.predictor.landmark_names, result.landmarks, result.confidence
+        ),
+    }  # fmt: skip
+    if result.annotations is not None:
+      kinds['annotations'] = (
+          result.annotation_names, result.annotations,
+          result.annotation_confidence,
+      )  # fmt: skip
+    paths = []
+    for kind, (names, points, confidence) in kinds.items():
       poses = formats.Poses(
           names=names,
-          images=found.ids,
+          images=result.ids,
           points=points,
           confidence=confidence,
-          sizes=found.sizes,
-          video=str(self.source.root) if self.source.video else '',
+          sizes=result.sizes,
+          video=str(source.root) if source.video else '',
       )
       for form in forms:
-        path = label_file(
-            self.output, kind, form, self.source.video_name
-        )
+        path = label_file(self.output, kind, form, source.video_name)
         if path.is_dir():  # one of points files, which is written whole
           files_lib.remove(path)
         formats.write(poses, path, form)
-        files.append(path)
-    return files
+        paths.append(path)
+    return paths
 
-  def _draw_pictures(
-      self, count: int, uncertain: int
-  ) -> list[pathlib.Path]:
+  def _draw_pictures(self, count: int, uncertain: int) -> list[pathlib.Path]:
     """Some images, evenly over all, and those of which it is least sure."""
-    even = np.linspace(0, len(self.found) - 1, min(count, len(self.found)))
-    rows = {*even.astype(int), *least_sure(self.found, uncertain)}
-    row_of = {self.found.ids[row]: row for row in rows}
+    even = np.linspace(0, len(self.result) - 1, min(count, len(self.result)))
+    rows = {*even.astype(int), *least_sure(self.result, uncertain)}
+    row_of = {self.result.ids[row]: row for row in rows}
 
     def drawn() -> Iterator[tuple[str, Image.Image, Prediction]]:
-      with tqdm.tqdm(
-          desc='draw', unit=' images', total=len(rows), mininterval=0.5
-      ) as bar:
+      with _bar('images', len(rows)) as bar:
         for entry in self.source.read(0):
           if entry.id in row_of:
-            yield entry.id, entry.load(), self.found.row(row_of[entry.id])
+            yield entry.id, entry.load(), self.result.row(row_of[entry.id])
             bar.update()
 
     return overlays.draw_pictures(
-        self.output / 'overlays', drawn(), self.found.ids
+        self.output / 'overlays', drawn(), self.result.ids
     )
 
   def _draw_video(
-      self, parts: chunks_lib.Parts, trail: int
+      self, chunks: chunks_lib.Chunks, trail: int
   ) -> pathlib.Path:
     path = self.output / 'overlay.mp4'
-    drawn = overlays.draw_video(
-        path, self.source.root, parts, size=self.source.size,
-        fps=self.source.fps, trail=trail,
-    )  # fmt: skip
-    with tqdm.tqdm(
-        drawn, desc='draw', unit=' frames', total=len(self.found),
-        mininterval=0.5,
-    ) as bar:  # fmt: skip
-      for _ in bar:
-        pass
+    with _bar('frames', len(self.result)) as bar:
+      for _ in overlays.draw_video(
+          path, self.source.root, chunks, size=self.source.size,
+          fps=self.source.fps, trail=trail,
+      ):  # fmt: skip
+        bar.update()
     return path
 
   def _least_sure(self, count: int) -> list[dict[str, Any]]:
-    found = self.found
-    moved = jumps(found) if self.source.video else None
-    rows = []
-    for row in least_sure(found, count):
-      one = {
-          'id': found.ids[row],
-          'confidence': float(found.confidence[row].mean()),
-      }
-      if moved is not None:
-        one['jump'] = None if row == 0 else float(moved[row])
-      rows.append(one)
+    result = self.result
+    rows = [
+        {
+            'id': result.ids[row],
+            'confidence': float(result.confidence[row].mean()),
+        }
+        for row in least_sure(result, count)
+    ]
+    if self.source.video:
+      moved = jumps(result)
+      for entry, row in zip(rows, least_sure(result, count), strict=True):
+        entry['jump'] = float(moved[row]) if row else None
     return rows
+
+
+def _check_done(content: Any) -> None:
+  for name in stored.field(content, 'written', list):
+    stored.typed(name, str, 'written')
+
+
+def _bar(unit: str, total: int) -> tqdm.tqdm:
+  return tqdm.tqdm(
+      desc='draw', unit=f' {unit}', total=total, mininterval=0.5
+  )

@@ -10,6 +10,7 @@ from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
+from eqlandmarks.runs import claims
 from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
@@ -60,8 +61,8 @@ def load(
   config = _read_config(folder)
   method = _choose(folder, method, config)
   stage = folder.stage(method)
-  measured = folder.evaluated_with(method).get('evaluation', {})
-  which = measured.get('checkpoint', 'last')
+  measured = folder.evaluation(method)
+  which = measured['with']['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
   run.check_variables(config, variables, str(stage.path))
   annotator = _load_annotator(folder, method, config, regression)
@@ -91,7 +92,7 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
 
 def _read_config(folder: Workdir) -> ConfigDict:
   """The config of the run in a folder, with the fields that are read here."""
-  folder.check_format()
+  claims.check_format(folder)
   stored = folder.config()
   if stored is None:
     raise UserError(
@@ -118,7 +119,7 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    folder.check_finished(run.METHODS)
+    claims.check_finished(folder, run.METHODS)
     own = methods.of_config(config).name
     return folder.finished((own, *run.METHODS))[0]
   if method not in run.METHODS or not folder.finished([method]):
@@ -137,14 +138,9 @@ def _load_annotator(
   outcome = folder.outcome(method)
   if outcome is None or 'fit_points' not in outcome:
     return None
-  if 'point_names' not in outcome:
-    raise UserError(
-        f'{folder.stage(method).path / "outcome.npz"} holds no point_names: an '
-        'older version has written it; expected --mode=evaluate to write it '
-        'anew.'
-    )
   if regression is None:
-    regression = ConfigDict(folder.evaluated_with(method)['regression'])
+    measured = folder.evaluation(method)
+    regression = ConfigDict((measured.get('with') or config)['regression'])
   return confidence.make_annotator(
       outcome,
       tuple(map(str, outcome['point_names'])),

@@ -77,7 +77,7 @@ def parameters(model: trained.Trained) -> bytes:
 
 
 def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
-  """Writes a file, and says what there is then."""
+  """Writes a file, and says where it is."""
   expected = (
       'expected a folder with room that can be written to '
       '(config.export.output)'
@@ -88,11 +88,11 @@ def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
 
 
 def _difference(model: trained.Trained, path: pathlib.Path) -> float:
-  """Largest distance of a coordinate of the file's from the run's own."""
+  """The largest difference of a coordinate by the file from the run's own."""
   size = model.config.image_size
   images = np.random.default_rng(0).integers(
       0, 256, (_NUM_CHECKED, size, size, 3), np.uint8
   )
   own = jax.jit(program.make_program(model))(images)
-  found = exporting.load(path)(images)
-  return float(abs(found['landmarks'] - own['landmarks']).max())
+  exported = exporting.load(path)(images)
+  return float(abs(exported['landmarks'] - own['landmarks']).max())

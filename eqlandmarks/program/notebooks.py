@@ -1,15 +1,14 @@
 """What the notebooks of colabs/ share: devices, a user's data, pictures."""
 
-import contextlib
 import importlib
 import math
 import pathlib
 import shutil
 import sys
-import time
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -18,7 +17,6 @@ from absl import flags
 from absl import logging
 from PIL import Image
 
-from eqlandmarks import models
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.errors import UserError
@@ -27,8 +25,10 @@ from eqlandmarks.media import videos
 from eqlandmarks.runs import config_fields
 from eqlandmarks.system import file_names
 from eqlandmarks.training import devices as devices_lib
-from eqlandmarks.training import step as step_lib
-from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training import hosts
+from eqlandmarks.training import metric_files
+from eqlandmarks.training import stage_folder
+from eqlandmarks.training import stages
 
 # What the configs' numbers of epochs were chosen for, and how much less of it
 # is trained where there is no accelerator.
@@ -64,6 +64,7 @@ def start(*, cpu_devices: int | None = None) -> bool:
       devices_lib.use_all_cores(8)
   except RuntimeError:
     pass  # JAX has its devices: the cell was run a second time
+  devices_lib.keep_compiled()
   devices = jax.local_devices()
   print(f'{len(devices)} x {devices[0].device_kind}')
   if devices[0].platform != 'cpu':
@@ -119,12 +120,12 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
     if zipfile.is_zipfile(path):
       _take_images(path, folder / path.stem)
       path.unlink()
-  found = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
-  if len(found) == 1:
-    return found[0]
+  films = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
+  if len(films) == 1:
+    return films[0]
   if not finding.find_images(folder):
     raise UserError(
-        f'found {len(found)} videos and no images among the uploaded files, '
+        f'found {len(films)} videos and no images among the uploaded files, '
         'expected images, a zip file of images, or one video'
     )
   return folder
@@ -132,26 +133,21 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
 
 def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
   """The images of a zip file; names that lead elsewhere stay in the folder."""
-  with _readable(archive), zipfile.ZipFile(archive) as opened:
-    members = [
-        member
-        for member in opened.infolist()
-        if pathlib.Path(member.filename).suffix.lower() in finding.EXTENSIONS
-    ]
-    size = sum(member.file_size for member in members) / 2**30
-    if size > _ZIP_GIB:
-      raise UserError(
-          f'{archive.name}: its images take {size:.1f} GiB, expected at most '
-          f'{_ZIP_GIB}.'
-      )
-    for member in members:
-      opened.extract(member, folder)
-
-
-@contextlib.contextmanager
-def _readable(archive: pathlib.Path) -> Iterator[None]:
   try:
-    yield
+    with zipfile.ZipFile(archive) as opened:
+      members = [
+          member
+          for member in opened.infolist()
+          if pathlib.Path(member.filename).suffix.lower()
+          in finding.EXTENSIONS
+      ]
+      size = sum(member.file_size for member in members) / 2**30
+      if size > _ZIP_GIB:
+        raise UserError(
+            f'{archive.name}: its images take {size:.1f} GiB, expected at most '
+            f'{_ZIP_GIB}.'
+        )
+      opened.extractall(folder, members)
   # RuntimeError and NotImplementedError: a password, an unknown compression.
   except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
     raise UserError(
@@ -258,66 +254,36 @@ def some_pictures(folder: pathlib.Path, count: int) -> Image.Image:
 
 def pretrain_on(
     devices: Sequence[jax.Device], config: Any, *, num_steps: int
-) -> tuple[list[float], float]:
+) -> tuple[dict[int, float], float]:
   """Stage 1 on drawn people, on some of the devices.
 
   Args:
     devices: over which each batch is spread.
     config: a config with the fields of configs/common.py.
-    num_steps: updates to make.
+    num_steps: updates to make, at least 11.
 
   Returns:
-    The loss at each step, and images per second after the first step, which
-    compiles.
+    The loss at each step that is logged, by the step's number, and images per
+    second, without the time of compiling.
 
   Raises:
     UserError: the devices cannot share a batch.
   """
-  if config.batch_size % len(devices):
-    raise UserError(
-        f'config.batch_size is {config.batch_size}, expected a multiple of '
-        f'{len(devices)}, the number of devices'
-    )
+  count = config.dataset.num_train
   images = np.stack([
       signer.render(config.dataset.seed, 'train', n, config.image_size)[0]
-      for n in range(config.dataset.num_train)
+      for n in range(count)
   ])
-  step, state = _stage_one(config, len(images))
-  mapped = devices_lib.parallelize(step, devices)
-  state = devices_lib.replicate(state, devices)
-  key = devices_lib.replicate(jax.random.key(config.seed), devices)
-  batches = loader.batches(
-      images, batch_size=config.batch_size, seed=config.seed, start=0
-  )
-  losses, began = [], time.monotonic()
-  for number, batch in zip(range(num_steps), batches, strict=False):
-    parts = batch.reshape(len(devices), -1, *batch.shape[1:])
-    state, metrics = mapped(state, parts, key)
-    losses.append(float(metrics['loss']))
-    if number == 0:
-      began = time.monotonic()
-  seconds = time.monotonic() - began
-  return losses, config.batch_size * (num_steps - 1) / seconds
-
-
-def _stage_one(config: Any, num_images: int) -> tuple[Any, Any]:
-  """The step of stage 1, and a fresh state."""
-  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  variables = nets.init(jax.random.key(config.seed))
-  trained = {models.FEATURES: 1.0}
-  optimizer = step_lib.make_optimizer(
-      config.pretrain,
-      num_images=num_images,
-      batch_size=config.batch_size,
-      rates=trained,
-  )
-  loss = objectives.make_loss(
-      objectives.load(config.pretrain.objective),
-      config.pretrain,
-      objectives.StageNets(
-          {models.FEATURES: nets.features}, [*trained], devices_lib.AXIS
-      ),
-  )
-  variables = {net: variables[net] for net in trained}
-  state = step_lib.create_state(variables, tuple(trained), optimizer)
-  return step_lib.make_step(loss, optimizer), state
+  with devices_lib.using(devices), tempfile.TemporaryDirectory() as place:
+    hosts.check_devices(config.batch_size, config.accumulate)
+    folder = stage_folder.StageFolder(pathlib.Path(place) / 'pretrain')
+    stages.train(
+        config, images, folder,
+        num_epochs=num_steps // loader.num_steps(count, config.batch_size, 1)
+        + 1,
+        max_steps=num_steps,
+    )  # fmt: skip
+    rows = metric_files.read_metrics(folder.path)
+    seconds = folder.summary()['seconds_per_step']
+  losses = {int(row['step']): row['loss'] for row in rows}
+  return losses, config.batch_size / seconds

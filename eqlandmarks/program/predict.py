@@ -5,7 +5,7 @@ OUTPUT/annotations.csv    and other formats: points by the fitted regressor
 OUTPUT/overlays/          pictures with both drawn in
 OUTPUT/overlay.mp4        the same for a video
 OUTPUT/predictions.json   what was done, written last
-OUTPUT/.parts/            what an interrupted prediction goes on from
+OUTPUT/.parts/            what an interrupted prediction resumes from
 """
 
 import pathlib
@@ -27,12 +27,12 @@ from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
 
-# Raised when the files change; another one's output is not gone on with.
+# Raised when the files change: the output of another format is not resumed.
 _FORMAT = 1
 
 
 def predict(config: Any, workdir: Workdir) -> None:
-  """Predicts what `config.predict` says, or goes on with it.
+  """Predicts what `config.predict` says, or resumes it.
 
   Args:
     config: a config with the fields of configs/common.py.
@@ -58,20 +58,20 @@ def predict(config: Any, workdir: Workdir) -> None:
   output = _output_folder(fields, workdir, source)
   about = _describe(source, predictor, config)
   # A regressor that was fitted anew predicts other annotations.
-  about['labels'] = workdir.labels_of(predictor.method)
-  with chunks_lib.opened(output, about) as parts:
+  about['labels'] = workdir.evaluation(predictor.method).get('labels')
+  with chunks_lib.opened(output, about) as chunks:
     _try_formats(output, fields.formats, predictor, source)
-    _predict_rest(predictor, source, parts, fields.skip_bad)
-    found = join(list(parts))
-    if not found.ids:
-      parts.discard()
+    _predict_rest(predictor, source, chunks, fields.skip_bad)
+    result = join(list(chunks))
+    if not result.ids:
+      chunks.discard()
       raise UserError(
-          f'{source.root}: none of {len(found.skipped)} images decodes and '
+          f'{source.root}: none of {len(result.skipped)} images decodes and '
           'is large enough, expected at least one'
       )
-    made = prediction_files.Files(output, source, predictor, found)
-    made.write(fields, parts)
-  made.report(fields.uncertain)
+    files = prediction_files.Files(output, source, predictor, result)
+    files.write(fields, chunks)
+  files.report(fields.uncertain)
 
 
 def _output_folder(
@@ -93,7 +93,7 @@ def _output_folder(
 def _describe(
     source: inputs.Source, predictor: Predictor, config: Any
 ) -> dict[str, Any]:
-  """What predictions depend on: only with the same are they gone on with."""
+  """What predictions depend on: they are resumed with the same alone."""
   regression = config.regression.to_dict()
   return {
       'format': _FORMAT,
@@ -132,29 +132,29 @@ def _try_formats(
 def _predict_rest(
     predictor: Predictor,
     source: inputs.Source,
-    parts: chunks_lib.Parts,
+    chunks: chunks_lib.Chunks,
     skip_bad: bool,
 ) -> None:
-  """Predicts what is not there yet, under a bar on standard error."""
-  if parts.is_complete:
-    run.say(f'{parts.num_seen} {source.unit} are predicted already')
+  """Predicts what is missing, under a bar on standard error."""
+  if chunks.is_complete:
+    run.say(f'{chunks.num_seen} {source.unit} are predicted already')
     return
-  start, began = parts.num_seen, time.monotonic()
+  start, began = chunks.num_seen, time.monotonic()
   if start:
-    run.say(f'going on after {start} {source.unit}')
+    run.say(f'resuming after {start} {source.unit}')
   try:
     with tqdm.tqdm(
         desc='predict', unit=f' {source.unit}', total=source.count or None,
         initial=start, mininterval=0.5,
     ) as bar:  # fmt: skip
       for prediction in predictor.stream(source, start, skip_bad=skip_bad):
-        parts.append(prediction)
+        chunks.append(prediction)
         bar.update(prediction.num_seen)
   finally:  # what stopped it may be one image
-    parts.flush()
-  parts.complete()
+    chunks.flush()
+  chunks.complete()
   seconds = time.monotonic() - began
-  count = parts.num_seen - start
+  count = chunks.num_seen - start
   run.say(
       f'{count} {source.unit} in {seconds:.1f} s ({count / seconds:.1f} '
       f'{source.unit}/s, with compilation)'

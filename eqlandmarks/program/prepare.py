@@ -11,12 +11,16 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import models
+from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import score
+from eqlandmarks.program import opening
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
-from eqlandmarks.runs import run
+from eqlandmarks.runs import memory_needs
+from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
@@ -38,30 +42,49 @@ class Duplicates:
   pairs: tuple[tuple[str, str], ...]
 
 
-def show(this: run.Run) -> None:
+def prepare(config: Any, workdir: Workdir) -> None:
+  """Prepares the dataset and shows it; the config may still change."""
+  with workdir.locked('--mode=prepare'):
+    opening.check(config, workdir)
+    memory_needs.check_training(config)
+    try:
+      run = opening.make_run(config, workdir)
+    except errors.UserError:
+      # Whoever only looks at the data may still be about to get them.
+      print(registry.instructions(config.dataset.name), flush=True)
+      raise
+    opening.check_size(run)
+    with opening.kept_if_used(run):
+      opening.prepare(run, 'prepare')
+    opening.say_notes(run)
+    show(run)
+
+
+def show(run: run_lib.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
   splits = {
-      split: unpacked.open_table(this.builder, split)
-      for split in this.builder.info.splits
+      split: unpacked.open_table(run.builder, split)
+      for split in run.builder.info.splits
   }
-  found = duplicates(splits, this.description.test_split)
-  names = this.description.point_names
-  for table in (_counts(this, splits), _points(names, splits), _protocol(this)):
+  twice = duplicates(splits, run.description.test_split)
+  names = run.description.point_names
+  for table in (_counts(run, splits), _points(names, splits), _protocol(run)):
     if table:
       print(errors.printable(table.to_text()) + '\n', flush=True)
-  for both in found:
-    one, same = both.pairs[0]
-    run.say(
+  for both in twice:
+    first, same = both.pairs[0]
+    run_lib.say(
         f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
-        f'{both.splits[1]} too, byte for byte; the first is {one}, there {same}'
+        f'{both.splits[1]} too, byte for byte; the first is {first}, there '
+        f'{same}'
     )
-  _draw(this, splits)
-  times = estimate(this)
-  print(_time_table(this.config, times).to_text() + '\n', flush=True)
-  this.workdir.write('dataset.json', _summary(this, splits, found, times))
-  run.say(
-      f'samples are {this.workdir.figures}/data_*.png, all of this is in '
-      f'{this.workdir.path / "dataset.json"}'
+  _draw(run, splits)
+  times = estimate(run)
+  print(_time_table(run.config, times).to_text() + '\n', flush=True)
+  run.workdir.write('dataset.json', _summary(run, splits, twice, times))
+  run_lib.say(
+      f'samples are {run.workdir.figures}/data_*.png, all of this is in '
+      f'{run.workdir.path / "dataset.json"}'
   )
 
 
@@ -77,30 +100,27 @@ def duplicates(
     splits: all splits of the dataset.
     test_split: the name of the one that is scored, or ''.
   """
-  found = []
+  twice = []
   for first, second in itertools.combinations(splits, 2):
-    known = dict(
-        zip(splits[second].digests, splits[second].ids, strict=True)
-    )
+    ids = dict(zip(splits[second].digests, splits[second].ids, strict=True))
     pairs = [
-        (str(i), str(known[digest]))
+        (str(i), str(ids[digest]))
         for i, digest in zip(
             splits[first].ids, splits[first].digests, strict=True
         )
-        if digest in known
-        and (i != known[digest] or test_split in (first, second))
+        if digest in ids and (i != ids[digest] or test_split in (first, second))
     ]
     if pairs:
-      found.append(Duplicates((first, second), tuple(pairs)))
-  return found
+      twice.append(Duplicates((first, second), tuple(pairs)))
+  return twice
 
 
-def estimate(this: run.Run) -> dict[str, float]:
+def estimate(run: run_lib.Run) -> dict[str, float]:
   """Seconds that each stage will take, by a few steps of it on this machine.
 
   Evaluation, compiling and preparing come on top.
   """
-  config, images = this.config, this.training_images()
+  config, images = run.config, run.training_images()
   with tempfile.TemporaryDirectory() as folder:
     first, second = (
         stage_folder.StageFolder(pathlib.Path(folder) / name)
@@ -132,25 +152,25 @@ def _seconds(
 
 
 def _counts(
-    this: run.Run, splits: dict[str, unpacked.Table]
+    run: run_lib.Run, splits: dict[str, unpacked.Table]
 ) -> Table:
   """A row for each split."""
   roles = {
-      'trains the stages': this.description.stage_split,
-      'fits the regressor': this.description.fit_split,
-      'is scored': this.description.test_split,
+      'trains the stages': run.description.stage_split,
+      'fits the regressor': run.description.fit_split,
+      'is scored': run.description.test_split,
   }
   rows = []
   for name, split in splits.items():
-    there = [role for role, names in roles.items() if name in names.split('+')]
+    tasks = [role for role, names in roles.items() if name in names.split('+')]
     labelled = np.isfinite(split.points).any(axis=(1, 2)).sum()
     rows.append((
-        name, ', '.join(there), str(len(split)), _range(split.original_sizes),
+        name, ', '.join(tasks), str(len(split)), _range(split.original_sizes),
         str(labelled),
     ))  # fmt: skip
-  size = this.config.image_size
+  size = run.config.image_size
   return Table(
-      'splits', f'{this.config.dataset.name}, stored at {size} x {size} px',
+      'splits', f'{run.config.dataset.name}, stored at {size} x {size} px',
       ('split', 'what it does', 'images', 'shows, height x width',
        'with points'),
       tuple(rows),
@@ -187,10 +207,10 @@ def _points(
   return Table('points', 'Missing points', ('point', *labelled), rows)
 
 
-def _protocol(this: run.Run) -> Table | None:
+def _protocol(run: run_lib.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in score.data_protocol(this.description).items()
+      for name, value in score.data_protocol(run.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -217,32 +237,33 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} h'
 
 
-def _draw(this: run.Run, splits: dict[str, unpacked.Table]) -> None:
+def _draw(run: run_lib.Run, splits: dict[str, unpacked.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
-  count = this.config.evaluation.sheet_images
+  count = run.config.evaluation.sheet_images
   for name, split in splits.items():
-    pixels = unpacked.open_pixels(this.builder, name)
+    pixels = unpacked.open_pixels(run.builder, name)
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)
-    number = len(this.description.point_names)
-    figures.draw_samples(
-        this.workdir.figures, f'data_{name}', images=pixels[rows],
-        points=split.points[rows, :number],
-        point_names=this.description.point_names,
+    number = len(run.description.point_names)
+    points = split.points[rows, :number]
+    figures.draw_points(
+        run.workdir.figures, f'data_{name}', images=pixels[rows],
+        points=np.full_like(points, np.nan), predicted=points,
+        point_names=run.description.point_names,
         title=f'{name}: {len(rows)} of {len(split)} images, as stored',
     )  # fmt: skip
 
 
 def _summary(
-    this: run.Run,
+    run: run_lib.Run,
     splits: dict[str, unpacked.Table],
-    found: list[Duplicates],
+    twice: list[Duplicates],
     times: dict[str, float],
 ) -> dict[str, Any]:
   """What dataset.json holds."""
-  names = this.description.point_names
+  names = run.description.point_names
   return {
-      'dataset': this.config.dataset.name,
-      'image_size': this.config.image_size,
+      'dataset': run.config.dataset.name,
+      'image_size': run.config.image_size,
       'splits': {name: len(split) for name, split in splits.items()},
       'missing': {
           name: {
@@ -251,8 +272,8 @@ def _summary(
           }
           for name, split in splits.items()
       },
-      'duplicates': [dataclasses.asdict(both) for both in found],
-      'protocol': score.data_protocol(this.description),
-      'notes': this.description.notes,
+      'duplicates': [dataclasses.asdict(both) for both in twice],
+      'protocol': score.data_protocol(run.description),
+      'notes': run.description.notes,
       'estimated_seconds': times,
   }

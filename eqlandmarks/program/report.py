@@ -1,14 +1,16 @@
-"""Makes the report of a workdir: tables, pictures, and the page."""
+"""--mode=report: tables, pictures and the page, of what the workdir holds.
+
+What is not measured yet, or was measured on other labels, is measured first.
+"""
 
 import dataclasses
+import functools
 from typing import Any
-
-import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.program import opening
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
 from eqlandmarks.report import naming
@@ -16,7 +18,8 @@ from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.runs import ablation
-from eqlandmarks.runs import run
+from eqlandmarks.runs import claims
+from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import stored
 from eqlandmarks.training import collapse
@@ -38,126 +41,162 @@ class _Shown:
   Attributes:
     name: of its pictures.
     stage: its folder in the workdir.
-    label: what readers call it.
     workdir: the run's, or that of one seed of a comparison.
+    records: its figures.
+    label: what readers call it.
   """
 
   name: str
   stage: str
-  label: str
   workdir: Workdir
-
-  @property
-  def outcome(self) -> dict[str, np.ndarray]:
-    return self.workdir.outcome(self.stage)
-
-  @property
-  def records(self) -> list[dict[str, Any]]:
-    return self.workdir.records(self.stage)
+  records: list[dict[str, Any]]
+  label: str
 
 
-def report(this: run.Run) -> None:
+def report(config: Any, workdir: Workdir) -> None:
+  """Makes the report."""
+  check = functools.partial(check_finished, workdir)
+  with opening.opened(config, workdir, 'report', check) as run:
+    measure(run)
+    show(run)
+
+
+def check_finished(workdir: Workdir) -> None:
+  """Checks that something was trained or compared in a workdir."""
+  if not ablation.rows(workdir):
+    claims.check_finished(workdir, run_lib.METHODS)
+
+
+def measure(run: run_lib.Run, *, again: bool = False) -> None:
+  """Makes results.json of the figures of all that is trained.
+
+  Args:
+    run: the run.
+    again: whether to measure what has its figures, too.
+
+  Raises:
+    UserError: nothing is finished.
+  """
+  done = run.workdir.finished(run_lib.METHODS)
+  for name in done:
+    # In this order, since the former says what has changed.
+    if not run.is_evaluated(name) or again:
+      run.evaluate(name, name)
+  ablation.measure(run)
+  sources = [run.workdir.records(name) for name in done]
+  sources.append(ablation.results(run.workdir))
+  if not any(sources):
+    raise errors.UserError(
+        f'workdir {run.workdir.path} holds a comparison of which no seed is '
+        'finished, expected --mode=ablation to resume it first.'
+    )
+  run.workdir.write_results(*sources)
+
+
+def show(run: run_lib.Run) -> None:
   """Prints the tables, draws the figures, and writes report.html.
 
   Raises:
     UserError: the records or arrays are not as a run wrote them.
   """
-  split = this.load(this.description.shown_split)
+  split = run.load(run.description.shown_split)
   # Functions of the records alone: what they raise tells of records that were
   # altered, since all others can be shown.
-  with stored.intact(this.workdir.path / 'results.json', _REMEDY):
-    records = this.workdir.results()
-    shown = _shown(this)
+  with stored.intact(run.workdir.path / 'results.json', _REMEDY):
+    records = run.workdir.results()
+    shown = _shown(run)
     printed, tables = _terminal_tables(records), _page_tables(records)
     charts = charts_lib.from_records(records) + _losses(shown)
-    warnings, collapsed = _warnings(this, records), _collapsed(this)
+    warnings, collapsed = _warnings(run, records), _collapsed(run)
     methods = [
         page_lib.Method(
-            one.name, one.label, one.outcome, tables_lib.landmarks(one.records)
+            one.name, one.label, one.workdir.outcome(one.stage),
+            tables_lib.landmarks(one.records),
         )
         for one in shown
-    ]
+    ]  # fmt: skip
   for method in methods:
-    _check_images(this, method, split)
+    _check_images(run, method, split)
   for table in printed:
     print(errors.printable(table.to_text()) + '\n', flush=True)
   if not records_lib.select(records, metric='pck'):
-    run.say('no labelled test images, so nothing to score: see the report')
+    run_lib.say('no labelled test images, so nothing to score: see the report')
   protocol = _protocol_text(records)
   for chart in charts:
-    figures.draw_chart(this.workdir.figures, chart, protocol)
-  for one in shown:
-    _draw_pictures(this, one, split)
-  page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
+    figures.draw_chart(run.workdir.figures, chart, protocol)
+  for one, method in zip(shown, methods, strict=True):
+    _draw_pictures(run, method, split, _protocol_text(one.records))
+  page_lib.write(run.workdir.path / 'report.html', page_lib.Page(
       title=f'Landmarks of {records[0]["dataset"]}, '
       f'split {records[0]["split"]}',
       tables=tables,
       charts=charts,
       methods=methods,
       images=split.images,
-      point_names=this.description.point_names if _scored(records) else (),
-      num_images=this.config.evaluation.sheet_images,
-      warnings=[*warnings, *data_warnings(this), *_of_losses(shown)],
+      point_names=run.description.point_names if _scored(records) else (),
+      num_images=run.config.evaluation.sheet_images,
+      warnings=[*warnings, *opening.data_warnings(run), *_of_losses(shown)],
       collapsed=collapsed,
   ))  # fmt: skip
-  run.say(f'the report is {this.workdir.path / "report.html"}')
+  run_lib.say(f'the report is {run.workdir.path / "report.html"}')
 
 
 def _check_images(
-    this: run.Run, method: page_lib.Method, split: loader.Split
+    run: run_lib.Run, method: page_lib.Method, split: loader.Split
 ) -> None:
   """Checks that a method was measured on the images that are shown.
 
   Raises:
     UserError: on other ones.
   """
-  found, known = len(method.outcome['ids']), len(split)
-  if found != known:
+  shown, present = len(method.outcome['ids']), len(split)
+  if shown != present:
     raise errors.UserError(
-        f'{this.workdir.path}: {method.name} was measured on {found} images, '
-        f'but split {this.description.shown_split} has {known}; expected '
+        f'{run.workdir.path}: {method.name} was measured on {shown} images, '
+        f'but split {run.description.shown_split} has {present}; expected '
         '--mode=evaluate to measure it anew'
     )
 
 
-def _shown(this: run.Run) -> list[_Shown]:
+def _shown(run: run_lib.Run) -> list[_Shown]:
   """The methods of the workdir, and of a comparison's first seed."""
-  return _own(this) + [
+  return _own(run) + [
       one
-      for one in _compared(this)
-      if one.workdir.path == this.workdir.seed(this.config.seed).path
+      for one in _compared(run)
+      if one.workdir.path == run.workdir.seed(run.config.seed).path
       # What the paper shows; the curves have all lengths.
       and 'paper' in one.records[0]['protocol']['budgets']
   ]
 
 
-def _own(this: run.Run) -> list[_Shown]:
+def _own(run: run_lib.Run) -> list[_Shown]:
   """The methods of the workdir itself."""
   return [
-      _labelled(_Shown(name, name, '', this.workdir))
-      for name in this.workdir.finished(run.METHODS)
+      _stage(name, name, run.workdir)
+      for name in run.workdir.finished(run_lib.METHODS)
   ]
 
 
-def _compared(this: run.Run) -> list[_Shown]:
+def _compared(run: run_lib.Run) -> list[_Shown]:
   """All that a comparison has measured, seed after seed."""
-  results = ablation.results(this.workdir)
+  results = ablation.results(run.workdir)
   seeds = results[0]['protocol']['seeds'] if results else []
   return [
       # Apart from those of the workdir's own methods.
-      _labelled(_Shown(f'compared_{row.stage}', row.stage, '', folder))
-      for folder in map(this.workdir.seed, seeds)
-      for row in ablation.rows(this.workdir)
+      _stage(f'compared_{row.stage}', row.stage, folder)
+      for folder in map(run.workdir.seed, seeds)
+      for row in ablation.rows(run.workdir)
   ]
 
 
-def _labelled(one: _Shown) -> _Shown:
+def _stage(name: str, stage: str, workdir: Workdir) -> _Shown:
+  records = workdir.records(stage)
   (record,) = records_lib.select(
-      one.records, metric='equivariance_px', point='all'
+      records, metric='equivariance_px', point='all'
   )
-  label = naming.label(naming.key(record), one.records)
+  label = naming.label(naming.key(record), records)
   seed = f", seed {record['protocol']['seed']}"
-  return dataclasses.replace(one, label=label + seed)
+  return _Shown(name, stage, workdir, records, label + seed)
 
 
 def _scored(records: list[dict[str, Any]]) -> bool:
@@ -193,7 +232,7 @@ def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
   made = {}
   for one in shown:
     prefix = one.name.removesuffix(one.stage)
-    for stage in (run.PRETRAIN, one.stage):
+    for stage in (run_lib.PRETRAIN, one.stage):
       rows = metric_files.read_metrics(one.workdir.path / stage)
       if rows:
         made[prefix + stage] = charts_lib.losses(prefix + stage, rows)
@@ -201,27 +240,22 @@ def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
 
 
 def _draw_pictures(
-    this: run.Run, one: _Shown, split: loader.Split
+    run: run_lib.Run,
+    method: page_lib.Method,
+    split: loader.Split,
+    protocol: str,
 ) -> None:
-  folder = this.workdir.figures / one.name
-  outcome = one.outcome
-  figures.draw_sheets(
-      folder,
-      images=split.images,
-      outcome=outcome,
-      point_names=this.description.point_names,
-      count=this.config.evaluation.sheet_images,
-      protocol=_protocol_text(one.records),
-  )
-  if outcome['points'].shape[1]:
-    figures.draw_pairs(
-        folder,
-        images=split.images,
-        outcome=outcome,
-        point_names=this.description.point_names,
-        layer=1,
-        protocol=_protocol_text(one.records),
-    )
+  folder = run.workdir.figures / method.name
+  what = {
+      'images': split.images,
+      'outcome': method.outcome,
+      'point_names': run.description.point_names,
+      'protocol': protocol,
+  }
+  count = run.config.evaluation.sheet_images
+  figures.draw_sheets(folder, count=count, **what)
+  if method.outcome['points'].shape[1]:
+    figures.draw_pairs(folder, layer=1, **what)
 
 
 def _protocol_text(records: list[dict[str, Any]]) -> str:
@@ -229,33 +263,21 @@ def _protocol_text(records: list[dict[str, Any]]) -> str:
   return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
 
-def _collapsed(this: run.Run) -> dict[str, list[str]]:
+def _collapsed(run: run_lib.Run) -> dict[str, list[str]]:
   """The signs of a collapse, by method; each seed of a comparison counts."""
   signs = {
       one.label: collapse.of_records(one.records)
-      for one in (*_own(this), *_compared(this))
+      for one in (*_own(run), *_compared(run))
   }
-  return {label: found for label, found in signs.items() if found}
-
-
-def data_warnings(this: run.Run) -> list[str]:
-  """Signs of images and fields by which a run cannot learn."""
-  split = this.description.stage_split
-  ids = unpacked.open_table(this.builder, split).ids
-  rows = unlearnable.rows_to_look_at(len(ids))
-  pixels = unpacked.open_pixels(this.builder, split)[rows]
-  return [
-      *unlearnable.of_images(pixels, ids[rows]),
-      *unlearnable.of_config(this.config, ('pretrain', 'discover')),
-  ]
+  return {label: lines for label, lines in signs.items() if lines}
 
 
 def _of_losses(shown: list[_Shown]) -> list[str]:
   """What the rows of all trainings tell, each training once."""
   signs = {}
   for one in shown:
-    for stage in (run.PRETRAIN, one.stage):
-      field = run.PRETRAIN if stage == run.PRETRAIN else 'discover'
+    for stage in (run_lib.PRETRAIN, one.stage):
+      field = run_lib.PRETRAIN if stage == run_lib.PRETRAIN else 'discover'
       folder = one.workdir.path / stage
       sign = unlearnable.of_rows(field, metric_files.read_metrics(folder))
       if sign:
@@ -264,10 +286,10 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
 
 
 def _warnings(
-    this: run.Run, records: list[dict[str, Any]]
+    run: run_lib.Run, records: list[dict[str, Any]]
 ) -> list[str]:
   """What a reader must be told before the figures."""
-  warnings = list(this.description.notes)
+  warnings = list(run.description.notes)
   images = records[0]['protocol']['test_images']
   if not _scored(records):
     warnings.append(

@@ -4,7 +4,6 @@ Each is written as PNG to look at, and as SVG and PDF for a paper, with what it
 depends on in the file's metadata: the protocol travels with it.
 """
 
-import colorsys
 import math
 import pathlib
 
@@ -19,33 +18,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eqlandmarks.report import colours
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.system import files
 
-# Names inside SVG files are random else: the same results make the same files.
+# Otherwise names inside SVG files are random: the same results are to make the
+# same files.
 matplotlib.rcParams['svg.hashsalt'] = 'eqlandmarks'
 
 _COLUMNS = 6
-_MARKERS = 'osD^v'
 # Formats, and what they call a description.
 _FORMATS = {'png': 'Description', 'svg': 'Description', 'pdf': 'Subject'}
 _DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
-
-
-def landmark_style(index: int) -> dict[str, object]:
-  """Colour and marker of a landmark, the same in every picture."""
-  # Golden-ratio steps keep neighbours in the numbering far apart in hue.
-  hue = index * 0.61803 % 1.0
-  value = (1.0, 0.75)[index // len(_MARKERS) % 2]
-  return {
-      'color': colorsys.hsv_to_rgb(hue, 0.9, value),
-      'marker': _MARKERS[index % len(_MARKERS)],
-  }
-
-
-def annotation_colour(index: int, count: int) -> tuple[float, float, float]:
-  """Colour of one of so many annotated points, the same in every picture."""
-  return colorsys.hsv_to_rgb(index / count, 0.9, 1.0)
 
 
 def draw_sheets(
@@ -67,38 +51,77 @@ def draw_sheets(
     count: number of images on a sheet, taken evenly over all.
     protocol: what the pictures depend on, for the files' metadata.
   """
-  folder.mkdir(parents=True, exist_ok=True)
-  chosen = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
-  figure = _sheet(images[chosen], 'Discovered landmarks')
-  landmarks = outcome['landmarks'][chosen]
+  rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
+  figure = _sheet(images[rows], 'Discovered landmarks')
+  landmarks = outcome['landmarks'][rows]
   for axes, points in zip(figure.axes, landmarks, strict=False):
     _draw_landmarks(axes, points)
   handles = [
-      Line2D([], [], linestyle='', label=str(k), **landmark_style(k))
+      Line2D([], [], linestyle='', label=str(k), **colours.landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
   _save_with_legend(figure, handles, folder, 'landmarks', protocol)
-  if outcome['predicted'].shape[1] == 0:
-    return
-  figure = _sheet(images[chosen], 'Predicted (o) and annotated (+) points')
-  handles = []
-  for axes, i in zip(figure.axes, chosen, strict=False):
-    handles = _draw_predictions(
-        axes, outcome['predicted'][i], outcome['points'][i], point_names
-    )
-  _save_with_legend(figure, handles, folder, 'predictions', protocol)
+  if outcome['predicted'].shape[1]:
+    draw_points(
+        folder, 'predictions', images=images[rows],
+        points=outcome['points'][rows], predicted=outcome['predicted'][rows],
+        point_names=point_names, protocol=protocol,
+        title='Predicted (o) and annotated (+) points',
+    )  # fmt: skip
 
 
-def draw_samples(
+def draw_pairs(
+    folder: pathlib.Path,
+    *,
+    images: np.ndarray,
+    outcome: dict[str, np.ndarray],
+    point_names: tuple[str, ...],
+    layer: int,
+    protocol: str = '',
+) -> None:
+  """Draws images and warped copies, as the first pictures of Figures 1 and 2.
+
+  Args:
+    folder: where the pictures go.
+    images: uint8 `[N, S, S, 3]`.
+    outcome: arrays of `evaluation.Outcome` on these images.
+    point_names: names of the annotated points.
+    layer: 1 to 4, the features by which the points are found.
+    protocol: what the picture depends on, for the files' metadata.
+  """
+  rows, truth = outcome['pair_rows'], outcome['pair_truth']
+  by_layer = outcome['pair_found'][:, layer - 1]
+  draw_points(
+      folder, f'warped_pairs_layer{layer}',
+      images=_alternating(images[rows], outcome['pair_images']),
+      points=_alternating(outcome['points'][rows], truth),
+      predicted=_alternating(
+          np.full_like(truth, np.nan),
+          np.where(np.isnan(truth), np.nan, by_layer),
+      ),
+      point_names=point_names, protocol=protocol,
+      title=f'Layer {layer}: annotated (left, +), and found (o) where the warp '
+      'moved it (+)',
+  )  # fmt: skip
+
+
+def _alternating(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+  """Rows of two arrays by turns: each image is followed by its copy."""
+  return np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
+
+
+def draw_points(
     folder: pathlib.Path,
     name: str,
     *,
     images: np.ndarray,
     points: np.ndarray,
+    predicted: np.ndarray,
     point_names: tuple[str, ...],
     title: str,
+    protocol: str = '',
 ) -> None:
-  """Draws images with their annotations.
+  """Draws images with annotated points (+), and predicted ones (o).
 
   Args:
     folder: where the picture goes.
@@ -106,15 +129,18 @@ def draw_samples(
     images: uint8 `[N, S, S, 3]`.
     points: `[N, J, 2]`, (row, column) in pixels of the images; NaN where
       missing.
+    predicted: the same.
     point_names: J names.
     title: of the picture.
+    protocol: what the picture depends on, for the files' metadata.
   """
   figure = _sheet(images, title)
   handles: list[object] = []
-  for axes, one in zip(figure.axes, points, strict=False):
-    nowhere = np.full_like(one, np.nan)
-    handles = _draw_predictions(axes, one, nowhere, point_names)
-  _save_with_legend(figure, handles, folder, name)
+  for axes, of_image in zip(
+      figure.axes, zip(predicted, points, strict=True), strict=False
+  ):
+    handles = _draw_predictions(axes, *of_image, point_names)
+  _save_with_legend(figure, handles, folder, name, protocol)
 
 
 def draw_chart(
@@ -158,48 +184,6 @@ def draw_chart(
   _save(figure, folder, chart.name, protocol)
 
 
-def draw_pairs(
-    folder: pathlib.Path,
-    *,
-    images: np.ndarray,
-    outcome: dict[str, np.ndarray],
-    point_names: tuple[str, ...],
-    layer: int,
-    protocol: str = '',
-) -> None:
-  """Draws images and warped copies, as the first pictures of Figures 1 and 2.
-
-  Args:
-    folder: where the pictures go.
-    images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `evaluation.Outcome` on these images.
-    point_names: names of the annotated points.
-    layer: 1 to 4, the features by which the points are found.
-    protocol: what the picture depends on, for the files' metadata.
-  """
-  rows = outcome['pair_rows']
-  both = np.stack([images[rows], outcome['pair_images']], axis=1)
-  figure = _sheet(
-      both.reshape(-1, *images.shape[1:]),
-      f'Layer {layer}: annotated (left, +), and found (o) where the warp '
-      'moved it (+)',
-  )
-  handles: list[object] = []
-  for number, (axes, i) in enumerate(zip(figure.axes[::2], rows, strict=False)):
-    truth = outcome['points'][i]
-    _draw_predictions(axes, np.full_like(truth, np.nan), truth, point_names)
-    found = np.where(
-        np.isnan(outcome['pair_truth'][number]), np.nan,
-        outcome['pair_found'][number, layer - 1],
-    )  # fmt: skip
-    handles = _draw_predictions(
-        figure.axes[2 * number + 1], found, outcome['pair_truth'][number],
-        point_names,
-    )
-  name = f'warped_pairs_layer{layer}'
-  _save_with_legend(figure, handles, folder, name, protocol)
-
-
 def _sheet(images: np.ndarray, title: str) -> Figure:
   """A figure with one image per axes, without ticks."""
   columns = min(_COLUMNS, len(images))
@@ -221,12 +205,12 @@ def _sheet(images: np.ndarray, title: str) -> Figure:
 
 def _draw_landmarks(axes: Axes, points: np.ndarray) -> None:
   # One call per marker, not one per landmark, which takes ten times as long.
-  for first, marker in enumerate(_MARKERS[: len(points)]):
-    chosen = range(first, len(points), len(_MARKERS))
+  for first, marker in enumerate(colours.MARKERS[: len(points)]):
+    chosen = range(first, len(points), len(colours.MARKERS))
     axes.scatter(
         points[chosen, 1], points[chosen, 0], s=22, marker=marker,
-        c=[landmark_style(k)['color'] for k in chosen], edgecolors='black',
-        linewidths=0.5,
+        c=[colours.landmark_style(k)['color'] for k in chosen],
+        edgecolors='black', linewidths=0.5,
     )
 
 
@@ -239,7 +223,7 @@ def _draw_predictions(
   """Circles and crosses, joined by a line; returns the legend's handles."""
   handles = []
   for j, name in enumerate(names):
-    colour = annotation_colour(j, len(names))
+    colour = colours.annotation_colour(j, len(names))
     (rows, columns) = zip(predicted[j], points[j], strict=True)
     axes.plot(columns, rows, color=colour, linewidth=0.8)
     axes.plot(

@@ -61,8 +61,8 @@ def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
   length = f'{epochs[0]} + {epochs[1]}' if epochs[0] else f'{epochs[1]}'
   if len(budgets) == len(_BUDGETS):
     return f'{name}, {length} epochs'
-  said = ', '.join(_BUDGETS[budget] for budget in budgets)
-  return f'{name}, {length} epochs ({said})'
+  lengths = ', '.join(_BUDGETS[budget] for budget in budgets)
+  return f'{name}, {length} epochs ({lengths})'
 
 
 def number(
@@ -83,7 +83,7 @@ def number(
   if record is None or record['value'] is None:
     return '-'
   text = f"{scale * record['value']:.{digits}f}"
-  known = [record[field] for field in spread if record[field] is not None]
-  if known:
-    text += f' ± {scale * known[0]:.{digits}f}'
+  spreads = [record[field] for field in spread if record[field] is not None]
+  if spreads:
+    text += f' ± {scale * spreads[0]:.{digits}f}'
   return text

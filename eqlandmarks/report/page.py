@@ -11,15 +11,14 @@ from typing import Any
 
 import jinja2
 import numpy as np
-import plotly.offline
 from PIL import Image
 
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 from eqlandmarks.report.charts import Chart
 from eqlandmarks.report.tables import Table
 from eqlandmarks.system import files
 
-_HERE = pathlib.Path(__file__).parent
+_TEMPLATE = pathlib.Path(__file__).parent / 'template'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Page:
 def render(page: Page) -> str:
   """The page's HTML; names of files and points are escaped."""
   environment = jinja2.Environment(
-      loader=jinja2.FileSystemLoader(_HERE / 'template'),
+      loader=jinja2.FileSystemLoader(_TEMPLATE),
       autoescape=True,
       undefined=jinja2.StrictUndefined,
       trim_blocks=True,
@@ -79,11 +78,11 @@ def render(page: Page) -> str:
   )
   return environment.get_template('page.html').render(
       page=page,
-      plotly=plotly.offline.get_plotlyjs(),
-      charts=[_plotly(chart) for chart in page.charts],
+      charts=[_chart(chart) for chart in page.charts],
       viewers=_viewers(page),
-      style=(_HERE / 'template/page.css').read_text(encoding='utf-8'),
-      script=(_HERE / 'template/page.js').read_text(encoding='utf-8'),
+      style=_read('page.css'),
+      charts_script=_read('charts.js'),
+      script=_read('page.js'),
   )
 
 
@@ -93,31 +92,29 @@ def write(path: pathlib.Path, page: Page) -> None:
     partial.write_text(render(page), encoding='utf-8')
 
 
-def _plotly(chart: Chart) -> dict[str, Any]:
-  """The chart as Plotly's data and layout; colours of the page come later."""
-  traces = []
-  for line in chart.series:
-    if line.spread:
-      traces.append(_band(line))
-    traces.append({
-        'x': _known(line.x), 'y': _known(line.y), 'name': line.label,
-        'mode': 'lines+markers' if chart.x_log else 'lines',
-        'legendgroup': line.label,
-        'line': {'color': line.colour, 'dash': line.dash, 'width': 2},
-    })  # fmt: skip
-  x_axis: dict[str, Any] = {'title': {'text': chart.x_label}}
-  y_axis: dict[str, Any] = {'title': {'text': chart.y_label}}
-  if chart.x_limits:
-    x_axis['range'], y_axis['range'] = chart.x_limits, (0, 1.02)
-  if chart.x_log:
-    x_axis |= {'type': 'log', 'tickvals': sorted({
-        x for line in chart.series for x in line.x
-    })}  # fmt: skip
-  if chart.y_log:
-    y_axis['type'] = 'log'
+def _read(name: str) -> str:
+  return (_TEMPLATE / name).read_text(encoding='utf-8')
+
+
+def _chart(chart: Chart) -> dict[str, Any]:
+  """The chart for charts.js."""
   return {
-      'name': chart.name, 'title': chart.title, 'data': traces,
-      'layout': {'xaxis': x_axis, 'yaxis': y_axis},
+      'name': chart.name,
+      'title': chart.title,
+      'xLabel': chart.x_label,
+      'yLabel': chart.y_label,
+      'xLimits': chart.x_limits,
+      'yLimits': chart.x_limits and (0.0, 1.02),
+      'xLog': chart.x_log,
+      'yLog': chart.y_log,
+      'series': [
+          {
+              'label': line.label, 'x': _known(line.x), 'y': _known(line.y),
+              'spread': line.spread and _known(line.spread),
+              'colour': line.colour, 'dash': line.dash,
+          }
+          for line in chart.series
+      ],
   }  # fmt: skip
 
 
@@ -127,18 +124,6 @@ def _known(values: Iterable[float | None]) -> list[float | None]:
       None if value is None or not math.isfinite(value) else value
       for value in values
   ]
-
-
-def _band(line: Any) -> dict[str, Any]:
-  """One standard deviation about a line, as a closed outline."""
-  y, spread = np.array(line.y, float), np.array(line.spread, float)
-  return {
-      'x': [*line.x, *reversed(line.x)],
-      'y': _known([*(y + spread), *reversed(y - spread)]),
-      'fill': 'toself', 'fillcolor': line.colour, 'opacity': 0.15,
-      'line': {'width': 0}, 'mode': 'lines', 'hoverinfo': 'skip',
-      'showlegend': False, 'legendgroup': line.label,
-  }  # fmt: skip
 
 
 def _viewers(page: Page) -> dict[str, Any]:
@@ -153,7 +138,7 @@ def _viewers(page: Page) -> dict[str, Any]:
   return {
       'size': size,
       'pointNames': list(page.point_names),
-      'colours': [_css(figures.landmark_style(k)) for k in range(number)],
+      'colours': [_css(colours.landmark_style(k)) for k in range(number)],
       'images': [_data_uri(page.images[i]) for i in rows],
       'pairImages': [_data_uri(page.images[i]) for i in pairs],
       'methods': [_method(method, rows) for method in page.methods],

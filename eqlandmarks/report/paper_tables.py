@@ -21,37 +21,74 @@ _JOINT_COLUMNS = ('Head', 'Wrist', 'Elbow', 'Shoulder', 'Avg.')
 
 def paper_tables(records: Sequence[dict[str, Any]]) -> list[Table]:
   """The tables of the paper that a run's annotations allow."""
-  dataset = records[0]['dataset']
-  bbc, cats, mafl = (
-      _Standing(of, records)
-      for of in ('BBC Pose', 'Cat Head', 'MAFL')
-  )
   tables = []
   # Published shares are within 6 px, and stand beside no other ones.
   six = any(r['metric'] == 'pck' and r['at'] == 6 for r in records)
   if six and {r['point'] for r in records} >= {*_JOINTS}:
-    tables += [_table_1(records, bbc), _table_6(records, bbc)]
-    tables += _by_samples(
-        'table2', 'Table 2: points within 6 px by annotated images, %',
-        published.BBC_SAMPLES, records, bbc,
-    )  # fmt: skip
+    tables += _of_joints(records)
   if any(r['metric'] == 'error_iod' for r in records):
-    # A face is no cat: on a dataset of the paper, the other one is left out.
-    if dataset != _DATASETS['MAFL']:
-      tables.append(_table_3(records, cats))
-    if dataset != _DATASETS['Cat Head']:
-      tables.append(_table_4(records, mafl))
-      tables += _by_samples(
-          'table5', 'Table 5: inter-ocular error by annotated images, %',
-          published.MAFL_SAMPLES, records, mafl,
-      )  # fmt: skip
+    tables += _of_eyes(records)
+  return tables
+
+
+def _of_joints(records: Sequence[dict[str, Any]]) -> list[Table]:
+  """Tables 1, 2 and 6."""
+  bbc = _Standing('BBC Pose', records)
+  supervised = {
+      published.SUPERVISED: published.BBC_SUPERVISED,
+      published.UNSUPERVISED: published.BBC_UNSUPERVISED,
+  }
+  return [
+      _by_joint(
+          'table1', 'Table 1: points within 6 px of a 128-pixel image, %',
+          supervised, records, bbc,
+      ),
+      _by_joint(
+          'table6', 'Table 6: ablation, points within 6 px, %',
+          {'': published.BBC_ABLATION}, records, bbc,
+      ),
+      *_by_samples(
+          'table2', 'Table 2: points within 6 px by annotated images, %',
+          published.BBC_SAMPLES, records, bbc,
+      ),
+  ]  # fmt: skip
+
+
+def _of_eyes(records: Sequence[dict[str, Any]]) -> list[Table]:
+  """Tables 3 to 6."""
+  dataset, tables = records[0]['dataset'], []
+  cats, mafl = _Standing('Cat Head', records), _Standing('MAFL', records)
+  # A face is no cat: on a dataset of the paper, the other one is left out.
+  if dataset != _DATASETS['MAFL']:
+    tables.append(_by_landmarks(
+        'table3', 'Table 3: inter-ocular error, %', (10, 20), published.CAT,
+        records, standing=cats, samples=True,
+    ))  # fmt: skip
+  if dataset != _DATASETS['Cat Head']:
+    quoted = {
+        published.SUPERVISED: (),
+        **published.MAFL_SUPERVISED,
+        published.UNSUPERVISED: (),
+        **published.MAFL_UNSUPERVISED,
+    }
+    tables.append(_by_landmarks(
+        'table4', 'Table 4: inter-ocular error, %', (None, 30, 50), quoted,
+        records, standing=mafl,
+    ))  # fmt: skip
+    tables += _by_samples(
+        'table5', 'Table 5: inter-ocular error by annotated images, %',
+        published.MAFL_SAMPLES, records, mafl,
+    )  # fmt: skip
   # On other faces, Tables 3 and 4 have this run's end-to-end figures as well.
   for standing, numbers, quoted in (
       (cats, (10, 20), published.CAT_ABLATION),
       (mafl, (30, 50), published.MAFL_ABLATION),
   ):
-    if not standing.other and any(r['metric'] == 'error_iod' for r in records):
-      tables.append(_table_6_eyes(numbers, quoted, records, standing))
+    if not standing.other:
+      tables.append(_by_landmarks(
+          'table6', 'Table 6: ablation, inter-ocular error, %', numbers, quoted,
+          records, standing=standing,
+      ))  # fmt: skip
   return tables
 
 
@@ -77,37 +114,26 @@ def _by_samples(
   return [Table(name, title, columns, rows, note=standing.note)]
 
 
-def _table_1(
-    records: Sequence[dict[str, Any]], standing: '_Standing'
+def _by_joint(
+    name: str,
+    title: str,
+    quoted: Mapping[str, Mapping[str, Sequence[float]]],
+    records: Sequence[dict[str, Any]],
+    standing: '_Standing',
 ) -> Table:
   """Shares within 6 px by joint, and BBC's official ones where measured."""
-  nothing = ('',) * len(_JOINT_COLUMNS)
-  quoted = [
-      (published.SUPERVISED, *nothing),
-      *_joint_rows(published.BBC_SUPERVISED, standing),
-      (published.UNSUPERVISED, *nothing),
-      *_joint_rows(published.BBC_UNSUPERVISED, standing),
-  ]
+  rows = []
+  for heading, methods in quoted.items():
+    if heading:
+      rows.append((heading, *[''] * len(_JOINT_COLUMNS)))
+    rows += [
+        (standing.mark(method), *(f'{value:.1f}' for value in values))
+        for method, values in methods.items()
+    ]
   return Table(
-      'table1', 'Table 1: points within 6 px of a 128-pixel image, %',
-      ('method', *_JOINT_COLUMNS),
-      (*quoted, *_own_joints(records)),
-      published=tuple(range(len(quoted))),
-      note=standing.note,
-  )  # fmt: skip
-
-
-def _table_6(
-    records: Sequence[dict[str, Any]], standing: '_Standing'
-) -> Table:
-  """End-to-end against pre-training."""
-  quoted = _joint_rows(published.BBC_ABLATION, standing)
-  return Table(
-      'table6', 'Table 6: ablation, points within 6 px, %',
-      ('method', *_JOINT_COLUMNS),
-      (*quoted, *_own_joints(records)),
-      published=tuple(range(len(quoted))),
-      note=standing.note,
+      name, title, ('method', *_JOINT_COLUMNS),
+      (*rows, *_own_joints(records)),
+      published=tuple(range(len(rows))), note=standing.note,
   )  # fmt: skip
 
 
@@ -125,54 +151,6 @@ def _own_joints(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
   return rows
 
 
-def _joint_rows(
-    quoted: Mapping[str, Sequence[float]], standing: '_Standing'
-) -> list[tuple[str, ...]]:
-  return [
-      (standing.mark(name), *(f'{value:.1f}' for value in values))
-      for name, values in quoted.items()
-  ]
-
-
-def _table_3(
-    records: Sequence[dict[str, Any]], standing: '_Standing'
-) -> Table:
-  """Inter-ocular error by K, and by the number of annotated images."""
-  return _by_landmarks(
-      'table3', 'Table 3: inter-ocular error, %', (10, 20), published.CAT,
-      records, standing=standing, samples=True,
-  )  # fmt: skip
-
-
-def _table_4(
-    records: Sequence[dict[str, Any]], standing: '_Standing'
-) -> Table:
-  """Inter-ocular error by K."""
-  quoted = {
-      published.SUPERVISED: (),
-      **published.MAFL_SUPERVISED,
-      published.UNSUPERVISED: (),
-      **published.MAFL_UNSUPERVISED,
-  }
-  return _by_landmarks(
-      'table4', 'Table 4: inter-ocular error, %', (None, 30, 50), quoted,
-      records, standing=standing, samples=False,
-  )  # fmt: skip
-
-
-def _table_6_eyes(
-    numbers: tuple[int, int],
-    quoted: Mapping[str, Sequence[str]],
-    records: Sequence[dict[str, Any]],
-    standing: '_Standing',
-) -> Table:
-  """End-to-end against pre-training, by inter-ocular error."""
-  return _by_landmarks(
-      'table6', 'Table 6: ablation, inter-ocular error, %', numbers, quoted,
-      records, standing=standing, samples=False,
-  )  # fmt: skip
-
-
 def _by_landmarks(
     name: str,
     title: str,
@@ -181,7 +159,7 @@ def _by_landmarks(
     records: Sequence[dict[str, Any]],
     *,
     standing: '_Standing',
-    samples: bool,
+    samples: bool = False,
 ) -> Table:
   """A column for each K of the paper, and one for the run's own K."""
   own = records[0]['protocol']['num_landmarks']

@@ -1,7 +1,4 @@
-"""The rows of the protocol's table: all that a run's figures depend on.
-
-Records of earlier versions lack some of it; their rows are left out.
-"""
+"""The rows of the protocol's table: all that a run's figures depend on."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,7 +23,7 @@ def rows(records: Records) -> Rows:
       ('image size', f"{p['image_size']} px, {p['resize']}"),
       ('unit of all errors', 'pixels of a 128-pixel image'),
       ('regressor fitted on', _fitted_on(p)),
-      ('measured on', f"split {split}: {_images(p)} images"
+      ('measured on', f"split {split}: {p['images']} images"
        f" ({p['missing_in_test']} points missing)"),
       *_regression(p['regression']),
       *_training(records),
@@ -43,13 +40,8 @@ def rows(records: Records) -> Rows:
 def _fitted_on(p: dict[str, Any]) -> str:
   if not p['fit_images']:
     return 'nothing'
-  split = f"split {p['fit_split']}: " if 'fit_split' in p else ''
   missing = f"({p['missing_in_fit']} points missing)"
-  return f"{split}{p['fit_images']} images {missing}"
-
-
-def _images(p: dict[str, Any]) -> int:
-  return p.get('images', p['test_images'])  # as earlier versions called them
+  return f"split {p['fit_split']}: {p['fit_images']} images {missing}"
 
 
 def _regression(choices: dict[str, Any]) -> Rows:
@@ -110,9 +102,9 @@ def _checkpoint(p: dict[str, Any]) -> str:
 
 
 def _strengths(warp: dict[str, Any] | None) -> str:
-  """What of a warp is there at all."""
-  there = [f'{name} {value}' for name, value in (warp or {}).items() if value]
-  return ', '.join(there) or '-'
+  """The strengths of a warp that are not 0."""
+  strengths = [f'{name} {s}' for name, s in (warp or {}).items() if s]
+  return ', '.join(strengths) or '-'
 
 
 def _weights(p: dict[str, Any]) -> str:

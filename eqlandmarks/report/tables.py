@@ -240,12 +240,12 @@ def _cell(
 
 def _headings(records: Records) -> list[tuple[str, str]]:
   """The metrics that there are, with their columns' headings."""
-  found = []
+  headings = []
   for metric, (heading, *_) in METRICS.items():
     there = [r for r in records if r['metric'] == metric]
     if there:
-      found.append((metric, heading.format(at=there[0]['at'] or 0)))
-  return found
+      headings.append((metric, heading.format(at=there[0]['at'] or 0)))
+  return headings
 
 
 def _points(records: Records, *, groups_only: bool = False) -> list[str]:

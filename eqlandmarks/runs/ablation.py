@@ -23,6 +23,7 @@ from eqlandmarks import errors
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import stored
 from eqlandmarks.training import hosts
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
@@ -31,10 +32,6 @@ BUDGETS = ('paper', 'steps', 'time')
 
 # What was compared, and what was measured of it, in the workdir.
 _PLAN, _RECORDS = 'ablation/plan.json', 'ablation/records.json'
-# The former's form: epochs of each method at each budget.
-_PLANNED = {
-    'epochs': {name: dict.fromkeys(BUDGETS, int) for name in methods.METHODS}
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,13 +131,22 @@ def check_labels(base: run.Run) -> None:
 
 def results(workdir: Workdir) -> list[dict[str, Any]]:
   """The records of a finished comparison; [] where there is none."""
-  return workdir.read(_RECORDS, [records_lib.FORM]) or []
+  return workdir.read(_RECORDS, records_lib.check) or []
 
 
 def rows(workdir: Workdir) -> list[Row]:
   """What was compared; [] where nothing was."""
-  plan = workdir.read(_PLAN, _PLANNED)
+  plan = workdir.read(_PLAN, _check_plan)
   return _rows(plan) if plan else []
+
+
+def _check_plan(plan: Any) -> None:
+  """Checks that a plan has the epochs of each method at each budget."""
+  epochs = stored.field(plan, 'epochs', dict)
+  for method in run.METHODS:
+    lengths = stored.field(epochs, method, dict)
+    for budget in BUDGETS:
+      stored.field(lengths, budget, int)
 
 
 def _seeds(base: run.Run) -> Iterator[run.Run]:

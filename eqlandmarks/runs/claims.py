@@ -7,7 +7,7 @@ is what one config and one set of images give.
 
 import shutil
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,41 +15,84 @@ from eqlandmarks import errors
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import stored
 from eqlandmarks.training import loop
 from eqlandmarks.training import stage_folder
 
-if TYPE_CHECKING:
-  from eqlandmarks.runs.workdir import Workdir
-
 # Which images trained, to say in what others differ.
 _IMAGES = 'images.npz'
 _PRETRAIN = 'pretrain'
 
 
-def begun(workdir: 'Workdir') -> list[str]:
+def begun(workdir: Workdir) -> list[str]:
   """The stages that hold a state, as paths below the workdir."""
   return [name for name in _stages(workdir) if workdir.stage(name).is_begun]
 
 
-def check_config(workdir: 'Workdir', config: Any) -> None:
+def check(workdir: Workdir, config: Any) -> None:
+  """Checks that a folder can hold a run of a config; writes nothing.
+
+  Raises:
+    UserError: it is a file, of another format, or holds stages of another
+      config.
+  """
+  for folder in (workdir.path, *workdir.path.parents):
+    if folder.exists() and not folder.is_dir():
+      raise errors.UserError(
+          f'workdir {workdir.path}: {folder} is a file, expected a folder.'
+      )
+  check_format(workdir)
+  _check_config(workdir, config)
+
+
+def check_format(workdir: Workdir) -> None:
+  """Checks that what a folder holds is of this program's format.
+
+  Raises:
+    UserError: it is of another one.
+  """
+  run = workdir.read_run()
+  if run and run.get('format') != provenance.FORMAT:
+    version = run.get('versions', {}).get('eqlandmarks')
+    raise errors.UserError(
+        f'{workdir.path / "run.json"}: format is {run.get("format")!r}, '
+        f'written by eqlandmarks {version}; expected {provenance.FORMAT}: use '
+        'that version, or another --workdir'
+    )
+
+
+def check_finished(workdir: Workdir, names: Sequence[str]) -> None:
+  """Checks that there is something to evaluate.
+
+  Raises:
+    UserError: none of these stages is finished there.
+  """
+  if not workdir.finished(names):
+    raise errors.UserError(
+        f'workdir {workdir.path} holds no finished method, expected one from '
+        '--mode=train, --mode=end_to_end or --mode=ablation.'
+    )
+
+
+def _check_config(workdir: Workdir, config: Any) -> None:
   """Checks that no begun stage depends on a field that differs.
 
   Raises:
     UserError: one does, or nothing says by which config a stage was begun.
   """
-  known, stages = workdir.config(), begun(workdir)
-  if known is None and stages:
+  there, stages = workdir.config(), begun(workdir)
+  if there is None and stages:
     raise errors.UserError(
         f'workdir {workdir.path} holds the stage {stages[0]}, but found '
         'neither config.json nor run.json, which tell by what config; '
         'expected one of them, or another --workdir.'
     )
-  if known is None:
+  if there is None:
     return
-  words = config_fields.differing(known, config_fields.plain(config))
+  words = config_fields.differing(there, config_fields.plain(config))
   bound = config_fields.binding(words, stages)
   if bound:
     raise errors.UserError(
@@ -59,9 +102,7 @@ def check_config(workdir: 'Workdir', config: Any) -> None:
     )
 
 
-def check_images(
-    workdir: 'Workdir', config: Any, now: contents.Content
-) -> None:
+def check_images(workdir: Workdir, config: Any, now: contents.Content) -> None:
   """Checks that the begun stages were trained on the present images.
 
   Args:
@@ -72,58 +113,52 @@ def check_images(
   Raises:
     UserError: they were not; it says in what the images differ.
   """
-  there = workdir.data_prints().get('images')
-  if there in (None, now.images) or not begun(workdir):
+  before = workdir.read_run().get('data', {}).get('images')
+  if before in (None, now.images) or not begun(workdir):
     return
-  path, said = workdir.path / _IMAGES, f'{len(now.ids)} others are there now'
+  path = workdir.path / _IMAGES
+  remedy = 'without it, less is said of the images'
+  difference = f'{len(now.ids)} others are there now'
   if path.exists():
-    before = stored.read_arrays(path, 'without it, less is said of the images')
-    with stored.intact(path, 'without it, less is said of the images'):
-      said = contents.difference(before['ids'], before['prints'], now)
+    images = stored.read_arrays(path, remedy)
+    with stored.intact(path, remedy):
+      difference = contents.difference(images['ids'], images['prints'], now)
   asked = config_fields.plain(config)
   words = config_fields.differing(workdir.config() or asked, asked)
   fields = [words[name] for name in words if name.startswith('dataset.')]
-  said += f'; fields that differ: {", ".join(fields)}' if fields else ''
+  if fields:
+    difference += f'; fields that differ: {", ".join(fields)}'
   raise errors.UserError(
-      f'workdir {workdir.path} was trained on other images ({said}). Expected '
-      f'the same ones, or {_elsewhere(workdir, ())}.'
+      f'workdir {workdir.path} was trained on other images ({difference}). '
+      f'Expected the same ones, or {_elsewhere(workdir, ())}.'
   )
 
 
-def take(
-    workdir: 'Workdir', config: Any, now: contents.Content | None
-) -> None:
+def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
   """Makes a workdir that of a config and of images, if it is not yet.
 
   What stages have left behind that hold no state is removed where the config
   or the images are others than theirs.
   """
-  known, plain = workdir.config(), config_fields.plain(config)
-  words = config_fields.differing(known or plain, plain)
+  plain, run = config_fields.plain(config), workdir.read_run()
+  words = config_fields.differing(workdir.config() or plain, plain)
   changed = [words[n] for n in words if not config_fields.is_free(n)]
-  run = workdir.read_run()
   before = run.get('data', {})
-  prints = {'images': now.images, 'labels': now.labels} if now else before
-  if not (changed or before != prints or not run):
+  prints = {'images': now.images, 'labels': now.labels}
+  if run and not changed and before == prints:
     if workdir.read('config.json') is None:
       workdir.write('config.json', plain)
     return
   if changed:
     journal.say(f'workdir {workdir.path} takes a new config: '
                 f'{", ".join(changed)}')
-  if run and 'images' not in before and begun(workdir):
-    journal.say(
-        f'note: workdir {workdir.path} does not say which images it was '
-        'trained on; those that are there now are taken for them'
-    )
-  if changed or before.get('images') != prints.get('images'):
+  if changed or before.get('images') != now.images:
     _remove_halves(workdir)
-    if now:
-      _write_images(workdir, now)
+    _write_images(workdir, now)
   # Last is what decides whether all of this is done again.
   workdir.write('config.json', plain)
   workdir.write('run.json', {
-      'format': workdir.FORMAT,
+      'format': provenance.FORMAT,
       'config': plain,
       **provenance.of(config),
       'data': prints,
@@ -131,7 +166,22 @@ def take(
   })  # fmt: skip
 
 
-def way(workdir: 'Workdir', changes: Sequence[tuple[str, str]]) -> str:
+def record_stage(workdir: Workdir, name: str, config: Any) -> bool:
+  """Puts a finished stage into run.json; returns whether it was missing.
+
+  A run that was killed right after the stage's end has not put it there yet.
+  """
+  run = workdir.read_run()
+  summary = workdir.stage(name).summary()
+  methods = run.get('methods', {})
+  if methods.get(name, {}).get('sha256') == summary['sha256']:
+    return False
+  run['methods'] = {**methods, name: {**summary, **provenance.of(config)}}
+  workdir.write('run.json', run)
+  return True
+
+
+def way(workdir: Workdir, changes: Sequence[tuple[str, str]]) -> str:
   """How fields can be changed, by the stages that are begun, in words.
 
   Args:
@@ -154,7 +204,7 @@ def way(workdir: 'Workdir', changes: Sequence[tuple[str, str]]) -> str:
   )
 
 
-def _stages(workdir: 'Workdir') -> list[str]:
+def _stages(workdir: Workdir) -> list[str]:
   """Paths of the folders of stages below the workdir, begun or not."""
   own = [n for n in config_fields.STAGES if workdir.stage(n).path.is_dir()]
   compared = [
@@ -165,7 +215,7 @@ def _stages(workdir: 'Workdir') -> list[str]:
   return own + compared
 
 
-def _elsewhere(workdir: 'Workdir', bound: Sequence[str]) -> str:
+def _elsewhere(workdir: Workdir, bound: Sequence[str]) -> str:
   """Where fields that are bound here, or other images, can be had."""
   if _keeps_stage_one(workdir, bound):
     return (
@@ -175,7 +225,7 @@ def _elsewhere(workdir: 'Workdir', bound: Sequence[str]) -> str:
   return 'another --workdir'
 
 
-def _keeps_stage_one(workdir: 'Workdir', bound: Sequence[str]) -> bool:
+def _keeps_stage_one(workdir: Workdir, bound: Sequence[str]) -> bool:
   """Whether stage 1 is here, and of use where these fields are changed."""
   whole = workdir.whole
   return (
@@ -188,7 +238,7 @@ def _keeps_stage_one(workdir: 'Workdir', bound: Sequence[str]) -> bool:
   )
 
 
-def _remove_halves(workdir: 'Workdir') -> None:
+def _remove_halves(workdir: Workdir) -> None:
   """Removes what stages have left that were stopped before the first save."""
   with files.written(workdir.path):
     for name in _stages(workdir):
@@ -196,7 +246,7 @@ def _remove_halves(workdir: 'Workdir') -> None:
         shutil.rmtree(workdir.stage(name).path)
 
 
-def _write_images(workdir: 'Workdir', now: contents.Content) -> None:
+def _write_images(workdir: Workdir, now: contents.Content) -> None:
   with (
       files.replacing(workdir.path / _IMAGES) as partial,
       partial.open('wb') as file,

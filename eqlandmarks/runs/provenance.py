@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 
+# Of the workdir, as run.json tells it: raised when what it holds changes.
+FORMAT = 1
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
              'orbax-checkpoint', 'tensorstore', 'grain', 'tensorflow-datasets',
              'numpy', 'scipy', 'scikit-learn', 'pillow', 'ml-collections')

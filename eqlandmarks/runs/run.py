@@ -64,19 +64,17 @@ class Run:
         trained on other images.
     """
     if hosts.is_first():
-      self.workdir.check(self.config)
+      claims.check(self.workdir, self.config)
       claims.check_images(self.workdir, self.config, self.content)
-      self.workdir.claim(self.config, self.content)
+      claims.take(self.workdir, self.config, self.content)
 
   def is_evaluated(self, name: str) -> bool:
     """Whether a stage has figures by this config and these data.
 
     Says it where the data have changed since it was measured.
     """
-    labels, before = self.content.labels, self.workdir.labels_of(name)
-    if before == '':
-      say(f'{name}: its figures do not say by which labels; they are made anew')
-    elif before not in (None, labels):
+    labels = self.content.labels
+    if self.workdir.evaluation(name).get('labels', labels) != labels:
       say(
           f'{name}: the labels, or the images that are scored, have changed '
           'since it was measured; its figures are made anew'
@@ -153,7 +151,7 @@ class Run:
     if not hosts.is_first():
       return
     summary = folder.summary()
-    if not self.workdir.record_stage(name, self.config):
+    if not claims.record_stage(self.workdir, name, self.config):
       return
     digest = summary.get('sha256')
     note(f"{name} ends at step {summary['steps']}, parameters {digest}")
@@ -240,7 +238,7 @@ def load_features(config: Any, workdir: Workdir) -> models.Variables:
         f'{field} {first.path} holds no finished stage 1, expected the '
         'workdir of a run with --mode=pretrain or --mode=train.'
     )
-  size = first.image_size()
+  size = (first.config() or {}).get('image_size')
   if size not in (None, config.image_size):
     raise errors.UserError(
         f'{field} {first.path}: stage 1 was trained on images of {size} '

@@ -10,13 +10,15 @@ import json
 import os
 import pathlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import files
+
+_Kind = type | tuple[type, ...]
 
 # In bytes, far beyond what any run writes: 100 points each of a million images
 # are 1.6 GB. What is not compressed may have any size.
@@ -56,7 +58,9 @@ def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
       raise UserError(
           f'{path} cannot be read ({reason}), expected a file that can be'
       ) from error
-    raise damaged(path, f'{type(error).__name__}: {error}', remedy) from error
+    # What our own checks raise says it all.
+    kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
+    raise damaged(path, f'{kind}{error}', remedy) from error
 
 
 def passing(error: BaseException | None) -> str | None:
@@ -82,25 +86,49 @@ def damaged(path: pathlib.Path, found: str, remedy: str) -> UserError:
   )
 
 
-def read_json(path: pathlib.Path, remedy: str, form: Any = object) -> Any:
+def read_json(
+    path: pathlib.Path,
+    remedy: str,
+    check: Callable[[Any], object] | None = None,
+) -> Any:
   """What a JSON file holds.
 
   Args:
     path: the file, which is there.
     remedy: what to do about it when it is damaged.
-    form: what it must hold: a type or several; a list of one form, of which it
-      holds any number; a dict of forms, where a name that ends with '?' may be
-      missing, and '*' stands for all names.
+    check: looks at the content, and raises an error where it is not as it must
+      be: by `field` and `typed`, say.
 
   Raises:
     UserError: it is damaged, or cannot be read.
   """
   with intact(path, remedy):
     content = load_json(path)
-  found = _misfit(content, form)
-  if found is not None:
-    raise damaged(path, found, remedy)
-  return content
+    if check is not None:
+      check(content)
+    return content
+
+
+def field(content: Any, name: str, kind: _Kind) -> Any:
+  """A field of what must be a JSON object.
+
+  Raises:
+    ValueError: it is none, or has no such field, or that is of another type.
+  """
+  if name not in typed(content, dict):
+    raise ValueError(f'it lacks {name}')
+  return typed(content[name], kind, name)
+
+
+def typed(value: Any, kind: _Kind, name: str = 'it') -> Any:
+  """A value that must be of a type, or one of several.
+
+  Raises:
+    ValueError: it is not.
+  """
+  if not isinstance(value, kind):
+    raise ValueError(f'{name} holds {type(value).__name__}')
+  return value
 
 
 def load_json(path: pathlib.Path) -> Any:
@@ -150,27 +178,3 @@ def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
     if any(array.size > size for array in arrays.values()):
       raise ValueError('it has more elements than bytes')
     return arrays
-
-
-def _misfit(content: Any, form: Any, name: str = 'it') -> str | None:
-  """Where content differs from a form; None where it does not."""
-  kind = type(form) if isinstance(form, (dict, list)) else form
-  if not isinstance(content, kind):
-    return f'{name} holds {type(content).__name__}'
-  parts: list[tuple[str, Any]] = []
-  if isinstance(form, list):
-    parts = [(str(i), form[0]) for i in range(len(content))]
-    content = {str(i): part for i, part in enumerate(content)}
-  elif isinstance(form, dict):
-    names = [*content] if '*' in form else []
-    parts = [(each, form['*']) for each in names]
-    parts += [pair for pair in form.items() if pair[0] != '*']
-  for each, part in parts:
-    inner = each.removesuffix('?')
-    if inner in content:
-      found = _misfit(content[inner], part, inner)
-    else:
-      found = None if each.endswith('?') else f'{name} lacks {inner}'
-    if found is not None:
-      return found
-  return None

@@ -6,7 +6,7 @@ import os
 import pathlib
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -99,9 +99,25 @@ def _prune(folder: pathlib.Path) -> None:
       path.unlink(missing_ok=True)
 
 
+# Those that `using` has chosen.
+_chosen: Sequence[jax.Device] | None = None
+
+
+@contextlib.contextmanager
+def using(devices: Sequence[jax.Device]) -> Iterator[None]:
+  """Within it, training takes these devices of a single process alone."""
+  global _chosen
+  before, _chosen = _chosen, devices
+  try:
+    yield
+  finally:
+    _chosen = before
+
+
 def local_devices() -> list[jax.Device]:
   """This process's devices, in the order of its rows of a batch."""
-  return sorted(jax.local_devices(), key=lambda device: device.id)
+  devices = jax.local_devices() if _chosen is None else _chosen
+  return sorted(devices, key=lambda device: device.id)
 
 
 def all_devices() -> list[jax.Device]:

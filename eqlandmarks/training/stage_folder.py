@@ -27,13 +27,6 @@ from eqlandmarks.training import seals
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
-# What it must hold, as `stored.read_json` has it.
-_SUMMARY = {
-    'steps': int,
-    'sha256': str,
-    'seconds_per_step?': (int, float, NoneType),
-    'best?': (dict, NoneType),
-}
 # What a stage that resumes another one takes over.
 _TAKEN_OVER = ('checkpoints', 'metrics.csv')
 # By which the folder of a stage is known.
@@ -71,7 +64,7 @@ class StageFolder:
     return stored.read_json(
         self.path / _DONE,
         'without it, the stage is finished anew from its last checkpoint',
-        _SUMMARY,
+        _check_summary,
     )
 
   def finish(self, summary: dict[str, Any]) -> None:
@@ -189,3 +182,11 @@ def _other_parameters(variables: dict[str, Any], expected: str) -> str | None:
   if sha256 == expected:
     return None
   return f'its parameters are not those of {_DONE}'
+
+
+def _check_summary(summary: Any) -> None:
+  stored.field(summary, 'steps', int)
+  stored.field(summary, 'sha256', str)
+  seconds = summary.get('seconds_per_step')
+  stored.typed(seconds, (int, float, NoneType), 'seconds_per_step')
+  stored.typed(summary.get('best'), (dict, NoneType), 'best')

@@ -28,13 +28,14 @@ def _arrays(points=2):
 
 
 def test_what_a_run_writes_fits():
-  assert outcome_form.misfit(_arrays()) is None
+  outcome_form.check(_arrays())
+  outcome_form.check(_arrays(), num_landmarks=3)
   unlabelled = _arrays(points=0)
   for name in ('fit_landmarks', 'fit_points', 'point_names'):
     del unlabelled[name]
-  assert outcome_form.misfit(unlabelled) is None
-  assert outcome_form.misfit(_arrays(), K=3) is None
-  assert 'beside 4 of expected' in outcome_form.misfit(_arrays(), K=4)
+  outcome_form.check(unlabelled)
+  with pytest.raises(ValueError, match=r'^landmarks is .* \(4, 3, 2\), not'):
+    outcome_form.check(_arrays(), num_landmarks=4)
 
 
 @pytest.mark.parametrize('name', _arrays())
@@ -44,20 +45,19 @@ def test_any_other_array_is_named(name, tmp_path):
       np.zeros((4, 3, 2), complex), np.zeros((1, 3, 2), bool),
   ]  # fmt: skip
   (tmp_path / 'two_stage').mkdir()
-  for value in odd:
-    np.savez(tmp_path / 'two_stage/outcome.npz', **{**_arrays(), name: value})
+  for value in (*odd, None):
+    arrays = {**_arrays(), name: value}
+    if value is None:
+      del arrays[name]
+    np.savez(tmp_path / 'two_stage/outcome.npz', **arrays)
     with pytest.raises(errors.UserError) as caught:
       Workdir(tmp_path).outcome('two_stage')
     said = str(caught.value)
     assert 'outcome.npz is damaged (' in said and '\n' not in said
     assert '--mode=evaluate' in said
-  without = _arrays()
-  del without[name]
-  fault = outcome_form.misfit(without)
-  # An earlier version wrote no names.
-  assert fault == (None if name == 'point_names' else f'it lacks {name}')
 
 
 def test_rows_beyond_the_images_are_named():
   arrays = _arrays() | {'pair_rows': np.array([0, 4])}
-  assert 'pair_rows are up to 4 of 4 images' in outcome_form.misfit(arrays)
+  with pytest.raises(ValueError, match='pair_rows are up to 4 of 4 images'):
+    outcome_form.check(arrays)

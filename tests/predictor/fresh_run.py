@@ -11,7 +11,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import models
 from eqlandmarks.predictor.result import Prediction
-from eqlandmarks.program import modes
+from eqlandmarks.program import opening
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import step as step_lib
@@ -62,19 +62,15 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
       rates={models.LANDMARKS: 1.0},
   )  # fmt: skip
   state = step_lib.create_state(variables, (models.LANDMARKS,), optimizer)
-  this.path.mkdir(parents=True, exist_ok=True)
-  this.claim(config)
-  stage = this.stage('two_stage')
-  with stage.checkpointer(keep=1) as checkpointer:
-    checkpointer.save(1, state)
-  stage.finish({
-      'steps': 1,
-      'sha256': fingerprints.of_parameters(
-          {net: v['params'] for net, v in variables.items()}
-      ),
-  })
-  run = modes._open(config, this, 'evaluate')
-  run.evaluate('two_stage', 'two_stage')
+  digest = fingerprints.of_parameters(
+      {net: v['params'] for net, v in variables.items()}
+  )
+  with opening.opened(config, this, 'evaluate', lambda: None) as run:
+    stage = this.stage('two_stage')
+    with stage.checkpointer(keep=1) as checkpointer:
+      checkpointer.save(1, state)
+    stage.finish({'steps': 1, 'sha256': digest})
+    run.evaluate('two_stage', 'two_stage')
   return path
 
 

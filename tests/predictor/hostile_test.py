@@ -16,6 +16,7 @@ from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.program import modes
+from eqlandmarks.program import predict as predict_mode
 from eqlandmarks.system import locking
 
 
@@ -138,7 +139,7 @@ def test_a_failing_prediction_leaves_those_of_others(run, workdir, tmp_path):
   bad = tmp_path / 'bad'
   bad.mkdir()
   (bad / 'a.png').write_bytes(b'no image')
-  predictions, mode = workdir / 'predictions', modes.predict_mode
+  predictions = workdir / 'predictions'
   assert not predictions.exists()
 
   def meanwhile(*_):  # another process ends
@@ -146,7 +147,7 @@ def test_a_failing_prediction_leaves_those_of_others(run, workdir, tmp_path):
     (predictions / 'other/landmarks.csv').write_text('finished')
 
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(mode, '_try_formats', meanwhile)
+    patch.setattr(predict_mode, '_try_formats', meanwhile)
     assert 'a.png: does not decode' in _refused(run, bad, output='')
   assert _contents(predictions) == {'other/landmarks.csv': b'finished'}
   assert not (predictions / 'bad').exists()

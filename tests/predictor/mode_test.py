@@ -51,7 +51,7 @@ def run(workdir, photos, tmp_path):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-  monkeypatch.setattr(chunks_lib, '_PER_PART', 4)
+  monkeypatch.setattr(chunks_lib, '_PER_CHUNK', 4)
 
 
 def _rows(path):
@@ -306,7 +306,7 @@ def test_failing_later_is_gone_on_with(run, photos, tmp_path, capsys):
   capsys.readouterr()
   output = run(images, skip_bad=True)
   said = capsys.readouterr()
-  assert 'going on after 4 images' in said.err
+  assert 'resuming after 4 images' in said.err
   assert '1 images do not decode and are left out' in said.out
   done = json.loads((output / 'predictions.json').read_text())
   assert done['skipped'] == ['image 6.png']

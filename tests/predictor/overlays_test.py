@@ -9,7 +9,7 @@ from PIL import Image
 
 from eqlandmarks.media import videos
 from eqlandmarks.predictor import overlays
-from eqlandmarks.report import figures
+from eqlandmarks.report import colours
 
 
 def _places(picture):
@@ -27,7 +27,7 @@ def test_markers_are_where_the_landmarks_are(k, enlarge):
       for c in (0.9, 0.1)
   ]
   assert pictures[0].size == (120 * enlarge, 100 * enlarge)
-  colour = np.round(255 * np.array(figures.landmark_style(k)['color']))
+  colour = np.round(255 * np.array(colours.landmark_style(k)['color']))
   for picture in pictures:
     places = _places(picture)
     middle = (places.min(0) + places.max(0)) / 2
@@ -58,7 +58,7 @@ def test_annotations_are_crosses_in_their_colours():
   points = np.array([[30.5, 40.5], [60.5, 90.5]])
   picture = overlays.draw(black, far, np.ones(1), points)
   for j, (row, column) in enumerate(points):
-    colour = figures.annotation_colour(j, 2)
+    colour = colours.annotation_colour(j, 2)
     expected = tuple(round(255 * part) for part in colour)
     assert picture.getpixel((int(column), int(row))) == expected
 

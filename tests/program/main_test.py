@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.program import cli
+from eqlandmarks.program import config_file
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 TINY = '--config=configs/signer.py:tiny'
@@ -84,15 +84,17 @@ def test_configs_are_found_by_name_and_by_path(tmp_path, monkeypatch):
   (tmp_path / 'signer').write_text('')  # a name is a name, wherever one stands
   (tmp_path / 'mine.py').write_text('')
   ours = str(ROOT / 'eqlandmarks' / 'configs' / 'signer.py')
-  assert cli._with_files(['x', '--config=signer:tiny', '--mode=train']) == [
-      'x', f'--config={ours}:tiny', '--mode=train'
-  ]
-  assert cli._with_files(['-config', 'signer']) == [f'--config={ours}']
-  assert cli._with_files(['--config=mine.py:a:b']) == ['--config=mine.py:a:b']
-  assert cli._with_files(['--config.seed=1']) == ['--config.seed=1']
+  for given, expected in (
+      (['x', '--config=signer:tiny', '--mode=train'],
+       ['x', f'--config={ours}:tiny', '--mode=train']),
+      (['-config', 'signer'], [f'--config={ours}']),
+      (['--config=mine.py:a:b'], ['--config=mine.py:a:b']),
+      (['--config.seed=1'], ['--config.seed=1']),
+  ):
+    assert config_file.with_files(given) == expected
   for name in ('common', '__init__', 'mine', ''):
     with pytest.raises(errors.UserError, match='one of bbc_pose, cat_head'):
-      cli._with_files([f'--config={name}'])
+      config_file.with_files([f'--config={name}'])
 
 
 def test_usage_speaks_of_the_script_that_was_started():
@@ -115,7 +117,7 @@ from eqlandmarks.program import modes
 def run(*_):
   raise KeyboardInterrupt
 
-modes.run = run
+modes.start = run
 sys.argv = ['main.py', '--config=configs/signer.py:tiny', '--workdir=w']
 runpy.run_path('main.py', run_name='__main__')
 """
@@ -129,5 +131,5 @@ def test_an_interrupt_is_one_line():
   )  # fmt: skip
   assert done.returncode == 130
   assert done.stderr.strip() == (
-      'interrupted: the same command goes on from here'
+      'interrupted: the same command resumes from here'
   )

@@ -119,17 +119,6 @@ def test_a_collapse_is_told_in_log_and_report(tmp_path, capsys):
     assert 'all landmarks of an image lie within 0.0 px' in told
   for stage in ('pretrain', 'two_stage'):
     assert _collapsed(config, workdir, stage), stage
-  # Figures of an earlier version have neither metric, and are reported still.
-  path = workdir / 'two_stage/records.json'
-  kept = json.loads(path.read_text())
-  del kept['sha256']
-  kept['records'] = [
-      record for record in kept['records']
-      if record['metric'] not in ('extent_px', 'alignment')
-  ]
-  path.write_text(json.dumps(kept))
-  modes.run(config, str(workdir), 'report')
-  assert 'class="warning collapsed"' not in _report(workdir)
 
 
 def _report(workdir):
@@ -487,17 +476,3 @@ def test_images_that_show_nothing_are_named(tmp_path):
     modes.run(
         _folder_config(tmp_path / 'photos'), str(tmp_path / 'w'), 'train'
     )
-
-
-def test_a_field_that_is_newer_than_the_workdir(finished, tmp_path):
-  workdir = shutil.copytree(finished, tmp_path / 'older')
-  path = workdir / 'config.json'
-  stored = json.loads(path.read_text())
-  del stored['dataset']['crop_margin'], stored['predict']
-  path.write_text(json.dumps(stored))
-  # It has stood at its default: the same config still goes with the workdir.
-  modes.run(_config(), str(workdir), 'report')
-  config = _config()
-  config.dataset.crop_margin = 5.0
-  with pytest.raises(errors.UserError, match=r'crop_margin \(0\.0 there, 5\.0'):
-    modes.run(config, str(workdir), 'report')

@@ -2,10 +2,9 @@
 
 import json
 import math
-import pathlib
-import tarfile
 import types
 
+import finished_run
 import pytest
 
 from configs import signer
@@ -14,8 +13,8 @@ from eqlandmarks.datasets.base import examples
 from eqlandmarks.program import report as report_lib
 from eqlandmarks.report import page
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import fingerprints
 
-DATA = pathlib.Path(__file__).parent.parent / 'data'
 _GONE = object()
 ODD = (
     _GONE, None, math.nan, math.inf, '', 'x', [], [None], {}, -1, True, 1e300,
@@ -33,9 +32,8 @@ def _stop(*_):
 @pytest.fixture(scope='module')
 def finished(tmp_path_factory):
   """A finished workdir, and what its records are."""
-  folder = tmp_path_factory.mktemp('old')
-  with tarfile.open(DATA / 'workdir_0.1.0.tar.xz') as archive:
-    archive.extractall(folder, filter='data')
+  folder = tmp_path_factory.mktemp('finished') / 'w'
+  finished_run.copy_to(folder)
   path = folder / 'two_stage/records.json'
   return folder, json.loads(path.read_text())
 
@@ -52,11 +50,13 @@ def report(finished, monkeypatch):
   monkeypatch.setattr(report_lib, '_check_images', _stop)
 
   def make(records):
-    changed = {'with': content['with'], 'records': records}
+    changed = {**content, 'records': records}
+    del changed['sha256']
+    changed['sha256'] = fingerprints.of_json(changed)
     (folder / 'two_stage/records.json').write_text(json.dumps(changed))
     (folder / 'results.json').write_text(json.dumps(records))
     try:
-      report_lib.report(this)
+      report_lib.show(this)
     except errors.UserError as error:
       assert '\n' not in str(error)
       assert 'records.json' in str(error) or 'results.json' in str(error)
@@ -107,7 +107,7 @@ def test_the_page_holds_no_number_that_json_does_not_know():
       'c', 'c', 'x', 'y', (report_lib.charts_lib.Series(
           'a', (0.0, 1.0), (math.nan, 1.0), None, '#000000'),),
   )  # fmt: skip
-  assert 'NaN' not in json.dumps(page._plotly(chart))
+  assert 'NaN' not in json.dumps(page._chart(chart))
 
 
 def test_losses_that_are_all_zero_have_no_logarithm():

@@ -140,6 +140,61 @@ def test_page_works_by_keyboard_in_the_dark_and_on_a_phone(opened):
   )
 
 
+_CURVES = '#chart-equivariance_layer1'
+
+
+def _ticks(opened):
+  """The labels of a chart's axes, those of x first."""
+  return opened.locator(f'{_CURVES} text:not(.axis)').all_text_contents()
+
+
+def test_charts_tell_the_values_under_the_pointer(opened):
+  plot = opened.locator(f'{_CURVES} .plot svg').first
+  plot.scroll_into_view_if_needed()
+  # Of x = 0 and x = 1 on an axis to 40, the second is nearer to the middle.
+  plot.hover()
+  tip = opened.locator(f'{_CURVES} .tip')
+  assert tip.inner_text().split('\n')[0] == '1'
+  assert 'two-stage: 0.9 ± 0.1' in tip.inner_text()
+  opened.hover('h1')
+  assert not tip.is_visible()
+
+
+def test_charts_zoom_by_a_drag_and_back_by_a_double_click(opened):
+  assert '40' in _ticks(opened)
+  plot = opened.locator(f'{_CURVES} .plot svg').first
+  plot.scroll_into_view_if_needed()
+  box = plot.bounding_box()
+  opened.mouse.move(box['x'] + 80, box['y'] + 100)
+  opened.mouse.down()
+  opened.mouse.move(box['x'] + 140, box['y'] + 102)
+  opened.mouse.up()
+  zoomed = _ticks(opened)
+  assert '40' not in zoomed and '1' in zoomed  # the y axis stays
+  plot.dblclick()
+  assert '40' in _ticks(opened)
+  plot.dblclick()  # all there is: x from 0 to 1
+  assert '40' not in _ticks(opened)
+  plot.dblclick()
+  assert '40' in _ticks(opened)
+
+
+def test_names_in_a_legend_switch_lines_off(opened):
+  chart = '#chart-equivariance_two_stage'
+  lines = opened.locator(f'{chart} path.line')
+  names = opened.locator(f'{chart} .legend button')
+  count = names.count()
+  assert lines.count() == count == 2
+  names.first.focus()
+  opened.keyboard.press('Enter')
+  assert lines.count() == count - 1
+  assert names.first.get_attribute('aria-pressed') == 'false'
+  names.first.dblclick()  # alone
+  assert lines.count() == 1
+  names.first.dblclick()
+  assert lines.count() == count
+
+
 def test_pairs_show_the_layer_and_method_that_are_chosen(opened):
   found = 'circle[stroke]:not(.mark)'
   # Two images of two points, one of which left the image.

@@ -82,6 +82,7 @@ def whole_page(**fields):
   records = [
       *COMPARED,
       curve('acc_curve', 'two_stage', [0.0, 0.9], layer=1, std=[0.0, 0.1]),
+      curve('acc_curve', 'random', [0.0, 0.1]),
       curve('pck_curve', 'two_stage', [0.0, 0.5]),
   ]
   values = {

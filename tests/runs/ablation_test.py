@@ -13,6 +13,7 @@ from eqlandmarks.report import tables
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir as workdir_lib
+from eqlandmarks.system import fingerprints
 from eqlandmarks.training import loop
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
@@ -184,15 +185,21 @@ def test_another_share_of_epochs_is_refused(compared):
     modes.run(config, str(compared), 'ablation')
 
 
+def _write_sealed(path, content):
+  """Writes a stage's figures as if they had been measured so."""
+  del content['sha256']
+  content['sha256'] = fingerprints.of_json(content)
+  path.write_text(json.dumps(content))
+
+
 def test_a_collapse_of_any_seed_is_shown(compared):
   path = compared / 'ablation/seed1/two_stage/records.json'
   before = path.read_text()
   kept = json.loads(before)
-  del kept['sha256']  # as of an earlier version
   for record in kept['records']:
     if record['metric'] == 'extent_px':
       record['value'] = 1.0
-  path.write_text(json.dumps(kept))
+  _write_sealed(path, kept)
   try:
     modes.run(_config(), str(compared), 'report')
   finally:
@@ -208,19 +215,18 @@ def test_figures_that_say_another_budget_are_measured_again(
   path = compared / 'ablation/seed1/end_to_end_3_epochs/records.json'
   before, asked = path.read_text(), []
   kept = json.loads(before)
-  del kept['sha256']
   for record in kept['records']:
     # As of a plan by which equal time took as many epochs as stage 2.
     if record['budget']:
       record['budget'] = 'paper'
       record['protocol']['budgets'] = ['paper', 'time']
-  path.write_text(json.dumps(kept))
+  _write_sealed(path, kept)
 
   def measure_again(run, name, *_):
     asked.append((run.config.seed, name))
     path.write_text(before)
 
   monkeypatch.setattr(run_lib.Run, 'evaluate', measure_again)
-  monkeypatch.setattr(report_lib, 'report', lambda run: None)
+  monkeypatch.setattr(report_lib, 'show', lambda run: None)
   modes.run(_config(), str(compared), 'report')
   assert asked == [(1, 'end_to_end_3_epochs')]

@@ -1,7 +1,6 @@
 """When a workdir takes another config or other images, and what it says."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -42,7 +41,7 @@ def _finish(workdir, *stages):
 @pytest.fixture
 def workdir(tmp_path):
   made = Workdir(tmp_path / 'w')
-  made.claim(_config(), _content())
+  claims.take(made, _config(), _content())
   return made
 
 
@@ -52,7 +51,7 @@ def _run(workdir):
 
 def _refusal(workdir, config):
   with pytest.raises(errors.UserError) as caught:
-    workdir.check(config)
+    claims.check(workdir, config)
   return str(caught.value)
 
 
@@ -65,9 +64,9 @@ def test_without_a_begun_stage_any_config_is_taken(workdir, capsys):
   (workdir.path / 'mine').mkdir()
   (workdir.path / 'mine/metrics.csv').write_text('')
   other = _config(batch_size=4, seed=3)
-  workdir.check(other)
+  claims.check(workdir, other)
   assert half.exists()  # nothing is changed by looking
-  workdir.claim(other, _content('ab'))
+  claims.take(workdir, other, _content('ab'))
   said = capsys.readouterr().err
   assert 'takes a new config: batch_size (8 there, 4 asked), seed (0' in said
   assert workdir.config()['batch_size'] == _run(workdir)['config']['batch_size']
@@ -104,7 +103,7 @@ def test_without_a_begun_stage_any_config_is_taken(workdir, capsys):
 def test_what_a_begun_stage_depends_on_stays(workdir, begun, may, may_not):
   _begin(workdir, begun)
   for name, value in may.items():
-    workdir.check(_config(**{name: value}))
+    claims.check(workdir, _config(**{name: value}))
   for name, value in may_not.items():
     assert f'{name} (' in _refusal(workdir, _config(**{name: value}))
 
@@ -174,7 +173,7 @@ def test_fields_of_labels_are_judged_by_the_data(workdir):
       'dataset.min_likelihood': 0.1, 'dataset.test_share': 0.5,
       'dataset.outside': 'missing',
   }  # fmt: skip
-  workdir.check(_config(**fields))
+  claims.check(workdir, _config(**fields))
   assert 'dataset.every' in _refusal(workdir, _config(**{'dataset.every': 2}))
 
 
@@ -205,29 +204,23 @@ def test_other_images(workdir, capsys, names, first, said):
 def test_other_labels_are_taken(workdir):
   _begin(workdir, 'pretrain')
   config = _config(**{'dataset.eyes': 'a,b'})
-  workdir.check(config)
-  workdir.claim(config, _content(labels='y'))
+  claims.check(workdir, config)
+  claims.take(workdir, config, _content(labels='y'))
   assert _run(workdir)['data'] == {'images': 'abc from 0', 'labels': 'y'}
   assert workdir.config()['dataset']['eyes'] == 'a,b'
   assert (workdir.path / 'pretrain/checkpoints/5').exists()
 
 
-def test_a_workdir_that_does_not_know_its_images(workdir, capsys):
-  _begin(workdir, 'pretrain')
+def test_a_workdir_of_another_format(workdir):
   run = _run(workdir)
-  del run['data']
-  (workdir.path / 'run.json').write_text(json.dumps(run))
-  now = _content('xy')
-  claims.check_images(workdir, _config(), now)
-  workdir.claim(_config(), now)
-  assert 'does not say which images' in capsys.readouterr().err
-  workdir.claim(_config(), now)
-  assert not capsys.readouterr().err
-  with pytest.raises(errors.UserError, match=re.escape('1 fewer')):
-    claims.check_images(workdir, _config(), _content('x'))
+  for run['format'] in (2, 'x', None):
+    (workdir.path / 'run.json').write_text(json.dumps(run))
+    said = _refusal(workdir, _config())
+    assert f"run.json: format is {run['format']!r}, written by" in said
+    assert 'expected 1: use that version, or another --workdir' in said
 
 
 def test_the_same_again_writes_nothing(workdir):
   before = {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()}
-  workdir.claim(_config(**{'evaluation.pck': 3.0}), _content())
+  claims.take(workdir, _config(**{'evaluation.pck': 3.0}), _content())
   assert {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()} == before

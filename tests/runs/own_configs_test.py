@@ -7,7 +7,6 @@ from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.program import cli
 from eqlandmarks.runs import ablation
-from eqlandmarks.training import hosts
 
 COPY = """
 from eqlandmarks.configs import signer
@@ -77,9 +76,8 @@ def test_one_line_for_a_value(server, tmp_path, field, said):  # noqa: F811
   assert not (tmp_path / 'w').exists()
 
 
-def test_a_line_is_said_of_each_error_once(monkeypatch, capsys):
-  monkeypatch.setattr(hosts, 'leave', lambda code: None)
-  cli._fail('a\n  b', verbose=False)
+def test_a_line_is_said_of_each_error_once(capsys):
+  cli._print_error('a\n  b', verbose=False)
   assert capsys.readouterr().err == 'error: a b\n'
 
 

@@ -1,6 +1,7 @@
 """How a method was trained, from what its stages say."""
 
 from configs import signer
+from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import protocols
 from eqlandmarks.runs import workdir as workdir_lib
 from eqlandmarks.training import methods
@@ -70,7 +71,7 @@ def test_stage_one_of_another_run_is_described_by_that_run(tmp_path):
   theirs.pretrain.warp.rotation = 45.0
   other = workdir_lib.Workdir(tmp_path / 'other')
   _stage(other, 'pretrain', epochs=7)
-  other.claim(theirs)
+  other.write('config.json', config_fields.plain(theirs))
   config, own = signer.get_config('tiny'), workdir_lib.Workdir(tmp_path / 'w')
   config.pretrained = str(other.path)
   found = _of_training(config, _stage(own, 'two_stage'), other)

@@ -74,7 +74,7 @@ def test_sigterm_before_the_first_step(tmp_path):
   process.send_signal(signal.SIGTERM)
   _, said = process.communicate(timeout=300)
   assert process.returncode == 143
-  assert said.endswith('interrupted: the same command goes on from here\n')
+  assert said.endswith('interrupted: the same command resumes from here\n')
   assert 'Traceback' not in said
 
 

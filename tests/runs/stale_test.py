@@ -128,20 +128,3 @@ def test_predictions_need_no_images(copy):
   shutil.rmtree(copy / 'photos/more')
   _run(copy, 'predict', **{'predict.input': str(copy / 'photos/image 0.png')})
   assert (copy / 'w/predictions/image 0/predictions.json').exists()
-
-
-def test_a_workdir_of_before_is_measured_once(copy, capsys, monkeypatch):
-  for name, field in (('run.json', 'data'), ('two_stage/records.json', 'labels'
-                                             )):  # fmt: skip
-    content = json.loads((copy / 'w' / name).read_text())
-    del content[field]
-    content.pop('sha256', None)
-    (copy / 'w' / name).write_text(json.dumps(content))
-  (copy / 'w/images.npz').unlink()
-  _run(copy)
-  assert 'does not say which images' in capsys.readouterr().err
-  monkeypatch.setattr(run.Run, 'evaluate', None)
-  _run(copy)
-  shutil.copy(copy / 'photos/image 0.png', copy / 'photos/zz.png')
-  with pytest.raises(errors.UserError, match=r'the first is zz\.png'):
-    _run(copy)

@@ -61,15 +61,16 @@ def test_what_is_written_arrives():
 def test_a_signal_while_the_program_is_imported_ends_it_at_once():
   done = _run(f"""
   import os, sys
-  from eqlandmarks.program import starting
+  from eqlandmarks.program import cli
 
   class Import:
     def find_spec(self, name, path, target=None):
-      if name == 'eqlandmarks.program.cli':
+      if name == 'eqlandmarks.training.hosts':
         os.kill(os.getpid(), {signal.SIGINT.value})
 
   sys.meta_path.insert(0, Import())
-  starting.run()
+  sys.argv = ['main.py', '--config=signer:tiny', '--workdir=w']
+  cli.run()
   """)
   assert (done.returncode, done.stdout, done.stderr) == (130, '', '')
 

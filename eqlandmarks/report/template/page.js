@@ -1,18 +1,7 @@
 'use strict';
 
-const SVG = 'http://www.w3.org/2000/svg';
 const root = document.documentElement;
-const charts = JSON.parse(document.getElementById('charts-data').textContent);
 const view = JSON.parse(document.getElementById('viewers-data').textContent);
-
-function element(name, attributes, parent) {
-  const node = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) {
-    node.setAttribute(key, value);
-  }
-  if (parent) parent.append(node);
-  return node;
-}
 
 function say(text) {
   const said = document.getElementById('said');
@@ -21,55 +10,12 @@ function say(text) {
   say.timer = setTimeout(() => { said.textContent = ''; }, 2000);
 }
 
-// Light and dark: the reader's choice, or else the system's.
+// Light and dark: the reader's choice, otherwise the system's.
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
 function setTheme(name) {
   root.dataset.theme = name;
-  const style = getComputedStyle(root);
-  const colour = (variable) => style.getPropertyValue(variable).trim();
-  for (const chart of charts) {
-    const at = document.getElementById('chart-' + chart.name);
-    if (!at || !at.layout) continue;
-    Plotly.relayout(at, {
-      'font.color': colour('--front'),
-      'xaxis.gridcolor': colour('--line'),
-      'yaxis.gridcolor': colour('--line'),
-      'xaxis.zerolinecolor': colour('--line'),
-      'yaxis.zerolinecolor': colour('--line'),
-    });
-  }
-}
-
-// Charts.
-
-async function drawCharts() {
-  for (const chart of charts) {
-    const layout = {
-      ...chart.layout,
-      paper_bgcolor: 'rgba(0,0,0,0)',
-      plot_bgcolor: 'rgba(0,0,0,0)',
-      margin: {l: 60, r: 10, t: 10, b: 50},
-      legend: {orientation: 'h', yref: 'container', y: 0, yanchor: 'bottom'},
-      hovermode: 'x unified',
-      hoverlabel: {bgcolor: '#222', font: {color: '#fff'}},
-    };
-    layout.xaxis.automargin = layout.yaxis.automargin = true;
-    if (innerWidth < 640) {
-      // A legend of one entry a line, which takes nothing from the plot.
-      const names = chart.data.filter((line) => line.showlegend !== false);
-      layout.legend.font = {size: 9};
-      document.getElementById('chart-' + chart.name).style.height =
-        `${320 + 22 * names.length}px`;
-    }
-    await Plotly.newPlot('chart-' + chart.name, chart.data, layout, {
-      responsive: true,
-      displaylogo: false,
-      toImageButtonOptions: {format: 'svg', filename: chart.name},
-    });
-  }
-  setTheme(root.dataset.theme);
 }
 
 // Tables: copying and sorting.
@@ -153,10 +99,10 @@ function sortBy(table, column) {
 // Images with marks over them.
 
 function picture(uri, label) {
-  const svg = element('svg', {
+  const svg = svgElement('svg', {
     viewBox: `0 0 ${view.size} ${view.size}`, role: 'img', 'aria-label': label,
   });
-  element('image', {href: uri, width: view.size, height: view.size}, svg);
+  svgElement('image', {href: uri, width: view.size, height: view.size}, svg);
   return svg;
 }
 
@@ -184,11 +130,11 @@ function drawPoint(svg, kind, point, j) {
   };
   const r = 2 * unit;
   const shape = kind === 'o'
-    ? element('circle', {cx: column, cy: row, r, ...style}, svg)
-    : element('path', {
+    ? svgElement('circle', {cx: column, cy: row, r, ...style}, svg)
+    : svgElement('path', {
       d: `M${column - r} ${row}h${2 * r}M${column} ${row - r}v${2 * r}`, ...style,
     }, svg);
-  element('title', {}, shape).textContent = view.pointNames[j];
+  svgElement('title', {}, shape).textContent = view.pointNames[j];
 }
 
 // Landmarks.
@@ -231,11 +177,11 @@ function drawLandmarks(method) {
   sheet.replaceChildren(...method.landmarks.map((landmarks, i) => {
     const svg = picture(view.images[i], `Landmarks of ${method.ids[i]}`);
     landmarks.forEach(([row, column], k) => {
-      const dot = element('circle', {
+      const dot = svgElement('circle', {
         class: 'mark', 'data-k': k, cx: column, cy: row, r: view.size / 40,
         fill: view.colours[k], 'stroke-width': view.size / 160,
       }, svg);
-      element('title', {}, dot).textContent = `landmark ${k}`;
+      svgElement('title', {}, dot).textContent = `landmark ${k}`;
       dot.addEventListener('pointerenter', () => mark(k));
       dot.addEventListener('pointerleave', () => mark(null));
       dot.addEventListener('click', () => pin(k));
@@ -383,7 +329,7 @@ function startPoints() {
     }));
 }
 
-root.dataset.theme = dark.matches ? 'dark' : 'light';
+setTheme(dark.matches ? 'dark' : 'light');
 dark.addEventListener('change', () => setTheme(dark.matches ? 'dark' : 'light'));
 document.getElementById('theme').addEventListener('click', () =>
   setTheme(root.dataset.theme === 'dark' ? 'light' : 'dark'));
@@ -391,4 +337,4 @@ if (view.methods.length) {
   startLandmarks();
   startPoints();
 }
-drawCharts().then(() => { root.dataset.ready = 'true'; });
+root.dataset.ready = 'true';
