@@ -12,10 +12,11 @@ import jax
 from ml_collections import ConfigDict
 
 from eqlandmarks import nets as nets_lib
-from eqlandmarks.training import named
+from eqlandmarks.training import seams
 from eqlandmarks.training.pairs import base as pairs
 
-_PACKAGE = 'eqlandmarks.training.objectives'
+SEAM = seams.Seam('objective', 'eqlandmarks.training.objectives')
+load, is_ours, use = SEAM.load, SEAM.is_ours, SEAM.use
 
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]
@@ -121,28 +122,6 @@ class Objective:
   collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
       lambda *_: None
   )
-
-
-def load(name: str, field: str = 'the objective') -> Objective:
-  """The objective of a name, see `named.load`."""
-  return named.load(_PACKAGE, name, 'OBJECTIVE', field)
-
-
-def is_ours(name: Any) -> bool:
-  """Whether a name is that of a file of this folder."""
-  return named.is_ours(_PACKAGE, name)
-
-
-def use(section: ConfigDict, name: str) -> None:
-  """Makes a stage's section that of another objective, with its defaults.
-
-  All other fields of the stage stay as they are.
-  """
-  if 'objective' in section:
-    for field in load(section.objective).section():
-      del section[field]
-  section.objective = name
-  section.update(load(name).section())
 
 
 def make_loss(
