@@ -64,8 +64,9 @@ class Seam:
 
     All other fields of the stage stay as they are.
     """
-    if self.field in section:
-      for field in self.load(section[self.field]).section():
-        del section[field]
-    section[self.field] = name
-    section.update(self.load(name).section())
+    with section.unlocked():
+      if self.field in section:
+        for field in self.load(section[self.field]).section():
+          del section[field]
+      section[self.field] = name
+      section.update(self.load(name).section())

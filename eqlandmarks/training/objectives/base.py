@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from eqlandmarks import errors
 from eqlandmarks import nets as nets_lib
 from eqlandmarks.training import seams
 from eqlandmarks.training.pairs import base as pairs
@@ -148,9 +149,25 @@ def make_loss(
       view_keys, keys = keys[:, 0], keys[:, 1]
     views = pair.make_views(images, view_keys, section)
     share = objective.loss(variables, views, keys, section, nets)
+    _check_names(section, 'terms', share.terms, objective.terms)
+    _check_names(
+        section, 'batch_stats', share.batch_stats,
+        {*nets.trained, *share.batch_stats},
+    )  # fmt: skip
     metrics = {'loss': share.total, **share.terms}
     if share.points_used is not None:
       metrics['points_used'] = share.points_used
     return share.total, (metrics, share.batch_stats)
 
   return loss
+
+
+def _check_names(
+    section: Any, what: str, given: Collection[str], expected: Collection[str]
+) -> None:
+  """Checks that a loss gives what its objective says."""
+  if {*given} != {*expected}:
+    raise errors.UserError(
+        f'the loss of objective {section.objective!r} gives {what} '
+        f'{sorted(given)}, expected {sorted(expected)}.'
+    )
