@@ -179,8 +179,8 @@ def check(config: Any) -> None:
 def _check_stage(config: Any, name: str) -> objectives.Objective:
   """Checks the section of a stage; returns its objective."""
   section, prefix = config[name], f'{name}.'
-  objective = objectives.load(section.objective, f'config.{name}.objective')
-  pair = pairs.load(section.pair, f'config.{name}.pair')
+  objective = objectives.load(section.objective, name)
+  pair = pairs.load(section.pair, name)
   if objective.trains != (_TRAINS[name],):
     raise errors.UserError(
         f'config.{name}.objective is {section.objective!r}, which trains '

@@ -1,7 +1,7 @@
 """Whether a config has the fields of configs/common.py, of their types."""
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -15,9 +15,9 @@ from eqlandmarks.system import field_rules
 from eqlandmarks.training.objectives import base as objectives
 from eqlandmarks.training.pairs import base as pairs
 
-# The sections of the stages, and the fields by which they have others.
+# The sections of the stages, and what decides which fields they have.
 _STAGES = ('pretrain', 'discover')
-_SEAMS = {'objective': objectives, 'pair': pairs}
+_SEAMS = (objectives.SEAM, pairs.SEAM)
 
 
 def check(config: Any) -> None:
@@ -31,7 +31,8 @@ def check(config: Any) -> None:
         f'config is of type {type(config).__name__}, expected a ConfigDict, '
         'such as get_config() of configs/common.py returns.'
     )
-  differing = sorted(_differing(config, _expected(config, lambda *_: True), ''))
+  expected = _expected(config, ours_alone=False)
+  differing = sorted(_differing(config, expected, ''))
   if differing:
     raise errors.UserError(
         f'config is not as configs/common.py has it: {"; ".join(differing)}.'
@@ -56,27 +57,23 @@ def defaults(stored: Any) -> ConfigDict:
   No module of a user's own is imported: a stage whose objective or pair is one
   stands for itself.
   """
-  return _expected(
-      stored,
-      lambda objective, pair: objectives.is_ours(objective)
-      and pairs.is_ours(pair),
-  )
+  return _expected(stored, ours_alone=True)
 
 
-def _expected(config: Any, may_import: Callable[..., bool]) -> ConfigDict:
+def _expected(config: Any, *, ours_alone: bool) -> ConfigDict:
   """Our defaults, with the fields of the objectives and pairs of a config."""
   result = common.get_config()
   for stage in _STAGES:
     section, ours = config.get(stage), result[stage]
     if not hasattr(section, 'get'):
       continue  # of another type, which is said of it
-    names = [section.get(field, ours[field]) for field in _SEAMS]
-    if not may_import(*names):
+    names = {s: section.get(s.field, ours[s.field]) for s in _SEAMS}
+    if ours_alone and not all(s.is_ours(name) for s, name in names.items()):
       result[stage] = ConfigDict(section)
       continue
-    for (field, seam), name in zip(_SEAMS.items(), names, strict=True):
-      if isinstance(name, str) and name != ours[field]:
-        seam.load(name, f'config.{stage}.{field}')
+    for seam, name in names.items():
+      if isinstance(name, str) and name != ours[seam.field]:
+        seam.load(name, stage)
         seam.use(ours, name)
   return result
 

@@ -27,13 +27,11 @@ def use_all_cores(batch_size: int, num_parts: int = 1) -> None:
 
   XLA spreads a small net's operations badly over the cores of one CPU device;
   data parallelism keeps them busy. As many cores are used as divide the batch.
-  Must be called before JAX looks for its devices; GPUs and TPUs are not
-  touched.
+  To be called before JAX looks for its devices.
 
   Args:
     batch_size: images per step, over all devices together.
-    num_parts: equal ones that it is cut into anyhow, by processes with cores of
-      their own, and in time.
+    num_parts: equal parts that processes and `accumulate` cut it into anyhow.
   """
   cores = len(os.sched_getaffinity(0)) if hasattr(
       os, 'sched_getaffinity'
@@ -133,7 +131,7 @@ def parallelize(
     *,
     donate: bool = True,
 ) -> Callable[..., Any]:
-  """Maps a step over devices: the one place that knows of `pmap`.
+  """Maps a step over the devices of all processes, as `all_devices` has them.
 
   The state and the key are the same on all devices, never stacked; the images
   are `[devices, B / devices, ...]`. With several processes, each calls it with
@@ -141,7 +139,7 @@ def parallelize(
 
   Args:
     step: a pure function of state, images and key that reduces over `AXIS`.
-    devices: of all processes, in the order of `all_devices`.
+    devices: of all processes.
     donate: whether the state that is given is used up.
   """
   return jax.pmap(
@@ -155,11 +153,7 @@ def parallelize(
 
 
 def largest(devices: Sequence[jax.Device]) -> Callable[[Any], jax.Array]:
-  """From a number per device to the largest of all processes, on all devices.
-
-  Args:
-    devices: of all processes, in the order of `all_devices`.
-  """
+  """From a number per device to the largest of all, on all devices."""
   return jax.pmap(
       lambda x: jax.lax.pmax(x, AXIS),
       axis_name=AXIS,
@@ -169,19 +163,14 @@ def largest(devices: Sequence[jax.Device]) -> Callable[[Any], jax.Array]:
 
 
 def gather(devices: Sequence[jax.Device]) -> Callable[..., jax.Array]:
-  """The choice of rows on devices that all hold the same array.
-
-  Args:
-    devices: of this process; the others have nothing to do with it.
+  """The choice of rows on devices of this process that all hold an array.
 
   Returns:
     From a replicated `[N, ...]` and rows `[devices, B / devices]` to
     `[devices, B / devices, ...]`, where the mapped step wants it.
   """
-  mesh = Mesh(np.asarray(devices), (AXIS,))
   return jax.jit(
-      lambda array, rows: array[rows],
-      out_shardings=NamedSharding(mesh, PartitionSpec(AXIS)),
+      lambda array, rows: array[rows], out_shardings=_sharding(devices, AXIS)
   )
 
 
@@ -191,13 +180,14 @@ def replicate(tree: Any, devices: Sequence[jax.Device]) -> Any:
   Without it, the step would be compiled twice: for the first call's layout,
   and for that of its own result.
   """
-  mesh = Mesh(np.asarray(devices), (AXIS,))
-  sharding = NamedSharding(mesh, PartitionSpec())
   # No alias: the step uses its state up, and the caller may need the tree.
-  return jax.device_put(tree, sharding, may_alias=False)
+  return jax.device_put(tree, _sharding(devices), may_alias=False)
 
 
 def share(batch: Any, devices: Sequence[jax.Device]) -> jax.Array:
   """Puts equal parts of a batch's rows on devices, for a jitted function."""
-  mesh = Mesh(np.asarray(devices), (AXIS,))
-  return jax.device_put(batch, NamedSharding(mesh, PartitionSpec(AXIS)))
+  return jax.device_put(batch, _sharding(devices, AXIS))
+
+
+def _sharding(devices: Sequence[jax.Device], *axes: str) -> NamedSharding:
+  return NamedSharding(Mesh(np.asarray(devices), (AXIS,)), PartitionSpec(*axes))

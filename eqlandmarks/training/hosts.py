@@ -203,7 +203,7 @@ def _explain(error: Exception, given: dict[str, Any]) -> str:
     )
   return (
       f'--distributed: JAX found no other processes ({reason}), expected '
-      'Slurm, Cloud TPU, Kubernetes or Open MPI; else give '
+      'Slurm, Cloud TPU, Kubernetes or Open MPI; otherwise give '
       '--coordinator_address, --num_processes and --process_id.'
   )
 

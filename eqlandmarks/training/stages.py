@@ -144,9 +144,7 @@ def _make_step(
 
 
 def _objective(config: Any, name: str) -> objectives.Objective:
-  return objectives.load(
-      config[name].objective, f'config.{name}.objective'
-  )
+  return objectives.load(config[name].objective, name)
 
 
 def _initial_variables(config: Any, net: str) -> models.Variables:

@@ -11,11 +11,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks.training import named
+from eqlandmarks.training import seams
 from eqlandmarks.training.pairs import base as pairs
 
-_PACKAGE = 'eqlandmarks.training.objectives'
+SEAM = seams.Seam('objective', 'eqlandmarks.training.objectives')
+load, is_ours, use = SEAM.load, SEAM.is_ours, SEAM.use
 
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]
@@ -123,28 +125,6 @@ class Objective:
   )
 
 
-def load(name: str, field: str = 'the objective') -> Objective:
-  """The objective of a name, see `named.load`."""
-  return named.load(_PACKAGE, name, 'OBJECTIVE', field)
-
-
-def is_ours(name: Any) -> bool:
-  """Whether a name is that of a file of this folder."""
-  return named.is_ours(_PACKAGE, name)
-
-
-def use(section: ConfigDict, name: str) -> None:
-  """Makes a stage's section that of another objective, with its defaults.
-
-  All other fields of the stage stay as they are.
-  """
-  if 'objective' in section:
-    for field in load(section.objective).section():
-      del section[field]
-  section.objective = name
-  section.update(load(name).section())
-
-
 def make_loss(
     objective: Objective, section: Any, nets: StageNets
 ) -> Callable[[dict[str, Any], jax.Array, jax.Array], Output]:
@@ -169,9 +149,25 @@ def make_loss(
       view_keys, keys = keys[:, 0], keys[:, 1]
     views = pair.make_views(images, view_keys, section)
     share = objective.loss(variables, views, keys, section, nets)
+    _check_names(section, 'terms', share.terms, objective.terms)
+    _check_names(
+        section, 'batch_stats', share.batch_stats,
+        {*nets.trained, *share.batch_stats},
+    )  # fmt: skip
     metrics = {'loss': share.total, **share.terms}
     if share.points_used is not None:
       metrics['points_used'] = share.points_used
     return share.total, (metrics, share.batch_stats)
 
   return loss
+
+
+def _check_names(
+    section: Any, what: str, given: Collection[str], expected: Collection[str]
+) -> None:
+  """Checks that a loss gives what its objective says."""
+  if {*given} != {*expected}:
+    raise errors.UserError(
+        f'the loss of objective {section.objective!r} gives {what} '
+        f'{sorted(given)}, expected {sorted(expected)}.'
+    )

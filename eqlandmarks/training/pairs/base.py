@@ -9,9 +9,10 @@ import jax
 from ml_collections import ConfigDict
 
 from eqlandmarks import warps
-from eqlandmarks.training import named
+from eqlandmarks.training import seams
 
-_PACKAGE = 'eqlandmarks.training.pairs'
+SEAM = seams.Seam('pair', 'eqlandmarks.training.pairs')
+load, is_ours, use = SEAM.load, SEAM.is_ours, SEAM.use
 
 
 @flax.struct.dataclass
@@ -46,22 +47,3 @@ class Pair:
   section: Callable[[], ConfigDict]
   rules: dict[str, Any]
   has_map: bool
-
-
-def load(name: str, field: str = 'the pair') -> Pair:
-  """The kind of pair of a name, see `named.load`."""
-  return named.load(_PACKAGE, name, 'PAIR', field)
-
-
-def is_ours(name: Any) -> bool:
-  """Whether a name is that of a file of this folder."""
-  return named.is_ours(_PACKAGE, name)
-
-
-def use(section: ConfigDict, name: str) -> None:
-  """Makes a stage's section that of another kind of pair, with its defaults."""
-  if 'pair' in section:
-    for field in load(section.pair).section():
-      del section[field]
-  section.pair = name
-  section.update(load(name).section())

@@ -76,11 +76,35 @@ def test_an_objective_is_given_its_views(config):
     total = (views.other - views.x).sum() * section.gap
     return objectives.Loss(total, {'apart': total}, {})
 
-  objective = dataclasses.replace(landmarks.OBJECTIVE, loss=loss)
+  objective = dataclasses.replace(
+      landmarks.OBJECTIVE, loss=loss, terms=('apart',)
+  )
+  nets = objectives.StageNets({}, (), 'i')
   images = np.zeros((3, 2, 4, 4, 3), np.uint8)
   images[:, 1] = 51  # of 255: 0.2
   keys = jax.random.split(jax.random.key(0), 3)
-  made = objectives.make_loss(objective, config.discover, None)
+  made = objectives.make_loss(objective, config.discover, nets)
   total, (metrics, stats) = made({}, images, keys)
   np.testing.assert_allclose(total, 2 * 0.2 * 3 * 4 * 4 * 3, rtol=1e-6)
   assert {*metrics} == {'loss', 'apart'} and stats == {}
+
+
+@pytest.mark.parametrize(
+    ('names', 'trained', 'said'),
+    [
+        (('far',), (), "'landmarks' gives terms ['near'], expected ['far']."),
+        (('near',), ('t',), "gives batch_stats [], expected ['t']."),
+    ],
+)
+def test_a_loss_gives_what_its_objective_says(names, trained, said):
+  config = signer.get_config('tiny')
+  objective = dataclasses.replace(
+      landmarks.OBJECTIVE, terms=names,
+      loss=lambda *_: objectives.Loss(0.0, {'near': 0.0}, {}),
+  )  # fmt: skip
+  nets = objectives.StageNets({}, trained, 'i')
+  made = objectives.make_loss(objective, config.discover, nets)
+  images, keys = np.zeros((1, 32, 32, 3), np.uint8), jax.random.key(0)[None]
+  with pytest.raises(errors.UserError) as caught:
+    made({}, images, keys)
+  assert str(caught.value).endswith(said)

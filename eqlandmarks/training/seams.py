@@ -1,0 +1,72 @@
+"""The seams of training: parts that a config names, ours or a user's own."""
+
+import dataclasses
+import importlib
+import os
+import pathlib
+import sys
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from eqlandmarks import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Seam:
+  """Where a part can be put in.
+
+  Attributes:
+    field: of a stage's section of the config, which names the module.
+    package: of ours, whose files are looked for first.
+  """
+
+  field: str
+  package: str
+
+  def is_ours(self, name: Any) -> bool:
+    """Whether a name is that of a file of our package."""
+    folder = pathlib.Path(importlib.import_module(self.package).__file__).parent
+    return str(name).isidentifier() and (folder / f'{name}.py').is_file()
+
+  def load(self, name: str, stage: str = '') -> Any:
+    """Loads a part.
+
+    Args:
+      name: of a file of our package; or of any module that Python finds, for
+        which it searches the current folder as well.
+      stage: the section of the config, if any, for messages.
+
+    Raises:
+      UserError: there is no such module, it cannot be imported, or it holds no
+        such part.
+    """
+    attribute = self.field.upper()
+    field = f'config.{stage}.{self.field}' if stage else self.field
+    try:
+      if self.is_ours(name):
+        module = importlib.import_module(f'{self.package}.{name}')
+      else:
+        if os.getcwd() not in sys.path:
+          sys.path.append(os.getcwd())
+        module = importlib.import_module(name)
+      return getattr(module, attribute)
+    except Exception as error:  # whatever a user's own module raises
+      reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+      raise errors.UserError(
+          f'{field} is {name!r} ({reason}), expected a file of '
+          f'{self.package.replace(".", "/")}/, or a module that Python finds, '
+          f'with {attribute}.'
+      ) from error
+
+  def use(self, section: ConfigDict, name: str) -> None:
+    """Makes a stage's section that of another part, with its defaults.
+
+    All other fields of the stage stay as they are.
+    """
+    with section.unlocked():
+      if self.field in section:
+        for field in self.load(section[self.field]).section():
+          del section[field]
+      section[self.field] = name
+      section.update(self.load(name).section())
