@@ -13,7 +13,7 @@ from eqlandmarks import errors
 from eqlandmarks import models
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
-from eqlandmarks.evaluation import score
+from eqlandmarks.evaluation import scene
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
 from eqlandmarks.runs import run
@@ -190,7 +190,7 @@ def _points(
 def _protocol(this: run.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in score.data_protocol(this.description).items()
+      for name, value in scene.data_protocol(this.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -252,7 +252,7 @@ def _summary(
           for name, split in splits.items()
       },
       'duplicates': [dataclasses.asdict(both) for both in found],
-      'protocol': score.data_protocol(this.description),
+      'protocol': scene.data_protocol(this.description),
       'notes': this.description.notes,
       'estimated_seconds': times,
   }

@@ -1,7 +1,6 @@
 """Makes the report of a workdir: tables, pictures, and the page."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ class _Shown:
     return self.workdir.outcome(self.stage)
 
   @property
-  def records(self) -> list[dict[str, Any]]:
+  def records(self) -> list[records_lib.Record]:
     return self.workdir.records(self.stage)
 
 
@@ -89,8 +88,8 @@ def report(this: run.Run) -> None:
   for one in shown:
     _draw_pictures(this, one, split)
   page_lib.write(this.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0]["dataset"]}, '
-      f'split {records[0]["split"]}',
+      title=f'Landmarks of {records[0].dataset}, '
+      f'split {records[0].split}',
       tables=tables,
       charts=charts,
       methods=methods,
@@ -127,7 +126,7 @@ def _shown(this: run.Run) -> list[_Shown]:
       for one in _compared(this)
       if one.workdir.path == this.workdir.seed(this.config.seed).path
       # What the paper shows; the curves have all lengths.
-      and 'paper' in one.records[0]['protocol']['budgets']
+      and 'paper' in one.records[0].protocol['budgets']
   ]
 
 
@@ -142,7 +141,7 @@ def _own(this: run.Run) -> list[_Shown]:
 def _compared(this: run.Run) -> list[_Shown]:
   """All that a comparison has measured, seed after seed."""
   results = ablation.results(this.workdir)
-  seeds = results[0]['protocol']['seeds'] if results else []
+  seeds = results[0].protocol['seeds'] if results else []
   return [
       # Apart from those of the workdir's own methods.
       _labelled(_Shown(f'compared_{row.stage}', row.stage, '', folder))
@@ -156,27 +155,27 @@ def _labelled(one: _Shown) -> _Shown:
       one.records, metric='equivariance_px', point='all'
   )
   label = naming.label(naming.key(record), one.records)
-  seed = f", seed {record['protocol']['seed']}"
+  seed = f", seed {record.protocol['seed']}"
   return dataclasses.replace(one, label=label + seed)
 
 
-def _scored(records: list[dict[str, Any]]) -> bool:
+def _scored(records: list[records_lib.Record]) -> bool:
   return bool(records_lib.select(records, metric='pck'))
 
 
 def _terminal_tables(
-    records: list[dict[str, Any]],
+    records: list[records_lib.Record],
 ) -> list[tables_lib.Table]:
   """What fits a terminal."""
   made = [tables_lib.summary(records), tables_lib.accuracy(records)]
-  if any(not r['protocol'].get('budgets') for r in records
-         if r['metric'] == 'pck' and r['method'] not in records_lib.FLOORS):
+  if any(not r.protocol.get('budgets') for r in records
+         if r.metric == 'pck' and r.method not in records_lib.FLOORS):
     made.append(tables_lib.points(records))
   made += [tables_lib.sample_efficiency(records), tables_lib.protocol(records)]
   return [table for table in made if table]
 
 
-def _page_tables(records: list[dict[str, Any]]) -> list[tables_lib.Table]:
+def _page_tables(records: list[records_lib.Record]) -> list[tables_lib.Table]:
   made = [
       tables_lib.protocol(records),
       tables_lib.summary(records),
@@ -224,7 +223,7 @@ def _draw_pictures(
     )
 
 
-def _protocol_text(records: list[dict[str, Any]]) -> str:
+def _protocol_text(records: list[records_lib.Record]) -> str:
   """What figures depend on, a line each."""
   return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
@@ -264,21 +263,21 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
 
 
 def _warnings(
-    this: run.Run, records: list[dict[str, Any]]
+    this: run.Run, records: list[records_lib.Record]
 ) -> list[str]:
   """What a reader must be told before the figures."""
   warnings = list(this.description.notes)
-  images = records[0]['protocol']['test_images']
+  images = records[0].protocol['test_images']
   if not _scored(records):
     warnings.append(
         'There are no labelled test images: the landmarks are shown on images '
-        f'that were trained on (split {records[0]["split"]}), and nothing is '
+        f'that were trained on (split {records[0].split}), and nothing is '
         'scored.'
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')
   masked = [
-      r['protocol']['masked_share'] for r in records_lib.select(
+      r.protocol['masked_share'] for r in records_lib.select(
           records, metric='acc'
       )
   ]
@@ -288,7 +287,7 @@ def _warnings(
         'the warps of the evaluation: weaken config.evaluation.warp.'
     )
   without = [
-      r['protocol']['images_without_eyes']
+      r.protocol['images_without_eyes']
       for r in records_lib.select(records, metric='error_iod')
   ]
   if any(without):

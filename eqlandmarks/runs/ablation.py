@@ -93,7 +93,7 @@ def measure(base: run.Run) -> None:
   ]
   found = [_measure(this, planned) for this in whole]
   if found:
-    base.workdir.write(_RECORDS, records_lib.over_seeds(found))
+    base.workdir.write_records(_RECORDS, records_lib.over_seeds(found))
 
 
 def check_config(config: Any) -> None:
@@ -130,9 +130,9 @@ def check_labels(base: run.Run) -> None:
     )
 
 
-def results(workdir: Workdir) -> list[dict[str, Any]]:
+def results(workdir: Workdir) -> list[records_lib.Record]:
   """The records of a finished comparison; [] where there is none."""
-  return workdir.read(_RECORDS, [records_lib.FORM]) or []
+  return workdir.read_records(_RECORDS)
 
 
 def rows(workdir: Workdir) -> list[Row]:
@@ -231,7 +231,7 @@ def _train_rows(this: run.Run, rows: list[Row]) -> None:
     shorter[row.method] = this.workdir.stage(row.stage)
 
 
-def _measure(this: run.Run, rows: list[Row]) -> list[dict[str, Any]]:
+def _measure(this: run.Run, rows: list[Row]) -> list[records_lib.Record]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:

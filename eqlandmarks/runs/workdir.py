@@ -244,7 +244,7 @@ class Workdir:
     content = {
         'with': _evaluated_with(config),
         'labels': labels,
-        'records': outcome.records,
+        'records': records_lib.to_json(outcome.records),
     }
     self.write(
         f'{stage}/{_RECORDS}',
@@ -255,9 +255,9 @@ class Workdir:
     """The fields by which a stage was evaluated; {} where it was not."""
     return self._read_records(stage).get('with', {})
 
-  def records(self, stage: str) -> list[dict[str, Any]]:
+  def records(self, stage: str) -> list[records_lib.Record]:
     """The records of a stage, as `add_outcome` kept them."""
-    return self._read_records(stage).get('records', [])
+    return records_lib.from_json(self._read_records(stage).get('records', []))
 
   def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
     """The arrays of a stage's `Outcome`; None where it has none."""
@@ -271,11 +271,11 @@ class Workdir:
       raise stored.damaged(path, fault, _EVALUATE)
     return arrays
 
-  def results(self) -> list[dict[str, Any]]:
+  def results(self) -> list[records_lib.Record]:
     """The records of results.json."""
-    return self.read('results.json', [records_lib.FORM]) or []
+    return self.read_records('results.json')
 
-  def write_results(self, *sources: list[dict[str, Any]]) -> None:
+  def write_results(self, *sources: list[records_lib.Record]) -> None:
     """Makes results.json anew.
 
     Args:
@@ -284,10 +284,20 @@ class Workdir:
     """
     records, floors = [], set()
     for source in sources:
-      there = {r['method'] for r in source} & {*records_lib.FLOORS}
-      records += [r for r in source if r['method'] not in floors]
+      there = {r.method for r in source} & {*records_lib.FLOORS}
+      records += [r for r in source if r.method not in floors]
       floors |= there
-    self.write('results.json', records)
+    self.write_records('results.json', records)
+
+  def read_records(self, name: str) -> list[records_lib.Record]:
+    """The records of a file; [] where it is not there."""
+    return records_lib.from_json(self.read(name, [records_lib.FORM]) or [])
+
+  def write_records(
+      self, name: str, records: Sequence[records_lib.Record]
+  ) -> None:
+    """Writes a file of records."""
+    self.write(name, records_lib.to_json(records))
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""

@@ -41,7 +41,7 @@ def make_views(
   """
   strengths = dict(warp)
   border = strengths.pop('border')
-  x = jnp.asarray(images, float) / 255.0
+  x = models.scale_pixels(images)
 
   def one(key: jax.Array, image: jax.Array) -> tuple[jax.Array, warps.Warp]:
     first, second = jax.random.split(key)

@@ -118,7 +118,7 @@ def test_the_protocol_of_a_run_without_labels_and_of_earlier_records():
   assert rows['landmarks that these moved out, masked'] == '12.5 %'
   earlier = record('pck', 'two_stage', 0.5, at=6.0)
   for name in ('images', 'fit_split', 'stage_split'):
-    del earlier['protocol'][name]
+    del earlier.protocol[name]
   rows = dict(tables.protocol([earlier]).rows)
   assert rows['measured on'] == 'split test: 4 images (1 points missing)'
   assert rows['regressor fitted on'] == '5 images (0 points missing)'
@@ -172,7 +172,7 @@ def test_partial_data_stand_beside_no_published_figures():
       'Zhang et al. 2018 (published, whole dataset)', '15.35'
   )
   assert 'PARTIAL DATA: the run itself had 40 images' in table.note
-  whole = [r | {'protocol': r['protocol'] | {'data': {}}} for r in records]
+  whole = [r.depending_on(data={}) for r in records]
   table, _ = paper_tables.paper_tables(whole)
   assert table.rows[1][0] == 'Zhang et al. 2018 (published)'
   assert table.note == (
@@ -222,9 +222,9 @@ def test_table_1_marks_what_was_published_on_other_images():
       'two-stage, 6 + 6 epochs', 'end-to-end, 6 epochs (epochs of stage 2)'
   ]
   # Within another distance there is nothing to set beside published shares.
-  wider = [r | {'at': 10.0} for r in COMPARED]
+  wider = [r.replace(at=10.0) for r in COMPARED]
   assert paper_tables.paper_tables(wider) == []
-  same = [r | {'dataset': 'bbc_pose'} for r in COMPARED]
+  same = [r.replace(dataset='bbc_pose') for r in COMPARED]
   assert ('Paper (published)', '99.4', '33.5', '78.3', '93.5', '72.9') in (
       paper_tables.paper_tables(same)[0].rows
   )
@@ -249,7 +249,7 @@ def test_tables_3_and_4_have_a_column_for_the_runs_own_k():
       ('two-stage, 5 images', '', '', '15.50'),
   )
   assert faces.rows[-1] == ('two-stage', '', '', '', '15.50')
-  head = [r | {'dataset': 'cat_head'} for r in records]
+  head = [r.replace(dataset='cat_head') for r in records]
   assert [t.name for t in paper_tables.paper_tables(head)] == [
       'table3', 'table6'
   ]
