@@ -377,8 +377,7 @@ class GroupNorm(nn.Module):
 
   Flax's layer sums over pixels and a group's channels at once. Here each
   channel is summed over its pixels first, so that all large sums, those of the
-  gradient too, run over pixels alone. benchmarks/group_norm.py measures what
-  that saves.
+  gradient too, run over pixels alone. docs/performance.md says what that saves.
 
   Attributes:
     max_groups: the channels form as many groups of neighbours as divide them

@@ -259,9 +259,9 @@ def _match_layer(features: jax.Array, points: jax.Array) -> jax.Array:
     features: `[1 + R, H, W, D]`, of the image and of its copies.
     points: `[J, 2]`, NaN where missing.
   """
-  known = jnp.nan_to_num(points)
+  present = jnp.nan_to_num(points)
   dtype = jnp.result_type(features, jnp.float32)
-  queries = geometry.sample(features[0].astype(dtype), known)
+  queries = geometry.sample(features[0].astype(dtype), present)
   return jax.vmap(metrics.match, (0, None))(features[1:], queries)
 
 

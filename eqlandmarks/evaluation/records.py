@@ -83,12 +83,13 @@ class Record:
 
   @classmethod
   def from_json(cls, content: dict[str, Any]) -> 'Record':
-    """The record that a dict of `FORM` holds."""
-    return cls(**{name: content[name] for name in FORM})
+    """The record that a dict of `FORM` holds; other names are left out."""
+    fields = dataclasses.fields(cls)
+    return cls(**{field.name: content[field.name] for field in fields})
 
   def to_json(self) -> dict[str, Any]:
     """A dict of `FORM`."""
-    return {name: getattr(self, name) for name in FORM}
+    return dict(vars(self))
 
   def replace(self, **fields: Any) -> 'Record':
     """The same record with other fields."""
