@@ -88,7 +88,7 @@ def _draw_similarity(config, nets, variables) -> None:
   f = nets.features.apply(
       variables[models.FEATURES], jnp.asarray(np.stack(images), jnp.float32)
   )
-  f = f / jnp.linalg.norm(f, axis=-1, keepdims=True)
+  f = geometry.unit_vectors(f)
   like = f @ geometry.sample(f[0], place[None])[0]
   titles = ('image', 'warped copy', 'another person', 'another person')
   figure, axes = plt.subplots(2, 4, figsize=(8, 4.3), layout='constrained')
@@ -107,9 +107,8 @@ def _draw_heatmaps(config, nets, variables) -> None:
   """Landmarks of two images, and a few of their heatmaps."""
   drawn = [_render(config, number) for number in (_FIRST, _OTHERS[0])]
   images, joints = map(np.stack, zip(*drawn, strict=True))
-  x = jnp.asarray(images, jnp.float32) / 255
-  f = nets.features.apply(variables[models.FEATURES], x)
-  out = nets.landmarks.apply(variables[models.LANDMARKS], f)
+  x = models.scale_pixels(images)
+  out = models.apply(nets, variables, x)
   probabilities = heatmaps.spatial_softmax(out['heatmaps'])
   landmarks = heatmaps.expectation(probabilities)
   # Those that stay nearest to a joint, of some joints that move.

@@ -1,7 +1,7 @@
 """Log-sum-exp over the rows of a similarity matrix that is never held.
 
-The matrix is made a block of rows at a time, and made again for the gradient,
-as in "FlashAttention" by Dao et al., 2022: memory grows with the number of
+The matrix is computed a block of rows at a time, and again for the gradient, as
+in "FlashAttention" by Dao et al., 2022: memory grows with the number of
 vectors, not with its square.
 """
 
@@ -15,13 +15,11 @@ __all__ = ['logsumexp_similarities']
 # Stands for minus infinity; finite, since -inf - -inf is NaN in a gradient.
 _NEVER = -1e9
 
-
-# As many similarities are held whole: 4 MiB of them.
+# Up to this many similarities, 4 MiB, are held whole.
 _WHOLE = 2**20
 
-# Where there are more, a block has so many similarities at most, 64 MiB of them
-# on an accelerator. On a CPU smaller ones are faster, and of so many rows at
-# most.
+# Of more, a block holds at most this many: 64 MiB on an accelerator. On a CPU,
+# smaller blocks of few rows are faster.
 _BLOCK, _BLOCK_ON_CPU, _ROWS_ON_CPU = 2**24, 2**23, 512
 
 
@@ -40,13 +38,13 @@ def logsumexp_similarities(
     rows: `[R, D]`, float32 or float64.
     columns: `[C, D]`, of the same dtype.
     temperature: scalar.
-    usable: `[C]` boolean, the columns that are summed over; the others may be
-      anything, also not finite.
-    skip: `[R]` integer, one further column that each row leaves out; a number
-      that is no column's leaves out none.
+    usable: `[C]` boolean, the columns that are summed over; the others may have
+      any value, NaN included.
+    skip: `[R]` integer, one further column that each row leaves out; none where
+      there is no column of that number.
     block_size: rows of the matrix that are held at a time, 0 for all of them;
-      chosen by the matrix' size by default. In blocks, there is reverse-mode
-      differentiation only, and once.
+      by default it follows from the matrix's size. Blocks have a gradient, but
+      no forward-mode or second derivative.
 
   Returns:
     `[R]`; about -1e9 where no column is left.
@@ -105,11 +103,11 @@ def _backward(
     of_rows, of_skip, of_result, of_cotangent = part
     logits = _logits(of_rows, of_skip, columns, usable)
     weights = jnp.exp(logits - of_result[:, None]) * of_cotangent[:, None]
-    # Where no column is left, all of them are as large as their sum.
+    # Where no column is left, each would have a weight of about 1.
     weights = jnp.where(_kept(of_skip, usable), weights, 0.0)
     return total + _matmul(weights.T, of_rows), _matmul(weights, columns)
 
-  # The sum makes it vary over the same mapped axes as what is added to it.
+  # The added zero varies over the same mapped axes as what is summed up.
   zeros = jnp.zeros_like(columns) + 0.0 * jnp.sum(cotangent)
   parts = [_split(x, block_size) for x in (rows, skip, result, cotangent)]
   of_columns, of_rows = jax.lax.scan(block, zeros, tuple(parts))
@@ -123,7 +121,7 @@ _in_blocks.defvjp(_forward, _backward)
 def _logits(
     rows: jax.Array, skip: jax.Array, columns: jax.Array, usable: jax.Array
 ) -> jax.Array:
-  """`[rows, columns]` similarities, what is left out at `_NEVER`."""
+  """`[rows, columns]` similarities, those that do not count at `_NEVER`."""
   return _left_out(_matmul(rows, columns.T), skip, usable)
 
 

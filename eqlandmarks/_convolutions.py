@@ -1,9 +1,9 @@
 """Convolutions of stride 1, in the form that is fastest on a CPU.
 
-An accelerator gets XLA's own. XLA's convolution on a CPU comes near the peak of
-a matmul, but for three cases that a landmark net is full of: few channels, the
+Accelerators run XLA's own. On a CPU, XLA's convolution comes near the peak of a
+matmul except in three cases that a landmark net is full of: few channels, the
 kernel's gradient of large images, and that of 1 x 1 kernels. Each has a form
-here that is the same sum in another order. docs/performance.md tells what they
+here that is the same sum in another order. docs/performance.md says what they
 save.
 """
 
@@ -22,12 +22,12 @@ _OF_INPUT = ('NHWC', 'HWOI', 'NHWC')
 # whose channels are the images, and whose kernel is the output's gradient.
 _OF_KERNEL = ('CHWN', 'IHWO', 'HWNC')
 
-# Up to that many numbers of the input are taken at once for the kernel's
-# gradient, which brings the images last: more do not stay in the caches.
+# Numbers of the input that the kernel's gradient takes at once: it transposes
+# them to have the images last, and more do not stay in the caches.
 _STRIP = 2**21
-# So many pixels are taken at once for the gradient of a 1 x 1 kernel.
+# Pixels that the gradient of a 1 x 1 kernel takes at once.
 _PIXELS = 1024
-# Strips are written out, and each is compiled by itself.
+# The loop over strips is unrolled, and each strip is compiled.
 _MOST_STRIPS = 16
 
 # (above, below), (left, right).
@@ -38,7 +38,7 @@ Margins = tuple[tuple[int, int], tuple[int, int]]
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Convolves with stride 1, zeros around the images ('SAME').
 
-  To be differentiated in reverse mode only.
+  It is differentiable in reverse mode only.
 
   Args:
     x: `[N, H, W, C]`.
@@ -73,7 +73,7 @@ convolve.defvjp(_forward, _backward)
 
 
 def _by_platform(on_cpu: Any, elsewhere: Any, x: Any, y: Any) -> jax.Array:
-  # The other forms were measured in float32, and are tested in float64.
+  # The forms for a CPU are timed in float32 and tested in float64 only.
   if x.dtype not in (jnp.float32, jnp.float64):
     return elsewhere(x, y)
   return lax.platform_dependent(x, y, cpu=on_cpu, default=elsewhere)
@@ -92,7 +92,7 @@ def _convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _input_gradient(upper: jax.Array, turned: jax.Array) -> jax.Array:
-  """As JAX differentiates: XLA knows it by the roles of the kernel's axes."""
+  """As JAX differentiates, a form that XLA recognises by the kernel's axes."""
   return lax.conv_general_dilated(
       upper, turned, (1, 1), 'SAME', dimension_numbers=_OF_INPUT
   )
@@ -114,8 +114,8 @@ def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
   together = _columns(channels, outputs, 64 if channels < 8 else 32, x.shape[2])
   if together == 1:
     return _convolve(x, kernel)
-  # As many columns as `together` are outputs of one position, by a kernel that
-  # holds the given one once for each, at its place between zeros.
+  # Each position gives `together` neighbouring columns, by a kernel that holds
+  # the given one once for each of them, shifted, between zeros.
   wide = jnp.concatenate(
       [
           jnp.pad(kernel, ((0, 0), (i, together - 1 - i), (0, 0), (0, 0)))
@@ -130,9 +130,9 @@ def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _columns(inputs: int, outputs: int, wanted: int, width: int) -> int:
-  """How many neighbouring columns are worth being computed as one.
+  """How many neighbouring columns are computed as one position.
 
-  XLA leaves convolutions of few channels to code of half the speed.
+  XLA runs convolutions of few channels at half the speed.
   """
   if inputs >= 32 or inputs * outputs > 256:
     return 1
@@ -147,11 +147,11 @@ def _kernel_gradient_on_cpu(
 ) -> jax.Array:
   rows = x.shape[1]
   if around == ((0, 0), (0, 0)):
-    # Some rows at a time: XLA transposes the matrix on the left, and goes
-    # through all of it once for each channel.
+    # A few rows at a time: XLA transposes the matrix on the left, and reads all
+    # of it once for each channel.
     most = max(1, _PIXELS // x.shape[2])
-    some = max(n for n in range(1, min(most, rows) + 1) if rows % n == 0)
-    blocks = (len(x) * rows // some, some * x.shape[2])
+    height = max(n for n in range(1, min(most, rows) + 1) if rows % n == 0)
+    blocks = (len(x) * rows // height, height * x.shape[2])
     x = x.reshape(*blocks, x.shape[3])
     upper = upper.reshape(*blocks, upper.shape[3])
     return jnp.einsum('bpc,bpd->bcd', x, upper).sum(0)[None, None]
@@ -172,8 +172,8 @@ def _kernel_gradient_on_cpu(
 def max_pool(x: jax.Array) -> jax.Array:
   """2 x 2 max-pool of `[..., H, W, C]`; an odd last row or column is left out.
 
-  As the maximum of four strided slices: XLA's window reduction and its gradient
-  are several times slower on a CPU. Where several pixels are the largest, they
+  It is the maximum of four strided slices: XLA's window reduction and its
+  gradient are several times slower on a CPU. Pixels that tie for the largest
   share the gradient.
   """
   return _pool(x)
@@ -185,7 +185,7 @@ def _pool(x: jax.Array) -> jax.Array:
 
 
 def _pixels(x: jax.Array) -> list[jax.Array]:
-  """Of each 2 x 2 block its four pixels."""
+  """The four pixels of each 2 x 2 block, one array each."""
   x = x[..., : x.shape[-3] // 2 * 2, : x.shape[-2] // 2 * 2, :]
   return [x[..., i::2, j::2, :] for i in (0, 1) for j in (0, 1)]
 
@@ -203,10 +203,10 @@ def _pool_gradient(x: jax.Array, upper: jax.Array) -> jax.Array:
 
 
 def _pool_gradient_on_cpu(x: jax.Array, upper: jax.Array) -> jax.Array:
-  """Whole rows are written, not each second pixel of them.
+  """The same, writing whole rows, not every second pixel of them.
 
-  By shares that add up to 1 whatever is compared: programs round a pixel that
-  they make twice in two ways, and none need be equal to the maximum.
+  The shares add up to 1 whatever is compared: a program that computes a pixel
+  twice may round it in two ways, so that none need equal the maximum.
   """
   first, second, third, last = _pixels(x)
   above = _share(first, second)
@@ -226,9 +226,9 @@ def _pool_gradient_on_cpu(x: jax.Array, upper: jax.Array) -> jax.Array:
   return jnp.pad(gradient, [*odd, (0, 0)])
 
 
-def _share(one: jax.Array, other: jax.Array) -> jax.Array:
-  """What the first of two gets of the gradient of their maximum."""
-  return jnp.where(one == other, 0.5, one > other).astype(one.dtype)
+def _share(x: jax.Array, y: jax.Array) -> jax.Array:
+  """The share of x in the gradient of max(x, y)."""
+  return jnp.where(x == y, 0.5, x > y).astype(x.dtype)
 
 
 max_pool.defvjp(_pool_forward, _pool_backward)

@@ -27,8 +27,9 @@ def random_appearance(
     key: PRNG key.
     image: `[H, W, 3]` in [0, 1].
     brightness: largest shift of all values, of both signs.
-    contrast: the factor about the image's mean lies in 1 -+ contrast.
-    saturation: the factor of the saturation lies in 1 -+ saturation.
+    contrast: the contrast is scaled about the image's mean by a factor in
+      1 -+ contrast.
+    saturation: the saturation is scaled by a factor in 1 -+ saturation.
     hue: largest turn of the hue, as a share of the colour circle.
     noise: largest standard deviation of Gaussian noise per value; each image
       draws its own, from 0 up.
@@ -42,7 +43,7 @@ def random_appearance(
     image = pix.adjust_contrast(image, 1.0 + contrast * draw[0])
   if brightness:
     image = pix.adjust_brightness(image, brightness * draw[1])
-  image = jnp.clip(image, 0.0, 1.0)  # dm_pix's colour space needs it
+  image = jnp.clip(image, 0.0, 1.0)  # dm_pix's conversion to HSV needs it
   if saturation:
     image = pix.adjust_saturation(image, 1.0 + saturation * draw[2])
   if hue:

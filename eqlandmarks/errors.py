@@ -2,23 +2,24 @@
 
 
 class UserError(ValueError):
-  """Something in the user's flags, files or data is not as it must be.
+  """Something in the user's flags, files or data is wrong.
 
   The message is one line: which file, field or flag, what was found, and what
-  was expected. `main.py` prints it without a traceback and exits with 2. What
-  would break the line, or steer a terminal, in a file's name say, is escaped.
+  was expected. `main.py` prints it without a traceback and exits with 2.
+  Characters that would break the line or control a terminal, in a file's name
+  say, are escaped.
   """
 
   def __init__(self, message: str = ''):
     super().__init__(one_line(message))
 
   def _render_traceback_(self) -> list[str]:
-    """What a notebook shows in the place of a traceback."""
+    """What a notebook shows instead of a traceback."""
     return [f'error: {self}']
 
 
 def printable(text: str) -> str:
-  r"""Text with escapes such as \x1b for what a terminal would obey or not show.
+  r"""Text with what a terminal would obey or not show as \x1b and the like.
 
   Names of files can hold any character. Ends of lines stay.
   """

@@ -6,7 +6,11 @@
 *centre* of the top-left pixel is (0.5, 0.5). Images and feature maps are
 `[H, W, C]`, and the value of a pixel is the value at its centre.
 
-Everything here is unbatched where it takes an image: use `jax.vmap`.
+Functions of an image are unbatched: use `jax.vmap`.
+
+    centres = geometry.pixel_centres(image.shape[:2])  # [H, W, 2]
+    geometry.sample(image, centres)                    # the image itself
+    geometry.inside(centres, image.shape[:2])          # [H, W], all True
 """
 
 import jax
@@ -65,8 +69,8 @@ def sample(
     border: one of `BORDERS`.
 
   Returns:
-    `[..., C]`, in the image's dtype; NaN at points that are NaN, which have no
-    part in the gradient.
+    `[..., C]`, in the image's dtype. Points that are NaN give NaN, and do not
+    take part in the gradient.
 
   Raises:
     ValueError: the image is not `[H, W, C]` or not floating point, or the
@@ -88,8 +92,8 @@ def sample(
     points = shape - jnp.abs(jnp.mod(points, 2 * shape) - shape)
   missing = jnp.isnan(points).any(-1, keepdims=True)
   points = jnp.where(missing, 0.0, points)
-  # One pixel of padding on each side, so that no neighbour is ever missing: in
-  # the padded array the pixel (i, j) stands at (i + 1, j + 1).
+  # One pixel of padding on each side, so that every point has four neighbours:
+  # pixel (i, j) is at (i + 1, j + 1) in the padded array.
   mode = 'constant' if border == 'zeros' else 'edge'
   padded = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), mode=mode)
   position = jnp.clip(points + 0.5, 0.0, shape + 1.0)
@@ -103,8 +107,23 @@ def sample(
   return jnp.where(missing, jnp.nan, values)
 
 
+def unit_vectors(vectors: jax.Array) -> jax.Array:
+  """Vectors `[..., D]` of length 1, float32 at least.
+
+  A zero vector stays zero, with a zero gradient.
+  """
+  vectors = vectors.astype(jnp.result_type(vectors, jnp.float32))
+  # Scaled first, so that neither huge nor tiny vectors leave float32's range.
+  largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
+  scaled = vectors / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
+  square = jnp.sum(scaled**2, axis=-1, keepdims=True)
+  return scaled * jnp.where(
+      square > 0, jax.lax.rsqrt(jnp.where(square > 0, square, 1.0)), 0.0
+  )
+
+
 def _gather_2x2(image: jax.Array, corners: jax.Array) -> jax.Array:
-  """`[N, 2, 2, C]`: the 2 x 2 pixels whose first one is at `corners[n]`."""
+  """`[N, 2, 2, C]`: the 2 x 2 pixels from `corners[n]` on."""
   numbers = jax.lax.GatherDimensionNumbers(
       offset_dims=(1, 2, 3), collapsed_slice_dims=(), start_index_map=(0, 1)
   )

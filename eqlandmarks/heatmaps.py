@@ -43,7 +43,7 @@ def expectation(probabilities: jax.Array) -> jax.Array:
   """
   _check_rank(probabilities)
   height, width = probabilities.shape[-3:-1]
-  # Separable: the marginals are all that a mean needs.
+  # The mean is separable: it needs the marginals alone.
   rows = jnp.sum(probabilities, axis=-2)
   columns = jnp.sum(probabilities, axis=-3)
   # Not in TF32, as a GPU would: a tenth of a pixel would be lost at 128.
@@ -63,8 +63,8 @@ def soft_argmax(logits: jax.Array) -> jax.Array:
     logits: `[..., H, W, K]`.
 
   Returns:
-    Float32 `[..., K, 2]`, (row, column) in pixels. A flat heatmap gives the
-    centre of the image, a very peaked one the centre of its highest pixel.
+    Float32 `[..., K, 2]`, (row, column) in pixels: the centre of the image for
+    a flat heatmap, the centre of the highest pixel for a very peaked one.
   """
   return expectation(spatial_softmax(logits))
 

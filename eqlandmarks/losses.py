@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import _blockwise
+from eqlandmarks import geometry
 
 __all__ = ['contrastive', 'diversity', 'equivariance', 'variance']
 
@@ -35,22 +36,28 @@ def contrastive(
   log p and log p' are summed, as printed, not averaged.
 
   The `[2N, 2M]` similarities, of M pairs on all devices, are held whole where
-  they are few, and else a block of rows at a time (see
-  `eqlandmarks._blockwise`); then the loss has a gradient, but no forward-mode
+  they are few, and otherwise a block of rows at a time (see
+  `eqlandmarks._blockwise`); the loss then has a gradient, but no forward-mode
   or second derivative.
+
+      loss = losses.contrastive(
+          geometry.sample(f(x), points),
+          geometry.sample(f(warps.warp_image(g, x)), g(points)),
+          valid=geometry.inside(g(points), x.shape[:2]),
+      )
 
   Args:
     features: `[N, D]`, f at the sampled locations.
     warped_features: `[N, D]`, f' at the images of these locations.
     temperature: tau.
     valid: `[N]` boolean; a pair that is not valid (its point left the image,
-      say) is neither anchor nor negative, and its features may be anything,
-      also not finite. All pairs are valid by default.
+      say) is neither anchor nor negative, and its features may have any value,
+      NaN included. All pairs are valid by default.
     axis_name: name of a mapped axis. The negatives are then gathered from all
       its devices, and the result is this device's share: the loss is the
       `psum` of the results, its gradient the `psum` of the gradients.
     block_size: rows of the similarities that are held at a time; 0 holds all of
-      them. Chosen by their number by default.
+      them. By default it follows from their number.
 
   Returns:
     Scalar: minus the mean over the valid pairs of log p + log p'; 0 where no
@@ -75,7 +82,7 @@ def contrastive(
     valid = jnp.ones(count, bool)
   else:
     _check_mask(valid, (count,))
-    # Before anything is computed: zero times what is not finite is not zero.
+    # Masked first: zero times what is not finite is not zero.
     features, warped_features = (
         jnp.where(valid[:, None], x, 0) for x in (features, warped_features)
     )
@@ -83,7 +90,7 @@ def contrastive(
     raise ValueError(f'temperature must be above 0, got {temperature}.')
   if block_size is not None and block_size < 0:
     raise ValueError(f'block_size must be 0 or more, got {block_size}.')
-  anchors = _unit(jnp.stack([features, warped_features]))  # [2, N, D]
+  anchors = geometry.unit_vectors(jnp.stack([features, warped_features]))
   others, usable, first = anchors, valid, 0
   if axis_name is not None:
     others = jax.lax.all_gather(anchors, axis_name, axis=1, tiled=True)
@@ -114,15 +121,15 @@ def _log_probability(
     temperature: tau.
     block_size: as in `contrastive`.
   """
-  count, all_of_them = anchors.shape[1], others.shape[1]
-  # The similarity to itself stands where the row and the column are the same.
+  count, total = anchors.shape[1], others.shape[1]
+  # A row leaves out its similarity to itself.
   itself = first + jnp.arange(count)
   sums = _blockwise.logsumexp_similarities(
       anchors.reshape(2 * count, -1),
-      others.reshape(2 * all_of_them, -1),
+      others.reshape(2 * total, -1),
       temperature=temperature,
       usable=jnp.concatenate([usable, usable]),
-      skip=jnp.concatenate([itself, all_of_them + itself]),
+      skip=jnp.concatenate([itself, total + itself]),
       block_size=block_size,
   )
   positive = jnp.sum(anchors[0] * anchors[1], axis=-1) / temperature
@@ -225,7 +232,7 @@ def _at_least_float32(array: jax.Array) -> jax.Array:
 
 
 def _check_floats(**arrays: jax.Array) -> None:
-  """Integers would pass, and lose what a temperature or a gradient needs."""
+  """Refuses integers, which have no gradient and round a temperature."""
   for name, array in arrays.items():
     dtype = getattr(array, 'dtype', type(array).__name__)
     if not (hasattr(array, 'dtype') and jnp.issubdtype(dtype, jnp.floating)):
@@ -238,18 +245,6 @@ def _check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
     raise ValueError(f'valid must be a boolean array, got {dtype}.')
   if valid.shape != shape:
     raise ValueError(f'valid must have shape {shape}, got {valid.shape}.')
-
-
-def _unit(vectors: jax.Array) -> jax.Array:
-  """Vectors of length 1; a zero vector stays zero, with a zero gradient."""
-  vectors = _at_least_float32(vectors)
-  # Scaled first, so that neither huge nor tiny vectors leave float32's range.
-  largest = jnp.max(jnp.abs(vectors), axis=-1, keepdims=True)
-  scaled = vectors / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
-  square = jnp.sum(scaled**2, axis=-1, keepdims=True)
-  return scaled * jnp.where(
-      square > 0, jax.lax.rsqrt(jnp.where(square > 0, square, 1.0)), 0.0
-  )
 
 
 def _sum_patches(maps: jax.Array, patch: int) -> jax.Array:

@@ -5,8 +5,13 @@ hosts, and counts only points that are there: a missing annotation is NaN, and a
 point that leaves the image is left out, never moved to the edge. Points are
 (row, column) in pixels, see `eqlandmarks.geometry`.
 
-NumPy arrays are computed with by NumPy, in their own precision, and sums of
-them in float64; JAX arrays by JAX, also within transformations.
+NumPy arrays are computed with NumPy, in their own precision, and summed in
+float64; JAX arrays with JAX, also within transformations.
+
+    errors = metrics.to_128(metrics.distances(predicted, true), image_size)
+    metrics.Mean.of(errors).value              # mean error, px of 128
+    metrics.share_within(errors, 6.0).value    # PCK at 6 px
+    metrics.inter_ocular(errors, metrics.to_128(true, image_size), (0, 1)).value
 """
 
 from typing import Any, TypeVar
@@ -15,6 +20,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from eqlandmarks import geometry
 
 __all__ = [
     'Mean',
@@ -49,11 +56,11 @@ class Mean:
   def of(cls, values: Array) -> 'Mean':
     """The mean of the values that are not NaN."""
     if not isinstance(values, jax.Array):
-      known = np.asarray(values, np.float64)
-      known = known[~np.isnan(known)]
-      return cls(float(known.sum()), known.size)
-    there = ~jnp.isnan(values)
-    return cls(jnp.sum(jnp.where(there, values, 0.0)), jnp.sum(there))
+      present = np.asarray(values, np.float64)
+      present = present[~np.isnan(present)]
+      return cls(float(present.sum()), present.size)
+    mask = ~jnp.isnan(values)
+    return cls(jnp.sum(jnp.where(mask, values, 0.0)), jnp.sum(mask))
 
   def merge(self, other: 'Mean') -> 'Mean':
     """The mean over both sets of values."""
@@ -61,7 +68,7 @@ class Mean:
 
   @property
   def value(self) -> float:
-    """The mean; NaN of nothing."""
+    """The mean; NaN of no values."""
     return float(self.total) / int(self.count) if self.count else float('nan')
 
 
@@ -86,8 +93,8 @@ def distances(predicted: Array, true: Array) -> Array:
   xp = _numpy_of(predicted, true)
   difference = xp.asarray(predicted) - xp.asarray(true)
   missing = xp.isnan(difference).any(-1)
-  # Masked on both sides of the root: where a point is missing, or is found
-  # exactly, the gradient is zero, not NaN.
+  # Masked on both sides of the root, so that the gradient is zero, not NaN,
+  # where a point is missing or the distance is zero.
   square = xp.sum(xp.where(missing[..., None], 0.0, difference) ** 2, axis=-1)
   apart = square > 0
   distance = xp.where(apart, xp.sqrt(xp.where(apart, square, 1.0)), 0.0)
@@ -169,23 +176,18 @@ def match(features: jax.Array, queries: jax.Array) -> jax.Array:
   """
   width, depth = features.shape[1:]
   dtype = jnp.result_type(features, queries, jnp.float32)
-  flat = features.reshape(-1, depth).astype(dtype)
-  norm = jnp.linalg.norm(flat, axis=-1)
+  unit = geometry.unit_vectors(features.reshape(-1, depth).astype(dtype))
+  similarity = jnp.matmul(queries.astype(dtype), unit.T, precision='highest')
   # A pixel without any feature is similar to nothing, not to everything.
-  similarity = jnp.matmul(
-      queries.astype(dtype), flat.T, precision='highest'
-  )
-  similarity = jnp.where(
-      norm > 0, similarity / jnp.where(norm > 0, norm, 1.0), -jnp.inf
-  )
+  similarity = jnp.where(jnp.any(unit != 0, axis=-1), similarity, -jnp.inf)
   best = jnp.argmax(similarity, axis=-1)
   return jnp.stack([best // width, best % width], axis=-1) + 0.5
 
 
 def to_128(values: Array | float, image_size: int) -> Array | float:
   """Pixels of an image as pixels of a 128-pixel image, the paper's unit."""
-  # In this order only the division rounds: 15 px of 100 are 19.2, not a bit
-  # more, and count within 19.2.
+  # In this order only the division rounds: 15 px of 100 are exactly 19.2, and
+  # count within 19.2.
   return values * 128.0 / image_size
 
 
@@ -200,12 +202,12 @@ def accuracy_curve(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
     `[D]` shares; NaN where all errors are missing.
   """
   flat = np.ravel(errors)
-  known = np.sort(flat[~np.isnan(flat)])
-  if not known.size:
+  ordered = np.sort(flat[~np.isnan(flat)])
+  if not ordered.size:
     return np.full(len(limits), np.nan)
   # In the errors' precision, so that a distance of exactly d counts at d.
-  within = np.asarray(limits).astype(known.dtype)
-  return np.searchsorted(known, within, side='right') / len(known)
+  limits = np.asarray(limits).astype(ordered.dtype)
+  return np.searchsorted(ordered, limits, side='right') / len(ordered)
 
 
 def standard_error(values: np.ndarray) -> float:
@@ -227,8 +229,8 @@ def standard_error(values: np.ndarray) -> float:
   number = int(used.sum())
   if number < 2:
     return float('nan')
-  rest = totals[used] - counts[used] * totals.sum() / counts.sum()
-  spread = np.sum(rest**2) * number / (number - 1)
+  residuals = totals[used] - counts[used] * totals.sum() / counts.sum()
+  spread = np.sum(residuals**2) * number / (number - 1)
   return float(np.sqrt(spread) / counts.sum())
 
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from eqlandmarks import _convolutions
+from eqlandmarks import heatmaps
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
@@ -25,8 +26,8 @@ __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 # output, layers 2 to 4 lie between it and the heatmaps.
 LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 
-# 'group' statistics are an image's own, so results do not depend on how a batch
-# is spread over devices; 'batch' statistics are averaged over `axis_name`.
+# 'group' statistics are each image's own, so results do not depend on how a
+# batch is spread over devices; those of 'batch' are averaged over `axis_name`.
 NORMS = ('group', 'batch', 'none')
 
 # The names of F and T wherever their variables are held together.
@@ -42,7 +43,7 @@ class Hourglass(nn.Module):
   One encoder block (two convolutions, then a max-pool) per width, each halving
   the size; a symmetric decoder that joins the encoder's outputs by addition; a
   1 x 1 convolution to D channels. Addition costs two thirds of what
-  concatenation does. Sizes that do not halve evenly work: the decoder repeats
+  concatenation does. Where a size does not halve evenly, the decoder repeats
   the edge to reach the size of its skip.
 
   Attributes:
@@ -51,8 +52,8 @@ class Hourglass(nn.Module):
     norm: one of `NORMS`, after each convolution of a block.
     dtype: what the convolutions compute in.
     axis_name: mapped axis over which batch statistics are averaged.
-    remat: compute the blocks' activations again for the gradient, instead of
-      holding them. For accelerators: XLA on a CPU holds as much all the same.
+    remat: recompute the blocks' activations for the gradient instead of holding
+      them. It helps on accelerators; on a CPU, XLA holds as much regardless.
   """
 
   features: int = 64
@@ -96,7 +97,7 @@ class Hourglass(nn.Module):
     """The last convolution, `[..., widths[0]]` to `[..., D]`.
 
     It acts on each pixel by itself, and hence commutes with bilinear sampling:
-    where features are needed at a few points only, it may come after.
+    where features are needed at few points, it may be applied after sampling.
     """
     return nn.Dense(self.features, dtype=self.dtype, name='features')(x)
 
@@ -115,13 +116,12 @@ class LandmarkNet(nn.Module):
     blocks: residual blocks in each of the two stages.
     dilation: spacing of the residual blocks' taps, which widens what T sees.
     heatmap_scale: factor on the logits. The softmax of freshly initialised
-      logits is all but flat, and puts every landmark at the image's centre; a
-      factor of about 10 starts them spread.
+      logits is almost flat, and puts every landmark at the image's centre; with
+      a factor of about 10 they start spread out.
     norm: one of `NORMS`.
     dtype: what the convolutions compute in.
     axis_name: mapped axis over which batch statistics are averaged.
-    remat: compute the blocks' activations again for the gradient, instead of
-      holding them. For accelerators: XLA on a CPU holds as much all the same.
+    remat: as in `Hourglass`.
   """
 
   num_landmarks: int
@@ -158,9 +158,8 @@ class LandmarkNet(nn.Module):
         self.num_landmarks, (1, 1), use_bias=False, dtype=self.dtype,
         name='heatmaps',
     )(x)  # fmt: skip
-    dtype = jnp.result_type(logits, jnp.float32)
-    heatmaps = self.heatmap_scale * logits.astype(dtype)
-    return {**layers, 'heatmaps': heatmaps}
+    logits = logits.astype(jnp.result_type(logits, jnp.float32))
+    return {**layers, 'heatmaps': self.heatmap_scale * logits}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,11 +245,59 @@ def apply_trained(
   return output, changed.get('batch_stats', {})
 
 
+def scale_pixels(pixels: jax.Array) -> jax.Array:
+  """Uint8 pixels of any shape as the nets take them, in [0, 1]."""
+  return jnp.asarray(pixels, float) / 255.0
+
+
+def apply(
+    nets: Nets, variables: dict[str, Variables], images: jax.Array
+) -> dict[str, jax.Array]:
+  """What T returns on F's features, both as they are after training.
+
+  Args:
+    nets: both nets.
+    variables: of both nets.
+    images: `[B, S, S, 3]` in [0, 1].
+
+  Returns:
+    `layer1` (F's features) to `layer4` and the logits `heatmaps`.
+  """
+  features = nets.features.apply(variables[FEATURES], images)
+  return nets.landmarks.apply(variables[LANDMARKS], features)
+
+
+def find_landmarks(
+    nets: Nets, variables: dict[str, Variables], pixels: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """The whole way from pixels to points, as one pure function.
+
+  Args:
+    nets: both nets.
+    variables: of both nets.
+    pixels: uint8 `[B, S, S, 3]`.
+
+  Returns:
+    Landmarks `[B, K, 2]`, and the roots of their heatmaps' variances `[B, K]`,
+    both float32 at least, in pixels of the images given.
+  """
+  return locate(apply(nets, variables, scale_pixels(pixels))['heatmaps'])
+
+
+def locate(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Landmarks `[B, K, 2]` and spreads `[B, K]` of `[B, S, S, K]` logits."""
+  probabilities = heatmaps.spatial_softmax(logits)
+  return (
+      heatmaps.expectation(probabilities),
+      jnp.sqrt(heatmaps.spread(probabilities)),
+  )
+
+
 def _convolution(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any,
     *, rhs_dilation: Sequence[int], **numbers: Any,
 ) -> jax.Array:  # fmt: skip
-  """What the nets' layers compute, of stride 1 and padded to the same size."""
+  """The nets' convolutions: stride 1, padded to the same size."""
   if any(spacing != 1 for spacing in rhs_dilation):
     return jax.lax.conv_general_dilated(
         x, kernel, strides, padding, rhs_dilation=rhs_dilation, **numbers
@@ -264,8 +311,8 @@ _conv = functools.partial(nn.Conv, conv_general_dilated=_convolution)
 def _layers(net: Hourglass | LandmarkNet, train: bool) -> dict[str, Any]:
   """The convolution and the normalisation that a net's blocks are made of.
 
-  A convolution before a normalisation has no bias: the normalisation takes it
-  away again, and has its own.
+  A convolution before a normalisation has no bias: the normalisation has one,
+  and takes a channel's own away, at least where its groups are single channels.
   """
   conv = functools.partial(
       _conv, use_bias=net.norm == 'none', dtype=net.dtype
@@ -328,10 +375,9 @@ class _ResidualBlock(nn.Module):
 class GroupNorm(nn.Module):
   """Group normalisation, as a factor and an offset for each image and channel.
 
-  Flax's layer takes the statistics over pixels and a group's channels at once.
-  Here the pixels of each channel come first, so that all large sums, those of
-  the gradient too, are plain ones over pixels; what remains is tiny. See
-  benchmarks/speed/group_norm.py for what that saves.
+  Flax's layer sums over pixels and a group's channels at once. Here each
+  channel is summed over its pixels first, so that all large sums, those of the
+  gradient too, run over pixels alone. docs/performance.md says what that saves.
 
   Attributes:
     max_groups: the channels form as many groups of neighbours as divide them

@@ -1,8 +1,11 @@
 """From discovered landmarks to annotations: ridge regression.
 
-The paper fits a linear map without bias, ridge alpha 0.1, and says neither in
-which unit nor from which origin the coordinates are taken. Without a bias the
-result depends on both, so they are fields, and travel with every number.
+The paper fits a linear map without bias, ridge alpha 0.1, and leaves open in
+which unit and from which origin coordinates are measured. Without a bias the
+result depends on both, so they are fields here, and travel with every number.
+
+    regressor = regression.fit(landmarks, points, image_size=128)
+    predicted = regressor.predict(landmarks_of_other_images)  # [N, J, 2]
 """
 
 import dataclasses
@@ -92,8 +95,8 @@ def fit(
 ) -> LandmarkRegressor:
   """Fits the regression.
 
-  Each annotated point is fitted on the images that have it; the fit of a point
-  does not depend on the other points.
+  Each annotated point is fitted on the images that have it, independently of
+  the other points.
 
   Args:
     landmarks: `[N, K, 2]` discovered landmarks, in pixels.
@@ -112,22 +115,22 @@ def fit(
   inputs, targets = coordinates.encode(landmarks), coordinates.encode(points)
   weights = np.zeros((targets.shape[1], inputs.shape[1]))
   intercept = np.zeros(targets.shape[1])
-  there = ~np.isnan(points).any(axis=-1)
-  # Points that are there in the same images are fitted in one go.
-  for pattern in np.unique(there, axis=1).T:
+  present = ~np.isnan(points).any(axis=-1)
+  # Points that the same images have are fitted together.
+  for pattern in np.unique(present, axis=1).T:
     if not pattern.any() and allow_missing:
-      weights[np.repeat(~there.any(axis=0), 2)] = np.nan
+      weights[np.repeat(~present.any(axis=0), 2)] = np.nan
       continue
     if not pattern.any():
-      missing = int(np.flatnonzero(~there.any(axis=0))[0])
+      missing = int(np.flatnonzero(~present.any(axis=0))[0])
       raise errors.UserError(
           f'annotated point number {missing} is missing in all {len(points)} '
           'images that the regressor is fitted on; expected it in one at least.'
       )
-    same = np.all(there == pattern[:, None], axis=0)
-    columns = np.repeat(same, 2)
-    # Few images make an ill-conditioned fit; what it is worth is measured. This
-    # solver does not warn of it: filters of warnings are shared by all threads.
+    columns = np.repeat(np.all(present == pattern[:, None], axis=0), 2)
+    # The fit of few images is ill-conditioned; its errors are measured anyway.
+    # This solver does not warn of that: a filter of warnings would be shared by
+    # all threads.
     ridge = linear_model.Ridge(
         alpha=alpha, fit_intercept=fit_intercept, solver='svd'
     )

@@ -34,9 +34,9 @@ __all__ = [
 # Midpoint steps by which a flow is followed.
 FLOW_STEPS = 3
 
-# Largest `elastic` times cells a side (grid - 3) for which random warps are
-# known to be sound: of 1,500 draws each at (elastic, grid) = (0.15, 5) and
-# (0.05, 9), 128 pixels, none folded, and all round trips came within 0.1 px.
+# Largest `elastic` times cells a side (grid - 3) at which random warps were
+# checked: of 1,500 draws each at (elastic, grid) = (0.15, 5) and (0.05, 9), 128
+# pixels, none folds the image, and every round trip ends within 0.1 px.
 MAX_STEEPNESS = 0.3
 
 
@@ -83,7 +83,7 @@ class Flow:
   Attributes:
     velocity: `[G, G, 2]` control values, in pixels; G >= 4. Control points
       stand on a square grid that reaches one cell beyond the image.
-    shape: (H, W) of the image domain; beyond it, v goes on as at the edge.
+    shape: (H, W) of the image domain; beyond it, v has its value at the edge.
   """
 
   velocity: jax.Array
@@ -212,6 +212,14 @@ def random_warp(
 
   Stay below `elastic` * (`grid` - 3) = `MAX_STEEPNESS`: far beyond, the
   numerical flow folds the image.
+
+      keys = jax.random.split(key, len(images))
+      draw = functools.partial(
+          warps.random_warp, shape=(128, 128), rotation=20.0, elastic=0.04
+      )
+      g = jax.vmap(draw)(keys)
+      views = jax.vmap(warps.warp_image)(g, images)
+      moved = jax.vmap(lambda g, p: g(p))(g, points)
 
   Args:
     key: PRNG key.

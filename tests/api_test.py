@@ -104,7 +104,10 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
         ('jax,jaxlib,numpy', ('_blockwise', 'losses', 'heatmaps', 'geometry')),
         (
             'jax,jaxlib,numpy,flax',
-            ('geometry', 'warps', 'metrics', '_convolutions', 'models'),
+            (
+                'geometry', 'warps', 'metrics', 'heatmaps', '_convolutions',
+                'models',
+            ),
         ),
     ],
 )

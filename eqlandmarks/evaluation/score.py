@@ -1,8 +1,10 @@
-"""From what a model found to records: every figure of the evaluation.
+"""From what a model finds to records: every figure of the evaluation.
 
 docs/evaluation.md says what each metric is, and `eqlandmarks.metrics` computes
 it, here in float64. Errors are in pixels of a 128-pixel image throughout,
-whatever the size of the images.
+whatever the size of the images. Points and landmarks are in pixels of the
+images, of which M are fitted on, and N scored; all arguments are as in
+`observe.Observation`.
 """
 
 from typing import Any
@@ -14,9 +16,9 @@ from eqlandmarks import geometry
 from eqlandmarks import metrics
 from eqlandmarks import regression
 from eqlandmarks.datasets.base import examples
-from eqlandmarks.datasets.base import loader
-from eqlandmarks.evaluation import recording
-from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.evaluation import scene as scene_lib
+from eqlandmarks.evaluation.records import Record
+from eqlandmarks.evaluation.scene import Scene
 from eqlandmarks.training import collapse
 
 # Numbers of annotated images whose use is measured where no config says which.
@@ -26,13 +28,13 @@ _SAMPLES = (1, 5, 10, 50, 100, 500, 1000, 5000)
 def samples(
     evaluation: Any, count: int, *, partial: bool = False
 ) -> tuple[int, ...]:
-  """How many of `count` annotated images the regressor is tried on.
+  """On how many annotated images the regressor is tried.
 
   Args:
     evaluation: the config's `evaluation` fields.
-    count: how many annotated images there are to fit on.
-    partial: the dataset is there in part only: numbers beyond what there is
-      are left out.
+    count: the number of annotated images to fit on.
+    partial: whether larger numbers are left out, where only a part of the
+      dataset is there.
 
   Raises:
     UserError: the config asks for more than there are.
@@ -48,337 +50,267 @@ def samples(
   return asked or tuple(n for n in _SAMPLES if n < count)
 
 
-def data_protocol(description: examples.Description) -> dict[str, str]:
-  """How a dataset was read: its crop, say, and whether all of it is there."""
-  standing = {'partial': description.partial, 'differs': description.differs}
-  return description.protocol | {k: v for k, v in standing.items() if v}
+def forward_records(scene: Scene, predicted: np.ndarray) -> list[Record]:
+  """Figures of predicted annotations `[N, J, 2]`, and of the mean shape."""
+  mean = np.nanmean(scene.fit.points.astype(np.float64), axis=0)
+  mean_shape = np.broadcast_to(mean, scene.points.shape)
+  floor = scene.floor.replace(method='mean_shape')
+  return [
+      *_point_records(scene, scene.record, predicted),
+      *_point_records(scene, floor, mean_shape),
+  ]
 
 
-class Scorer:
-  """Turns what one method found into records.
+def sample_records(
+    scene: Scene, fit_landmarks: np.ndarray, landmarks: np.ndarray
+) -> list[Record]:
+  """Figures of regressors fitted on few images, over random draws.
 
-  Args:
-    method: its name in the records.
-    config: a config with the fields of configs/common.py.
-    description: of the dataset.
-    fit_split: labelled images for the regressor; None without labels.
-    test_split: the images that are scored, `description.shown_split`.
-    training: what stands in the records' protocol of how the method was
-      trained; with `budgets`, for what lengths of a comparison.
+  The draws of `[M, K, 2]` landmarks depend on their number and the repeat
+  alone: they are the same for every method and seed.
   """
-
-  def __init__(
-      self,
-      method: str,
-      config: Any,
-      description: examples.Description,
-      fit_split: loader.Split | None,
-      test_split: loader.Split,
-      training: dict[str, Any],
-  ):
-    self._method = method
-    self._config = config
-    self._description = description
-    self._fit, self._test = fit_split, test_split
-    self._points = test_split.points.astype(np.float64)
-    step = config.evaluation.curve_step
-    self._limits = np.arange(0.0, 128.0 + step / 2, step)
-    self._make = recording.Recorder(
-        dataset=records_lib.dataset_name(config.dataset),
-        split=description.shown_split,
-        method=method,
-        limits=self._limits,
-        protocol=records_lib.base_protocol(
-            config, description, fit_split, test_split
-        )
-        | {'data': data_protocol(description)},
-        training=training,
-    )
-
-  def forward_records(self, predicted: np.ndarray) -> list[dict[str, Any]]:
-    """Figures of predicted annotations, and of the mean shape as the floor.
-
-    Args:
-      predicted: `[N, J, 2]` in pixels of the images.
-    """
-    mean = np.nanmean(self._fit.points.astype(np.float64), axis=0)
-    mean_shape = np.broadcast_to(mean, self._points.shape)
-    return [
-        record
-        for method, points in (
-            (self._method, predicted), ('mean_shape', mean_shape)
-        )
-        for record in self._point_records(method, points)
-    ]
-
-  def sample_records(
-      self, fit_landmarks: np.ndarray, landmarks: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Figures of regressors fitted on few images, over random draws.
-
-    The draws depend on n and the repeat alone: they are the same for every
-    method and seed.
-
-    Args:
-      fit_landmarks: `[M, K, 2]`, of the images that are drawn from.
-      landmarks: `[N, K, 2]`, of the test images.
-    """
-    records = []
-    repeats = self._config.evaluation.repeats
-    partial = bool(self._description.partial)
-    for number in samples(
-        self._config.evaluation, len(self._fit), partial=partial
-    ):
-      values: dict[tuple[str, float | None], list[float]] = {}
-      for repeat in range(repeats):
-        draw = np.random.default_rng([number, repeat]).choice(
-            len(self._fit), number, replace=False
-        )
-        regressor = regression.from_config(
-            fit_landmarks[draw], self._fit.points[draw], self._config,
-            allow_missing=True,
-        )
-        predicted = regressor.predict(landmarks)
-        for name, at, value in self._summary(self._errors(predicted)):
-          values.setdefault((name, at), []).append(value)
-      for (name, at), figures in values.items():
-        # A draw may lack every annotation that is scored.
-        mean = metrics.Mean.of(figures)
-        record = self._make.single(
-            f'samples_{name}', mean.value, mean.count, at=at, fit_images=number
-        )
-        if mean.count > 1:
-          record['std'] = recording.number(np.nanstd(figures, ddof=1))
-        record['protocol'] |= {
-            'fit_images': number,
-            'missing_in_fit': None,  # another number in each draw
-            'repeats': repeats,
-        }
-        records.append(record)
-    return records
-
-  def backward_records(
-      self, fit_landmarks: np.ndarray, landmarks: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """The other way round: landmarks from annotations, by the same ridge.
-
-    A landmark that annotations cannot tell is on no part that they name. Only
-    images with all annotations are used.
-
-    Args:
-      fit_landmarks: `[M, K, 2]`.
-      landmarks: `[N, K, 2]`.
-    """
-    whole_fit = ~np.isnan(self._fit.points).any((1, 2))
-    whole_test = ~np.isnan(self._points).any((1, 2))
-    if not whole_fit.any() or not whole_test.any():
-      return []
-    regressor = regression.from_config(
-        self._fit.points[whole_fit], fit_landmarks[whole_fit], self._config
-    )
-    predicted = regressor.predict(self._points[whole_test])
-    fitted, scored = int(whole_fit.sum()), int(whole_test.sum())
-    records = self._make.of_landmarks(
-        'backward_px',
-        self._to_128(metrics.distances(predicted, landmarks[whole_test])),
-        fit_images=fitted,
-    )
-    for record in records:
-      record['protocol'] |= {
-          'fit_images': fitted, 'images': scored, 'test_images': scored,
-          'missing_in_fit': 0, 'missing_in_test': 0,
-      }  # fmt: skip
-    return records
-
-  def acc_records(
-      self, errors: np.ndarray, targets: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Equation (6) of each layer, and of uniformly random points.
-
-    Args:
-      errors: `[N, R, L, J]` in pixels of the images, NaN where missing.
-      targets: `[N, R, J, 2]`, where the points are.
-    """
-    evaluation = self._config.evaluation
-    size = (self._config.image_size,) * 2
-    # Missing annotations, and those beside a crop, have not left the image.
-    inside = np.asarray(geometry.inside(self._test.points, size))[:, None]
-    gone = np.isnan(targets).any(-1)
-    protocol = self._warp_protocol(gone, np.broadcast_to(inside, gone.shape))
-    records = []
-    for layer in evaluation.layers:
-      of_layer = self._to_128(errors[:, :, layer - 1])
-      for at in evaluation.distances:
-        hits = metrics.within(of_layer, at)
-        records.append(self._make.mean('acc', hits, at=at, layer=layer))
-      curve = metrics.accuracy_curve(of_layer, self._limits)
-      records.append(
-          self._make.curve('acc_curve', curve, of_layer, layer=layer)
+  fit, records = scene.fit, []
+  repeats = scene.config.evaluation.repeats
+  partial = bool(scene.description.partial)
+  for number in samples(scene.config.evaluation, len(fit), partial=partial):
+    values: dict[tuple[str, float | None], list[float]] = {}
+    for repeat in range(repeats):
+      draw = np.random.default_rng([number, repeat]).choice(
+          len(fit), number, replace=False
       )
-    records += self._random_records(targets)
-    for record in records:
-      record['protocol'] |= protocol
-    return records
-
-  def _warp_protocol(
-      self, gone: np.ndarray, there: np.ndarray
-  ) -> dict[str, Any]:
-    """The warps of the evaluation, and the points that they moved out.
-
-    Args:
-      gone: `[...]`, which points are not in a warped copy.
-      there: `[...]`, which of them are in the image.
-    """
-    left = int((gone & there).sum())
-    return {
-        'warp': self._config.evaluation.warp.to_dict(),
-        'warps_per_image': self._config.evaluation.warps_per_image,
-        'points_left_image': left,
-        'masked_share': left / max(int(there.sum()), 1),
-    }
-
-  def _random_records(self, targets: np.ndarray) -> list[dict[str, Any]]:
-    """Acc(d) that is expected of a uniformly random point."""
-    points, there = self._to_128(targets), targets[..., 0]
-    distances = self._config.evaluation.distances
-    shares = metrics.uniform_curve(points, (128, 128), distances)
-    records = [
-        self._make.single(
-            'acc', share, metrics.Mean.of(there).count, at=at, method='random'
-        )
-        for at, share in zip(distances, shares, strict=True)
-    ]  # fmt: skip
-    curve = metrics.uniform_curve(points, (128, 128), self._limits)
-    return [
-        *records, self._make.curve('acc_curve', curve, there, method='random')
-    ]
-
-  def landmark_records(
-      self, moved: np.ndarray, spreads: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """How far each landmark is to be trusted.
-
-    Args:
-      moved: `[N, R, K]`, see `observe.Observation`.
-      spreads: `[N, K]`, in pixels of the images.
-    """
-    followed = self._make.of_landmarks('equivariance_px', self._to_128(moved))
-    for record, each in zip(
-        followed, [moved, *np.moveaxis(moved, -1, 0)], strict=True
-    ):
-      gone = np.isnan(each)
-      record['protocol'] |= self._warp_protocol(gone, np.full_like(gone, True))
-    return [
-        *followed,
-        *self._make.of_landmarks('spread_px', self._to_128(spreads)),
-    ]
-
-  def collapse_records(
-      self, landmarks: np.ndarray, directions: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Whether there is more than one place, and more than one feature.
-
-    Args:
-      landmarks: `[N, K, 2]`, in pixels of the images.
-      directions: `[N, D + 1]`, see `observe.Observation`.
-    """
-    extents = self._to_128(collapse.extents(landmarks))
-    count = metrics.Mean.of(extents).count
-    # The median: a few images that show nothing are no collapse.
-    extent = self._make.single(
-        collapse.EXTENT, np.median(extents) if count else np.nan, count
+      regressor = regression.from_config(
+          fit_landmarks[draw], fit.points[draw], scene.config,
+          allow_missing=True,
+      )  # fmt: skip
+      for name, at, value in _summary(scene, regressor.predict(landmarks)):
+        values.setdefault((name, at), []).append(value)
+    base = scene.record.depending_on(
+        fit_images=number,
+        missing_in_fit=None,  # another number in each draw
+        repeats=repeats,
     )
-    extent['protocol']['over_images'] = 'median'
-    aligned = collapse.alignment(directions)
-    return [
-        extent,
-        self._make.single(collapse.ALIGNMENT, aligned, len(directions)),
+    for (name, at), figures in values.items():
+      # A draw may lack every annotation that is scored.
+      mean = metrics.Mean.of(figures)
+      std = np.nanstd(figures, ddof=1) if mean.count > 1 else np.nan
+      records.append(scene_lib.figure(
+          base, f'samples_{name}', mean.value, mean.count, at=at,
+          fit_images=number, std=scene_lib.number(std),
+      ))  # fmt: skip
+  return records
+
+
+def backward_records(
+    scene: Scene, fit_landmarks: np.ndarray, landmarks: np.ndarray
+) -> list[Record]:
+  """The other way round: landmarks from annotations, by the same ridge.
+
+  A landmark that annotations cannot predict is on no part that they name. Only
+  images with all annotations are used.
+  """
+  whole_fit = ~np.isnan(scene.fit.points).any((1, 2))
+  whole_test = ~np.isnan(scene.points).any((1, 2))
+  if not whole_fit.any() or not whole_test.any():
+    return []
+  regressor = regression.from_config(
+      scene.fit.points[whole_fit], fit_landmarks[whole_fit], scene.config
+  )
+  predicted = regressor.predict(scene.points[whole_test])
+  distances = metrics.distances(predicted, landmarks[whole_test])
+  fitted, scored = int(whole_fit.sum()), int(whole_test.sum())
+  base = scene.record.depending_on(
+      fit_images=fitted, images=scored, test_images=scored,
+      missing_in_fit=0, missing_in_test=0,
+  )  # fmt: skip
+  return scene_lib.landmark_means(
+      base, 'backward_px', scene.to_128(distances), fit_images=fitted
+  )
+
+
+def acc_records(
+    scene: Scene, errors: np.ndarray, targets: np.ndarray
+) -> list[Record]:
+  """Equation (6) of each layer, and of uniformly random points."""
+  evaluation = scene.config.evaluation
+  size = (scene.config.image_size,) * 2
+  # Missing annotations, and those beside a crop, have not left the image.
+  inside = np.asarray(geometry.inside(scene.test.points, size))[:, None]
+  gone = np.isnan(targets).any(-1)
+  protocol = _warp_protocol(scene, gone, np.broadcast_to(inside, gone.shape))
+  base, records = scene.record.depending_on(**protocol), []
+  for layer in evaluation.layers:
+    of_layer = scene.to_128(errors[:, :, layer - 1])
+    records += [
+        scene_lib.mean(
+            base, 'acc', metrics.within(of_layer, at), at=at, layer=layer
+        )
+        for at in evaluation.distances
     ]
+    curve = metrics.accuracy_curve(of_layer, scene.limits)
+    records.append(
+        scene_lib.curve(scene, base, 'acc_curve', curve, of_layer, layer=layer)
+    )
+  random = scene.floor.replace(method='random').depending_on(**protocol)
+  return records + _random_records(scene, random, targets)
 
-  def _point_records(
-      self, method: str, predicted: np.ndarray
-  ) -> list[dict[str, Any]]:
-    """Shares found, mean distances, inter-ocular error, and the curve."""
-    errors, evaluation = self._errors(predicted), self._config.evaluation
-    fields = {'method': method, 'fit_images': len(self._fit)}
-    records = []
-    for point, columns in self._selections().items():
-      chosen = errors[:, columns]
-      of_point = [
-          self._make.mean(
-              'pck', metrics.within(chosen, evaluation.pck),
-              at=evaluation.pck, point=point, **fields,
-          ),
-          self._make.mean('error_px', chosen, point=point, **fields),
-      ]  # fmt: skip
-      if evaluation.original_pck:
-        at = evaluation.original_pck
-        original = self._original_errors(predicted)[:, columns]
-        record = self._make.mean(
-            'pck_original', metrics.within(original, at), at=at, point=point,
-            **fields,
-        )  # fmt: skip
-        record['protocol']['unit'] = 'px of the original image'
-        of_point.append(record)
-      if point in self._description.groups:
-        for record in of_point:
-          record['protocol']['group'] = self._description.groups[point]
-      records += of_point
-    curve = metrics.accuracy_curve(errors, self._limits)
-    records.append(self._make.curve('pck_curve', curve, errors, **fields))
-    if self._description.eyes:
-      record = self._make.mean(
-          'error_iod', self._inter_ocular(errors), **fields
-      )
-      # A distance of 1 px over that of the eyes has no value without these.
-      without = np.isnan(self._inter_ocular(np.ones((len(errors), 1))))
-      record['protocol'] |= {
-          'eyes': list(self._description.eyes),
-          'images_without_eyes': int(without.sum()),
-      }
-      records.append(record)
-    return records
 
-  def _summary(
-      self, errors: np.ndarray
-  ) -> list[tuple[str, float | None, float]]:
-    """(metric, at, value) over all points."""
-    at = self._config.evaluation.pck
-    summary = [
-        ('pck', at, metrics.share_within(errors, at).value),
-        ('error_px', None, metrics.Mean.of(errors).value),
+def _random_records(
+    scene: Scene, base: Record, targets: np.ndarray
+) -> list[Record]:
+  """Acc(d) that is expected of a uniformly random point."""
+  points, present = scene.to_128(targets), targets[..., 0]
+  count = metrics.Mean.of(present).count
+  distances = scene.config.evaluation.distances
+  shares = metrics.uniform_curve(points, (128, 128), distances)
+  curve = metrics.uniform_curve(points, (128, 128), scene.limits)
+  return [
+      *(
+          scene_lib.figure(base, 'acc', share, count, at=at)
+          for at, share in zip(distances, shares, strict=True)
+      ),
+      scene_lib.curve(scene, base, 'acc_curve', curve, present),
+  ]
+
+
+def landmark_records(
+    scene: Scene, moved: np.ndarray, spreads: np.ndarray
+) -> list[Record]:
+  """How far each landmark is to be trusted."""
+  followed = scene_lib.landmark_means(
+      scene.record, 'equivariance_px', scene.to_128(moved)
+  )
+  gone = np.isnan(moved)
+  return [
+      *(
+          record.depending_on(
+              **_warp_protocol(scene, mask, np.full_like(mask, True))
+          )
+          for record, mask in zip(
+              followed, [gone, *np.moveaxis(gone, -1, 0)], strict=True
+          )
+      ),
+      *scene_lib.landmark_means(
+          scene.record, 'spread_px', scene.to_128(spreads)
+      ),
+  ]
+
+
+def collapse_records(
+    scene: Scene, landmarks: np.ndarray, directions: np.ndarray
+) -> list[Record]:
+  """Whether there is more than one place, and more than one feature."""
+  extents = scene.to_128(collapse.extents(landmarks))
+  count = metrics.Mean.of(extents).count
+  # The median: a few images that show nothing are no collapse.
+  extent = np.median(extents) if count else np.nan
+  base = scene.record.depending_on(over_images='median')
+  return [
+      scene_lib.figure(base, collapse.EXTENT, extent, count),
+      scene_lib.figure(
+          scene.record,
+          collapse.ALIGNMENT,
+          collapse.alignment(directions),
+          len(directions),
+      ),
+  ]
+
+
+def _point_records(
+    scene: Scene, base: Record, predicted: np.ndarray
+) -> list[Record]:
+  """Shares found, mean distances, inter-ocular error, and the curve."""
+  errors, evaluation = _errors(scene, predicted), scene.config.evaluation
+  pck, original_pck = evaluation.pck, evaluation.original_pck
+  base, records = base.replace(fit_images=len(scene.fit)), []
+  for point, columns in _selections(scene.description).items():
+    chosen = errors[:, columns]
+    of_point = [
+        scene_lib.mean(base, 'pck', metrics.within(chosen, pck), at=pck),
+        scene_lib.mean(base, 'error_px', chosen),
     ]
-    if self._description.eyes:
-      relative = metrics.Mean.of(self._inter_ocular(errors))
-      summary.append(('error_iod', None, relative.value))
-    return summary
+    if original_pck:
+      original = _original_errors(scene, predicted)[:, columns]
+      of_point.append(scene_lib.mean(
+          base.depending_on(unit='px of the original image'), 'pck_original',
+          metrics.within(original, original_pck), at=original_pck,
+      ))  # fmt: skip
+    group = scene.description.groups.get(point)
+    fields = {} if group is None else {'group': group}
+    records += [
+        record.replace(point=point).depending_on(**fields)
+        for record in of_point
+    ]
+  curve = metrics.accuracy_curve(errors, scene.limits)
+  records.append(scene_lib.curve(scene, base, 'pck_curve', curve, errors))
+  if scene.description.eyes:
+    # A distance of 1 px over that of the eyes has no value without these.
+    without = np.isnan(_inter_ocular(scene, np.ones((len(errors), 1))))
+    base = base.depending_on(
+        eyes=list(scene.description.eyes),
+        images_without_eyes=int(without.sum()),
+    )
+    relative = _inter_ocular(scene, errors)
+    records.append(scene_lib.mean(base, 'error_iod', relative))
+  return records
 
-  def _errors(self, predicted: np.ndarray) -> np.ndarray:
-    """`[N, J]` in pixels of a 128-pixel image, NaN where missing."""
-    return self._to_128(metrics.distances(predicted, self._points))
 
-  def _original_errors(self, predicted: np.ndarray) -> np.ndarray:
-    """`[N, J]` in pixels of what the images showed before they were resized."""
-    sizes = self._test.original_sizes[:, None].astype(np.float64)
-    return metrics.distances(*(
-        points * sizes / self._config.image_size
-        for points in (predicted, self._points)
-    ))
+def _summary(
+    scene: Scene, predicted: np.ndarray
+) -> list[tuple[str, float | None, float]]:
+  """(metric, at, value) over all points."""
+  errors, at = _errors(scene, predicted), scene.config.evaluation.pck
+  summary = [
+      ('pck', at, metrics.share_within(errors, at).value),
+      ('error_px', None, metrics.Mean.of(errors).value),
+  ]
+  if scene.description.eyes:
+    relative = metrics.Mean.of(_inter_ocular(scene, errors))
+    summary.append(('error_iod', None, relative.value))
+  return summary
 
-  def _inter_ocular(self, errors: np.ndarray) -> np.ndarray:
-    """Errors `[N, J]` over the distance of the eyes in %, equation (8)."""
-    eyes = map(self._description.point_names.index, self._description.eyes)
-    points = self._to_128(self._points)
-    return 100.0 * metrics.inter_ocular_errors(errors, points, tuple(eyes))
 
-  def _to_128(self, pixels: np.ndarray) -> np.ndarray:
-    """Pixels of the images, as pixels of a 128-pixel image in float64."""
-    return metrics.to_128(pixels.astype(np.float64), self._config.image_size)
+def _errors(scene: Scene, predicted: np.ndarray) -> np.ndarray:
+  """`[N, J]` in pixels of a 128-pixel image, NaN where missing."""
+  return scene.to_128(metrics.distances(predicted, scene.points))
 
-  def _selections(self) -> dict[str, list[int]]:
-    """Column numbers of every point, group, and all."""
-    names = self._description.point_names
-    selections = {name: [j] for j, name in enumerate(names)}
-    for group, members in self._description.groups.items():
-      selections[group] = [names.index(member) for member in members]
-    return {**selections, 'all': list(range(len(names)))}
+
+def _original_errors(scene: Scene, predicted: np.ndarray) -> np.ndarray:
+  """`[N, J]` in pixels of what the images showed before they were resized."""
+  sizes = scene.test.original_sizes[:, None].astype(np.float64)
+  return metrics.distances(*(
+      points * sizes / scene.config.image_size
+      for points in (predicted, scene.points)
+  ))
+
+
+def _inter_ocular(scene: Scene, errors: np.ndarray) -> np.ndarray:
+  """Errors `[N, J]` over the distance of the eyes in %, equation (8)."""
+  about = scene.description
+  eyes = tuple(map(about.point_names.index, about.eyes))
+  points = scene.to_128(scene.points)
+  return 100.0 * metrics.inter_ocular_errors(errors, points, eyes)
+
+
+def _selections(description: examples.Description) -> dict[str, list[int]]:
+  """Column numbers of every point, group, and all."""
+  names = description.point_names
+  selections = {name: [j] for j, name in enumerate(names)}
+  for group, members in description.groups.items():
+    selections[group] = [names.index(member) for member in members]
+  return {**selections, 'all': list(range(len(names)))}
+
+
+def _warp_protocol(
+    scene: Scene, gone: np.ndarray, present: np.ndarray
+) -> dict[str, Any]:
+  """The warps of the evaluation, and the points that they move out.
+
+  Points are `gone` from a warped copy though `present` in the image.
+  """
+  left = int((gone & present).sum())
+  return {
+      'warp': scene.config.evaluation.warp.to_dict(),
+      'warps_per_image': scene.config.evaluation.warps_per_image,
+      'points_left_image': left,
+      'masked_share': left / max(int(present.sum()), 1),
+  }

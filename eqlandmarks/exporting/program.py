@@ -14,13 +14,12 @@ import eqlandmarks
 from eqlandmarks import exporting
 from eqlandmarks import models
 from eqlandmarks.predictor import confidence
-from eqlandmarks.predictor import predictor
 from eqlandmarks.predictor import trained
 
 # One file serves them all.
 PLATFORMS = ('cpu', 'cuda', 'rocm', 'tpu')
 
-# Said in every file: what it gives back means nothing without it.
+# Stated in every file: its results mean nothing without it.
 _CONVENTION = (
     'points are (row, column) in pixels of the images given; the centre of the '
     'top-left pixel is (0.5, 0.5)'
@@ -36,18 +35,16 @@ def make_program(model: trained.Trained) -> Program:
   annotate = model.annotator and _make_annotate(model.annotator, size)
 
   def find(images: jax.Array) -> dict[str, jax.Array]:
-    landmarks, spreads = predictor.find_landmarks(
-        nets, model.variables, images
-    )
-    found = {
+    landmarks, spreads = models.find_landmarks(nets, model.variables, images)
+    results = {
         'landmarks': landmarks,
         'confidence': confidence.from_spread(spreads, size),
     }
     if annotate:
       points, spreads = annotate(landmarks, spreads)
-      found['annotations'] = points
-      found['annotation_confidence'] = confidence.from_spread(spreads, size)
-    return found
+      results['annotations'] = points
+      results['annotation_confidence'] = confidence.from_spread(spreads, size)
+    return results
 
   return find
 
@@ -58,8 +55,8 @@ def _make_annotate(
   """The annotator as a function of JAX arrays.
 
   The regressor is an affine map of pixels to pixels, whatever its coordinates.
-  It is found in float64 by its values, about the image's centre, where float32
-  loses the fewest digits.
+  Its matrix is computed in float64, from its values about the image's centre,
+  where float32 loses the fewest digits.
   """
   count = annotator.shares.shape[1]
   centre = np.full((1, count, 2), size / 2)
@@ -104,8 +101,8 @@ def describe(model: trained.Trained) -> dict[str, Any]:
 def serialize(model: trained.Trained) -> bytes:
   """The program as StableHLO for any batch size, with its description.
 
-  The description stands in the place of the function's name, which is the one
-  text that JAX keeps in such a file; the file's SHA-256 is a part of it.
+  The description takes the place of the function's name, the one text that JAX
+  keeps in such a file; the file's SHA-256 is a part of it.
   """
   size = model.config.image_size
   (batch,) = jax_export.symbolic_shape('b')

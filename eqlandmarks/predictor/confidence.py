@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from eqlandmarks import metrics
 from eqlandmarks import regression
 
 # The spread, in pixels of a 128-pixel image, of which one is half sure.
@@ -91,6 +92,6 @@ def make_annotator(
   """
   landmarks, points = outcome['fit_landmarks'], outcome['fit_points']
   regressor = regression.from_config(landmarks, points, config)
-  distances = np.linalg.norm(regressor.predict(landmarks) - points, axis=-1)
+  distances = metrics.distances(regressor.predict(landmarks), points)
   residuals = np.sqrt(np.nanmean(distances**2, axis=0))
   return Annotator(names, regressor, residuals)

@@ -15,10 +15,8 @@ from concurrent import futures
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from eqlandmarks import heatmaps
 from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
@@ -38,32 +36,6 @@ _LESS_MEMORY = 'lower config.predict.batch_size'
 
 # (id, view); None in the place of an image that is left out.
 _Seen = tuple[str, framing.View | None]
-
-
-def find_landmarks(
-    nets: models.Nets,
-    variables: dict[str, models.Variables],
-    pixels: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-  """The whole way from pixels to points, as one pure function.
-
-  Args:
-    nets: both nets.
-    variables: of both nets.
-    pixels: uint8 `[B, S, S, 3]`.
-
-  Returns:
-    Landmarks `[B, K, 2]`, and the roots of their heatmaps' variances `[B, K]`,
-    both float32 at least, in pixels of the images given.
-  """
-  x = jnp.asarray(pixels, float) / 255.0
-  f = nets.features.apply(variables[models.FEATURES], x)
-  outputs = nets.landmarks.apply(variables[models.LANDMARKS], f)
-  probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
-  return (
-      heatmaps.expectation(probabilities),
-      jnp.sqrt(heatmaps.spread(probabilities)),
-  )
 
 
 class Predictor:
@@ -112,7 +84,7 @@ class Predictor:
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
     self._variables = devices_lib.replicate(variables, self._devices)
     self._find = jax.jit(
-        functools.partial(find_landmarks, models.make_nets(config))
+        functools.partial(models.find_landmarks, models.make_nets(config))
     )
 
   @classmethod
@@ -129,7 +101,7 @@ class Predictor:
     Args:
       workdir: the run's folder.
       method: one of `runs.run.METHODS`; None for the one that the run's config
-        trains, or else the first of them that is finished.
+        trains, otherwise the first of them that is finished.
       regression: fields as `config.regression`, by which the regressor is
         fitted; None for those by which the method was evaluated last.
       batch_size: see above.
@@ -226,31 +198,31 @@ class Predictor:
         pool.shutdown(cancel_futures=True)
 
   def _predict_batch(self, batch: list[_Seen]) -> Prediction:
-    kept = [(name, one) for name, one in batch if one is not None]
-    shown = [one for _, one in kept]
+    kept = [(name, view) for name, view in batch if view is not None]
+    shown = [view for _, view in kept]
     side, count = self.image_size, len(kept)
     # Filled up, so that one program serves all batches.
     pixels = np.zeros((self.batch_size, side, side, 3), np.uint8)
-    for row, one in enumerate(shown):
-      pixels[row] = one.pixels
+    for row, view in enumerate(shown):
+      pixels[row] = view.pixels
     with memory.enough('prediction', lambda: _LESS_MEMORY):
       landmarks, spreads = jax.device_get(
           self._find(self._variables, devices_lib.share(pixels, self._devices))
       )
     annotations, annotation_spreads = None, None
     if self._annotator:
-      found = self._annotator(landmarks, spreads)
-      annotations = framing.to_original(found[0][:count], shown)
-      annotation_spreads = found[1][:count]
+      points, deviations = self._annotator(landmarks, spreads)
+      annotations = framing.to_original(points[:count], shown)
+      annotation_spreads = deviations[:count]
     return Prediction(
         ids=tuple(name for name, _ in kept),
         landmarks=framing.to_original(landmarks[:count], shown),
         confidence=self._confidence(spreads[:count]),
-        sizes=np.array([one.size for one in shown], np.int32).reshape(-1, 2),
+        sizes=np.array([view.size for view in shown], np.int32).reshape(-1, 2),
         annotation_names=self.annotation_names,
         annotations=annotations,
         annotation_confidence=self._confidence(annotation_spreads),
-        skipped=tuple(name for name, one in batch if one is None),
+        skipped=tuple(name for name, view in batch if view is None),
     )
 
   def _confidence(self, spreads: np.ndarray | None) -> np.ndarray | None:

@@ -50,7 +50,7 @@ def load(
   Args:
     workdir: the run's folder.
     method: one of `run.METHODS`; None for the one that the run's config
-      trains, or else the first of them that is finished.
+      trains, otherwise the first of them that is finished.
     regression: fields as `config.regression`, by which the regressor is fitted;
       None for those by which the method was evaluated last.
 
@@ -80,7 +80,7 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
     return None
   # A DeepLabCut project has crops of its own, of which the protocol tells.
   records = folder.records(method)
-  crop = records[0]['protocol'].get('data', {}).get('crop') if records else None
+  crop = records[0].protocol.get('data', {}).get('crop') if records else None
   if crop == crops.OF_EACH_VIDEO:
     run.say(
         'the model was trained on crops of videos, which differ: show it '
@@ -123,10 +123,10 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
     own = methods.of_config(config).name
     return folder.finished((own, *run.METHODS))[0]
   if method not in run.METHODS or not folder.finished([method]):
-    there = ', '.join(folder.finished(run.METHODS)) or 'none'
+    finished = ', '.join(folder.finished(run.METHODS)) or 'none'
     raise UserError(
         f'method is {method!r}, expected one that is finished in workdir '
-        f'{folder.path}: {there}.'
+        f'{folder.path}: {finished}.'
     )
   return method
 

@@ -14,7 +14,7 @@ from eqlandmarks import models
 from eqlandmarks.datasets import registry
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
-from eqlandmarks.evaluation import score
+from eqlandmarks.evaluation import scene
 from eqlandmarks.program import opening
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
@@ -210,7 +210,7 @@ def _points(
 def _protocol(run: run_lib.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in score.data_protocol(run.description).items()
+      for name, value in scene.data_protocol(run.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -273,7 +273,7 @@ def _summary(
           for name, split in splits.items()
       },
       'duplicates': [dataclasses.asdict(both) for both in twice],
-      'protocol': score.data_protocol(run.description),
+      'protocol': scene.data_protocol(run.description),
       'notes': run.description.notes,
       'estimated_seconds': times,
   }

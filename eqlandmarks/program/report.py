@@ -49,7 +49,7 @@ class _Shown:
   name: str
   stage: str
   workdir: Workdir
-  records: list[dict[str, Any]]
+  records: list[records_lib.Record]
   label: str
 
 
@@ -127,8 +127,8 @@ def show(run: run_lib.Run) -> None:
   for one, method in zip(shown, methods, strict=True):
     _draw_pictures(run, method, split, _protocol_text(one.records))
   page_lib.write(run.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0]["dataset"]}, '
-      f'split {records[0]["split"]}',
+      title=f'Landmarks of {records[0].dataset}, '
+      f'split {records[0].split}',
       tables=tables,
       charts=charts,
       methods=methods,
@@ -165,7 +165,7 @@ def _shown(run: run_lib.Run) -> list[_Shown]:
       for one in _compared(run)
       if one.workdir.path == run.workdir.seed(run.config.seed).path
       # What the paper shows; the curves have all lengths.
-      and 'paper' in one.records[0]['protocol']['budgets']
+      and 'paper' in one.records[0].protocol['budgets']
   ]
 
 
@@ -180,7 +180,7 @@ def _own(run: run_lib.Run) -> list[_Shown]:
 def _compared(run: run_lib.Run) -> list[_Shown]:
   """All that a comparison has measured, seed after seed."""
   results = ablation.results(run.workdir)
-  seeds = results[0]['protocol']['seeds'] if results else []
+  seeds = results[0].protocol['seeds'] if results else []
   return [
       # Apart from those of the workdir's own methods.
       _stage(f'compared_{row.stage}', row.stage, folder)
@@ -195,27 +195,27 @@ def _stage(name: str, stage: str, workdir: Workdir) -> _Shown:
       records, metric='equivariance_px', point='all'
   )
   label = naming.label(naming.key(record), records)
-  seed = f", seed {record['protocol']['seed']}"
+  seed = f", seed {record.protocol['seed']}"
   return _Shown(name, stage, workdir, records, label + seed)
 
 
-def _scored(records: list[dict[str, Any]]) -> bool:
+def _scored(records: list[records_lib.Record]) -> bool:
   return bool(records_lib.select(records, metric='pck'))
 
 
 def _terminal_tables(
-    records: list[dict[str, Any]],
+    records: list[records_lib.Record],
 ) -> list[tables_lib.Table]:
   """What fits a terminal."""
   made = [tables_lib.summary(records), tables_lib.accuracy(records)]
-  if any(not r['protocol'].get('budgets') for r in records
-         if r['metric'] == 'pck' and r['method'] not in records_lib.FLOORS):
+  if any(not r.protocol.get('budgets') for r in records
+         if r.metric == 'pck' and r.method not in records_lib.FLOORS):
     made.append(tables_lib.points(records))
   made += [tables_lib.sample_efficiency(records), tables_lib.protocol(records)]
   return [table for table in made if table]
 
 
-def _page_tables(records: list[dict[str, Any]]) -> list[tables_lib.Table]:
+def _page_tables(records: list[records_lib.Record]) -> list[tables_lib.Table]:
   made = [
       tables_lib.protocol(records),
       tables_lib.summary(records),
@@ -258,7 +258,7 @@ def _draw_pictures(
     figures.draw_pairs(folder, layer=1, **what)
 
 
-def _protocol_text(records: list[dict[str, Any]]) -> str:
+def _protocol_text(records: list[records_lib.Record]) -> str:
   """What figures depend on, a line each."""
   return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
 
@@ -286,21 +286,21 @@ def _of_losses(shown: list[_Shown]) -> list[str]:
 
 
 def _warnings(
-    run: run_lib.Run, records: list[dict[str, Any]]
+    run: run_lib.Run, records: list[records_lib.Record]
 ) -> list[str]:
   """What a reader must be told before the figures."""
   warnings = list(run.description.notes)
-  images = records[0]['protocol']['test_images']
+  images = records[0].protocol['test_images']
   if not _scored(records):
     warnings.append(
         'There are no labelled test images: the landmarks are shown on images '
-        f'that were trained on (split {records[0]["split"]}), and nothing is '
+        f'that were trained on (split {records[0].split}), and nothing is '
         'scored.'
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')
   masked = [
-      r['protocol']['masked_share'] for r in records_lib.select(
+      r.protocol['masked_share'] for r in records_lib.select(
           records, metric='acc'
       )
   ]
@@ -310,7 +310,7 @@ def _warnings(
         'the warps of the evaluation: weaken config.evaluation.warp.'
     )
   without = [
-      r['protocol']['images_without_eyes']
+      r.protocol['images_without_eyes']
       for r in records_lib.select(records, metric='error_iod')
   ]
   if any(without):

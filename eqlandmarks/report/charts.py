@@ -2,9 +2,9 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from eqlandmarks.evaluation.records import FLOORS
+from eqlandmarks.evaluation.records import Record
 from eqlandmarks.report import naming
 from eqlandmarks.report import tables
 
@@ -21,7 +21,7 @@ _NO_LOSSES = ('step', 'points_used', 'gradient_norm', 'update_norm')
 # Beyond, curves of equivariance tell no more; the page can be zoomed out.
 _FAR = 40.0
 
-Records = Sequence[dict[str, Any]]
+Records = Sequence[Record]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Chart:
 
 def from_records(records: Records) -> list[Chart]:
   """All curves that records hold."""
-  acc = [r for r in records if r['metric'] == 'acc_curve' and r['value']]
-  pck = [r for r in records if r['metric'] == 'pck_curve' and r['value']]
+  acc = [r for r in records if r.metric == 'acc_curve' and r.value]
+  pck = [r for r in records if r.metric == 'pck_curve' and r.value]
   charts = []
   if acc:
     charts.append(_first_layers(acc, records))
@@ -112,7 +112,7 @@ def losses(name: str, rows: Sequence[Mapping[str, float]]) -> Chart:
 
 def _first_layers(acc: Records, records: Records) -> Chart:
   """Layer 1 of every method: the right-most plot of Figure 2."""
-  first = [r for r in acc if r['layer'] in (1, None)]
+  first = [r for r in acc if r.layer in (1, None)]
   return Chart(
       'equivariance_layer1', 'Equivariance of F, layer 1 (Figure 2)',
       'distance d, pixels of a 128-pixel image', 'Acc(d), equation (6)',
@@ -124,10 +124,10 @@ def _layers(acc: Records, row: naming.Key, records: Records) -> Chart:
   """The layers of one method: the plots of Figures 1 and 2."""
   mine = [r for r in acc if naming.key(r) == row]
   series = [
-      _series(f"layer {r['layer']}", r, _COLOURS[i], _DASHES[i % len(_DASHES)])
-      for i, r in enumerate(sorted(mine, key=lambda r: r['layer']))
+      _series(f"layer {r.layer}", r, _COLOURS[i], _DASHES[i % len(_DASHES)])
+      for i, r in enumerate(sorted(mine, key=lambda r: r.layer))
   ]
-  random = [r for r in acc if r['method'] == 'random'][:1]
+  random = [r for r in acc if r.method == 'random'][:1]
   series += [_series('random point', r, _FLOOR, 'dash') for r in random]
   name = '_'.join((row[0], *row[1]))
   return Chart(
@@ -141,24 +141,24 @@ def _layers(acc: Records, row: naming.Key, records: Records) -> Chart:
 def _sample_chart(records: Records) -> list[Chart]:
   """Figures against the number of annotated images."""
   metric = tables.headline(records)
-  few = [r for r in records if r['metric'] == f'samples_{metric}']
+  few = [r for r in records if r.metric == f'samples_{metric}']
   if not few:
     return []
   heading, _, scale = tables.METRICS[metric]
-  full = [r for r in records if r['metric'] == metric and r['point'] == 'all']
+  full = [r for r in records if r.metric == metric and r.point == 'all']
   series = []
   for number, row in enumerate(naming.keys(few)):
     mine = sorted(
         (r for r in (*few, *full) if naming.key(r) == row),
-        key=lambda r: r['protocol']['fit_images'],
+        key=lambda r: r.protocol['fit_images'],
     )
-    mine = [r for r in mine if r['value'] is not None]
+    mine = [r for r in mine if r.value is not None]
     series.append(
         Series(
             naming.label(row, records),
-            tuple(float(r['protocol']['fit_images']) for r in mine),
-            tuple(scale * r['value'] for r in mine),
-            tuple(scale * (r['std'] or 0.0) for r in mine),
+            tuple(float(r.protocol['fit_images']) for r in mine),
+            tuple(scale * r.value for r in mine),
+            tuple(scale * (r.std or 0.0) for r in mine),
             _COLOURS[number % len(_COLOURS)],
         )
     )
@@ -166,7 +166,7 @@ def _sample_chart(records: Records) -> list[Chart]:
       Chart(
           'sample_efficiency', 'Sample efficiency (Tables 2, 3, 5)',
           'annotated images that the regressor is fitted on',
-          heading.format(at=few[0]['at'] or 0), tuple(series), x_log=True,
+          heading.format(at=few[0].at or 0), tuple(series), x_log=True,
       )
   ]  # fmt: skip
 
@@ -183,10 +183,10 @@ def _by_row(records: Records, everything: Records) -> list[Series]:
 
 
 def _series(
-    label: str, record: dict[str, Any], colour: str, dash: str
+    label: str, record: Record, colour: str, dash: str
 ) -> Series:
-  spread = record['std']
+  spread = record.std
   return Series(
-      label, tuple(record['at']), tuple(record['value']),
+      label, tuple(record.at), tuple(record.value),
       tuple(spread) if spread else None, colour, dash,
   )  # fmt: skip

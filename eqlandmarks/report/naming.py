@@ -1,9 +1,9 @@
 """What readers call methods, budgets and layers."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from eqlandmarks.evaluation.records import FLOORS
+from eqlandmarks.evaluation.records import Record
 
 _METHODS = {
     'two_stage': 'two-stage',
@@ -22,14 +22,14 @@ _BUDGETS = {
 Key = tuple[str, tuple[str, ...]]
 
 
-def key(record: dict[str, Any]) -> Key:
+def key(record: Record) -> Key:
   """What a record's row is known by."""
-  if record['method'] in FLOORS:
-    return record['method'], ()  # a floor has no length
-  return record['method'], tuple(record['protocol'].get('budgets') or ())
+  if record.method in FLOORS:
+    return record.method, ()  # a floor has no length
+  return record.method, tuple(record.protocol.get('budgets') or ())
 
 
-def keys(records: Iterable[dict[str, Any]]) -> list[Key]:
+def keys(records: Iterable[Record]) -> list[Key]:
   """The rows that records fill, in the order of methods."""
   order = list(_METHODS)
   # Single runs before comparisons, the paper's length before other ones.
@@ -48,10 +48,10 @@ def _rank(budgets: Sequence[str]) -> int:
   return min((1 + list(_BUDGETS).index(b) for b in budgets), default=0)
 
 
-def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
+def label(row: Key, records: Sequence[Record]) -> str:
   """A row's name, with its length where lengths are compared."""
   name, budgets = _METHODS[row[0]], row[1]
-  protocol = next(r['protocol'] for r in records if key(r) == row)
+  protocol = next(r.protocol for r in records if key(r) == row)
   rate = protocol.get('features_rate', 1.0)
   if rate != 1.0 and row[0] not in FLOORS:
     name += f" (at {rate:g} of T's rate)"
@@ -66,7 +66,7 @@ def label(row: Key, records: Sequence[dict[str, Any]]) -> str:
 
 
 def number(
-    record: dict[str, Any] | None,
+    record: Record | None,
     digits: int,
     *,
     scale: float = 1.0,
@@ -78,12 +78,14 @@ def number(
     record: None and a figure without value give a dash.
     digits: behind the point.
     scale: factor on the value.
-    spread: fields of the record, the first one that is there is written.
+    spread: fields of the record, of which the first one that is not None is
+      written.
   """
-  if record is None or record['value'] is None:
+  if record is None or record.value is None:
     return '-'
-  text = f"{scale * record['value']:.{digits}f}"
-  spreads = [record[field] for field in spread if record[field] is not None]
+  text = f'{scale * record.value:.{digits}f}'
+  spreads = [getattr(record, field) for field in spread]
+  spreads = [value for value in spreads if value is not None]
   if spreads:
     text += f' ± {scale * spreads[0]:.{digits}f}'
   return text

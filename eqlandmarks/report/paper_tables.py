@@ -6,8 +6,8 @@ others published says so, and where the dataset is not theirs, that too.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from eqlandmarks.evaluation.records import Record
 from eqlandmarks.report import naming
 from eqlandmarks.report import published
 from eqlandmarks.report import tables as tables_lib
@@ -19,19 +19,19 @@ _JOINTS = ('head', 'wrists', 'elbows', 'shoulders')
 _JOINT_COLUMNS = ('Head', 'Wrist', 'Elbow', 'Shoulder', 'Avg.')
 
 
-def paper_tables(records: Sequence[dict[str, Any]]) -> list[Table]:
+def paper_tables(records: Sequence[Record]) -> list[Table]:
   """The tables of the paper that a run's annotations allow."""
   tables = []
   # Published shares are within 6 px, and stand beside no other ones.
-  six = any(r['metric'] == 'pck' and r['at'] == 6 for r in records)
-  if six and {r['point'] for r in records} >= {*_JOINTS}:
+  six = any(r.metric == 'pck' and r.at == 6 for r in records)
+  if six and {r.point for r in records} >= {*_JOINTS}:
     tables += _of_joints(records)
-  if any(r['metric'] == 'error_iod' for r in records):
+  if any(r.metric == 'error_iod' for r in records):
     tables += _of_eyes(records)
   return tables
 
 
-def _of_joints(records: Sequence[dict[str, Any]]) -> list[Table]:
+def _of_joints(records: Sequence[Record]) -> list[Table]:
   """Tables 1, 2 and 6."""
   bbc = _Standing('BBC Pose', records)
   supervised = {
@@ -54,9 +54,9 @@ def _of_joints(records: Sequence[dict[str, Any]]) -> list[Table]:
   ]  # fmt: skip
 
 
-def _of_eyes(records: Sequence[dict[str, Any]]) -> list[Table]:
+def _of_eyes(records: Sequence[Record]) -> list[Table]:
   """Tables 3 to 6."""
-  dataset, tables = records[0]['dataset'], []
+  dataset, tables = records[0].dataset, []
   cats, mafl = _Standing('Cat Head', records), _Standing('MAFL', records)
   # A face is no cat: on a dataset of the paper, the other one is left out.
   if dataset != _DATASETS['MAFL']:
@@ -96,7 +96,7 @@ def _by_samples(
     name: str,
     title: str,
     quoted: Mapping[int, Sequence[str]],
-    records: Sequence[dict[str, Any]],
+    records: Sequence[Record],
     standing: '_Standing',
 ) -> list[Table]:
   """Tables 2 and 5; none where no small numbers of images were tried."""
@@ -118,7 +118,7 @@ def _by_joint(
     name: str,
     title: str,
     quoted: Mapping[str, Mapping[str, Sequence[float]]],
-    records: Sequence[dict[str, Any]],
+    records: Sequence[Record],
     standing: '_Standing',
 ) -> Table:
   """Shares within 6 px by joint, and BBC's official ones where measured."""
@@ -137,13 +137,13 @@ def _by_joint(
   )  # fmt: skip
 
 
-def _own_joints(records: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-  rows, at = [], {r['metric']: r['at'] for r in records}.get('pck_original')
+def _own_joints(records: Sequence[Record]) -> list[tuple[str, ...]]:
+  rows, at = [], {r.metric: r.at for r in records}.get('pck_original')
   official = ' (official rule)' if at == 12 else f' ({at} px of the original)'
   for metric, suffix in (('pck', ''), ('pck_original', official)):
-    there = [r for r in records if r['metric'] == metric]
+    there = [r for r in records if r.metric == metric]
     for row in naming.keys(there):
-      found = {r['point']: r for r in there if naming.key(r) == row}
+      found = {r.point: r for r in there if naming.key(r) == row}
       rows.append((naming.label(row, records) + suffix, *(
           naming.number(found.get(point), 1, scale=100.0)
           for point in (*_JOINTS, 'all')
@@ -156,13 +156,13 @@ def _by_landmarks(
     title: str,
     numbers: Sequence[int | None],
     quoted: Mapping[str, Sequence[str]],
-    records: Sequence[dict[str, Any]],
+    records: Sequence[Record],
     *,
     standing: '_Standing',
     samples: bool = False,
 ) -> Table:
   """A column for each K of the paper, and one for the run's own K."""
-  own = records[0]['protocol']['num_landmarks']
+  own = records[0].protocol['num_landmarks']
   columns = list(numbers) + ([] if own in numbers else [own])
   rows = [
       (standing.mark(method) if values else method, *values,
@@ -170,12 +170,12 @@ def _by_landmarks(
       for method, values in quoted.items()
   ]
   count = len(rows)
-  there = [r for r in records if r['metric'] == 'error_iod']
+  there = [r for r in records if r.metric == 'error_iod']
   if samples:
-    there = [r for r in records if r['metric'] == 'samples_error_iod'] + there
+    there = [r for r in records if r.metric == 'samples_error_iod'] + there
   for record in there:
     row = naming.key(record)
-    images = record['protocol']['fit_images']
+    images = record.protocol['fit_images']
     suffix = f', {images} images' if samples else ''
     values = [
         naming.number(record, 2) if k == own else '' for k in columns
@@ -199,10 +199,10 @@ class _Standing:
     other: whether the run is on another dataset.
   """
 
-  def __init__(self, of: str, records: Sequence[dict[str, Any]]):
+  def __init__(self, of: str, records: Sequence[Record]):
     self._of = of
-    self.other = records[0]['dataset'] != _DATASETS[of]
-    data = records[0]['protocol'].get('data', {})
+    self.other = records[0].dataset != _DATASETS[of]
+    data = records[0].protocol.get('data', {})
     self._partial = data.get('partial', '')
     self._differs = data.get('differs', '')
 

@@ -6,17 +6,18 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.evaluation.records import FLOORS
+from eqlandmarks.evaluation.records import Record
 from eqlandmarks.report import naming
 
-Records = Sequence[dict[str, Any]]
+Records = Sequence[Record]
 Rows = list[tuple[str, str]]
 
 
 def rows(records: Records) -> Rows:
   """What it is, and its value; what methods differ in, for each of them."""
-  p, split = records[0]['protocol'], records[0]['split']
+  p, split = records[0].protocol, records[0].split
   body = [
-      ('dataset, split', f"{records[0]['dataset']}, {split}"),
+      ('dataset, split', f"{records[0].dataset}, {split}"),
       # As read: the crop, say, and whose choice of images.
       *((name.replace('_', ' '), v) for name, v in p.get('data', {}).items()),
       ('landmarks K', p['num_landmarks']),
@@ -30,7 +31,7 @@ def rows(records: Records) -> Rows:
       ('seeds', ', '.join(map(str, sorted({
           seed
           for r in records
-          for seed in r['protocol'].get('seeds') or [r['protocol']['seed']]
+          for seed in r.protocol.get('seeds') or [r.protocol['seed']]
       })))),
       *_warps(records),
   ]  # fmt: skip
@@ -57,8 +58,8 @@ def _regression(choices: dict[str, Any]) -> Rows:
 def _training(records: Records) -> Iterator[tuple[str, str]]:
   """How methods were trained: a row for all, or for each where they differ."""
   protocols = {
-      row: next(r['protocol'] for r in records if naming.key(r) == row)
-      for row in naming.keys(r for r in records if r['method'] not in FLOORS)
+      row: next(r.protocol for r in records if naming.key(r) == row)
+      for row in naming.keys(r for r in records if r.method not in FLOORS)
   }
   for name, (field, text) in _TRAINING.items():
     cells = {row: text(p) for row, p in protocols.items() if field in p}
@@ -135,7 +136,7 @@ _TRAINING = {
 def _warps(records: Records) -> Rows:
   """The evaluation's warps, and what they moved out of the image."""
   for metric, name in (('acc', 'points'), ('equivariance_px', 'landmarks')):
-    for p in (r['protocol'] for r in records if r['metric'] == metric):
+    for p in (r.protocol for r in records if r.metric == metric):
       if 'warp' not in p:
         continue
       number, share = p['warps_per_image'], np.mean(p['masked_share'])

@@ -6,15 +6,15 @@ clipboard show each in their own way.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import tabulate
 
 from eqlandmarks.evaluation.records import FLOORS
+from eqlandmarks.evaluation.records import Record
 from eqlandmarks.report import naming
 from eqlandmarks.report import protocol_rows
 
-Records = Sequence[dict[str, Any]]
+Records = Sequence[Record]
 
 # Metric -> what a column of it is headed by, its digits, and its factor.
 METRICS = {
@@ -56,7 +56,7 @@ class Table:
 
 def summary(records: Records) -> Table | None:
   """A row per method and budget: the paper's Table 6 on any dataset."""
-  scored = [r for r in records if r['metric'] == 'pck']
+  scored = [r for r in records if r.metric == 'pck']
   if not scored:
     return None
   names = _points(records, groups_only=True)
@@ -90,17 +90,17 @@ def points(records: Records) -> Table | None:
   compared = any(naming.key(r)[1] for r in records)
   # A comparison has many methods: one metric each is what a page can hold.
   for metric, heading in _headings(records)[: 1 if compared else None]:
-    there = [r for r in records if r['metric'] == metric]
+    there = [r for r in records if r.metric == metric]
     for row in naming.keys(there):
       columns.append(f'{naming.label(row, records)}: {heading}')
       cells.append({
-          r['point']: naming.number(r, *METRICS[metric][1:2],
+          r.point: naming.number(r, *METRICS[metric][1:2],
                                     scale=METRICS[metric][2])
           for r in there if naming.key(r) == row
       })  # fmt: skip
   counts = {
-      r['point']: str(_count_a_seed(r))
-      for r in records if r['metric'] == 'pck'
+      r.point: str(_count_a_seed(r))
+      for r in records if r.metric == 'pck'
   }  # fmt: skip
   body = [
       (name, *(column.get(name, '') for column in cells), counts[name])
@@ -114,21 +114,21 @@ def points(records: Records) -> Table | None:
 
 def accuracy(records: Records) -> Table | None:
   """Acc(d), a row per method and layer, a column per distance."""
-  there = [r for r in records if r['metric'] == 'acc']
+  there = [r for r in records if r.metric == 'acc']
   if not there:
     return None
   distances = _acc_distances(records)
   body = []
   for row in naming.keys(there):
     mine = [r for r in there if naming.key(r) == row]
-    for layer in sorted({r['layer'] for r in mine}, key=str):
-      found = {r['at']: r for r in mine if r['layer'] == layer}
+    for layer in sorted({r.layer for r in mine}, key=str):
+      found = {r.at: r for r in mine if r.layer == layer}
       name = naming.label(row, records)
       name += '' if layer is None else f', layer {layer}'
       body.append((name, *(
           naming.number(found.get(at), 3) for at in distances
       )))  # fmt: skip
-  protocol = there[0]['protocol']
+  protocol = there[0].protocol
   note = (
       f"Equation (6), {protocol['warps_per_image']} warps an image; "
       f"{protocol['points_left_image']} points left the image and are masked "
@@ -144,15 +144,15 @@ def accuracy(records: Records) -> Table | None:
 def sample_efficiency(records: Records) -> Table | None:
   """Figures by the number of annotated images, as Tables 2, 3 and 5."""
   metric = headline(records)
-  few = [r for r in records if r['metric'] == f'samples_{metric}']
+  few = [r for r in records if r.metric == f'samples_{metric}']
   if not few:
     return None
   heading, digits, scale = METRICS[metric]
-  heading = heading.format(at=few[0]['at'] or 0)
-  full = [r for r in records if r['metric'] == metric and r['point'] == 'all']
+  heading = heading.format(at=few[0].at or 0)
+  full = [r for r in records if r.metric == metric and r.point == 'all']
   columns = naming.keys(few)
   by = {
-      (r['protocol']['fit_images'], naming.key(r)): r for r in (*full, *few)
+      (r.protocol['fit_images'], naming.key(r)): r for r in (*full, *few)
   }
   numbers = sorted({number for number, _ in by})
   body = [
@@ -162,7 +162,7 @@ def sample_efficiency(records: Records) -> Table | None:
       ))
       for n in numbers
   ]  # fmt: skip
-  repeats = few[0]['protocol']['repeats']
+  repeats = few[0].protocol['repeats']
   return Table(
       'samples', f'Sample efficiency: {heading}',
       ('annotated images', *(naming.label(r, records) for r in columns)),
@@ -180,21 +180,21 @@ def landmarks(records: Records) -> Table | None:
       'backward_px': 'error when told from annotations, px',
       'spread_px': 'spread of the heatmap, px',
   }
-  there = [m for m in columns if any(r['metric'] == m for r in records)]
-  by = {(r['metric'], r['point']): r for r in records}
+  there = [m for m in columns if any(r.metric == m for r in records)]
+  by = {(r.metric, r.point): r for r in records}
   named = [
       r for r in records
-      if r['metric'] == 'equivariance_px' and r['point'] != 'all'
+      if r.metric == 'equivariance_px' and r.point != 'all'
   ]
   if not named:
     return None
   # A landmark that was never inside the image is the least to be trusted.
-  named.sort(key=lambda r: (r['value'] is None, r['value'] or 0.0))
+  named.sort(key=lambda r: (r.value is None, r.value or 0.0))
   body = [
       (
-          record['point'].removeprefix('landmark '),
-          *(naming.number(by.get((m, record['point'])), 2) for m in there),
-          str(record['count']),
+          record.point.removeprefix('landmark '),
+          *(naming.number(by.get((m, record.point)), 2) for m in there),
+          str(record.count),
       )
       for record in named
   ]
@@ -213,16 +213,16 @@ def protocol(records: Records) -> Table:
   return Table('protocol', 'Protocol', ('what', 'value'), body)
 
 
-def _count_a_seed(record: dict[str, Any]) -> int:
+def _count_a_seed(record: Record) -> int:
   """What a figure is the mean of; the same points for every seed once."""
-  if record['method'] in FLOORS:
-    return record['count']
-  return record['count'] // len(record['protocol'].get('seeds', [0]))
+  if record.method in FLOORS:
+    return record.count
+  return record.count // len(record.protocol.get('seeds', [0]))
 
 
 def headline(records: Records) -> str:
   """The metric of a dataset: inter-ocular error where there are eyes."""
-  eyes = any(r['metric'] == 'error_iod' for r in records)
+  eyes = any(r.metric == 'error_iod' for r in records)
   return 'error_iod' if eyes else 'pck'
 
 
@@ -231,8 +231,8 @@ def _cell(
 ) -> str:
   _, digits, scale = METRICS.get(metric, ('', 3, 1.0))
   for record in mine:
-    if record['metric'] == metric and record['point'] == point:
-      if metric == 'acc' and (record['at'], record['layer']) != (at, 1):
+    if record.metric == metric and record.point == point:
+      if metric == 'acc' and (record.at, record.layer) != (at, 1):
         continue
       return naming.number(record, digits, scale=scale)
   return ''
@@ -242,34 +242,34 @@ def _headings(records: Records) -> list[tuple[str, str]]:
   """The metrics that there are, with their columns' headings."""
   headings = []
   for metric, (heading, *_) in METRICS.items():
-    there = [r for r in records if r['metric'] == metric]
+    there = [r for r in records if r.metric == metric]
     if there:
-      headings.append((metric, heading.format(at=there[0]['at'] or 0)))
+      headings.append((metric, heading.format(at=there[0].at or 0)))
   return headings
 
 
 def _points(records: Records, *, groups_only: bool = False) -> list[str]:
   """Annotated points, groups and 'all'; or groups and 'all'."""
   return list(dict.fromkeys(
-      r['point']
+      r.point
       for r in records
-      if r['metric'] == 'pck'
-      and (not groups_only or r['point'] == 'all' or 'group' in r['protocol'])
+      if r.metric == 'pck'
+      and (not groups_only or r.point == 'all' or 'group' in r.protocol)
   ))  # fmt: skip
 
 
 def _acc_distances(records: Records) -> list[float]:
-  return sorted({r['at'] for r in records if r['metric'] == 'acc'})
+  return sorted({r.at for r in records if r.metric == 'acc'})
 
 
 def _has_seeds(records: Records) -> bool:
-  return any('seeds' in r['protocol'] for r in records)
+  return any('seeds' in r.protocol for r in records)
 
 
 def _spread_note(records: Records) -> str:
-  seeds = [r['protocol']['seeds'] for r in records if 'seeds' in r['protocol']]
+  seeds = [r.protocol['seeds'] for r in records if 'seeds' in r.protocol]
   notes = []
-  if any(r['method'] not in FLOORS and 'seed' in r['protocol']
+  if any(r.method not in FLOORS and 'seed' in r.protocol
          for r in records):
     notes.append('Of one run: ± the standard error over images.')
   if seeds and len(seeds[0]) > 1:

@@ -92,7 +92,7 @@ def measure(base: run.Run) -> None:
   ]
   records = [_measure(seed_run, planned) for seed_run in whole]
   if records:
-    base.workdir.write(_RECORDS, records_lib.over_seeds(records))
+    base.workdir.write_records(_RECORDS, records_lib.over_seeds(records))
 
 
 def check_config(config: Any) -> None:
@@ -129,9 +129,9 @@ def check_labels(base: run.Run) -> None:
     )
 
 
-def results(workdir: Workdir) -> list[dict[str, Any]]:
+def results(workdir: Workdir) -> list[records_lib.Record]:
   """The records of a finished comparison; [] where there is none."""
-  return workdir.read(_RECORDS, records_lib.check) or []
+  return workdir.read_records(_RECORDS)
 
 
 def rows(workdir: Workdir) -> list[Row]:
@@ -233,7 +233,9 @@ def _train_rows(seed_run: run.Run, rows: list[Row]) -> None:
     shorter[row.method] = seed_run.workdir.stage(row.stage)
 
 
-def _measure(seed_run: run.Run, rows: list[Row]) -> list[dict[str, Any]]:
+def _measure(
+    seed_run: run.Run, rows: list[Row]
+) -> list[records_lib.Record]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:

@@ -184,8 +184,8 @@ class Run:
     description = self.description
     outcome = observe.evaluate(
         method,
-        observe.Model(self.config, variables),
         self.config,
+        variables,
         # Without test images there is nothing to score on.
         fit_split=self.load(description.test_split and description.fit_split),
         test_split=self.load(description.shown_split),

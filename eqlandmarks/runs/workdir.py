@@ -135,11 +135,11 @@ class Workdir:
     # Removed, perhaps: it is in the other file, too.
     return self.read_run().get('config') if config is None else config
 
-  def results(self) -> list[dict[str, Any]]:
+  def results(self) -> list[records_lib.Record]:
     """The records of results.json."""
-    return self.read('results.json', records_lib.check) or []
+    return self.read_records('results.json')
 
-  def write_results(self, *sources: list[dict[str, Any]]) -> None:
+  def write_results(self, *sources: list[records_lib.Record]) -> None:
     """Makes results.json anew.
 
     Args:
@@ -148,9 +148,20 @@ class Workdir:
     """
     records, floors = [], set()
     for source in sources:
-      records += [r for r in source if r['method'] not in floors]
-      floors |= {r['method'] for r in source} & {*records_lib.FLOORS}
-    self.write('results.json', records)
+      there = {r.method for r in source} & {*records_lib.FLOORS}
+      records += [r for r in source if r.method not in floors]
+      floors |= there
+    self.write_records('results.json', records)
+
+  def read_records(self, name: str) -> list[records_lib.Record]:
+    """The records of a file; [] where it is not there."""
+    return records_lib.from_json(self.read(name, records_lib.check) or [])
+
+  def write_records(
+      self, name: str, records: Sequence[records_lib.Record]
+  ) -> None:
+    """Writes a file of records."""
+    self.write(name, records_lib.to_json(records))
 
   def add_outcome(
       self, stage: str, outcome: observe.Outcome, config: Any, labels: str
@@ -171,7 +182,7 @@ class Workdir:
     content = {
         'with': _measured_with(config),
         'labels': labels,
-        'records': outcome.records,
+        'records': records_lib.to_json(outcome.records),
     }
     content['sha256'] = fingerprints.of_json(content)
     self.write(f'{stage}/{_RECORDS}', content)
@@ -201,9 +212,9 @@ class Workdir:
         and self._outcome(stage).exists()
     )
 
-  def records(self, stage: str) -> list[dict[str, Any]]:
+  def records(self, stage: str) -> list[records_lib.Record]:
     """The records of a stage; [] where it was not measured."""
-    return self.evaluation(stage).get('records', [])
+    return records_lib.from_json(self.evaluation(stage).get('records', []))
 
   def outcome(self, stage: str) -> dict[str, np.ndarray] | None:
     """The arrays of a stage's `Outcome`; None where it has none."""

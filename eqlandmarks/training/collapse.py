@@ -74,7 +74,7 @@ def alignment(directions: np.ndarray) -> float:
   return float(np.linalg.norm(directions.astype(np.float64).mean(axis=0)))
 
 
-def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
+def of_records(records: Sequence[Any]) -> list[str]:
   """What the records of one method of one run tell of a collapse.
 
   Args:
@@ -86,9 +86,9 @@ def of_records(records: Sequence[dict[str, Any]]) -> list[str]:
     A sentence for each sign that was found; [] for a healthy run.
   """
   values = {
-      r['metric']: r['value']
+      r.metric: r.value
       for r in records
-      if r['metric'] in (EXTENT, ALIGNMENT) and r['value'] is not None
+      if r.metric in (EXTENT, ALIGNMENT) and r.value is not None
   }
   signs = []
   if values.get(ALIGNMENT, 0.0) > _ALIGNED:

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 
 import double
 import jax
@@ -16,6 +17,7 @@ from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.evaluation import observe
+from eqlandmarks.evaluation import scene as scene_lib
 from eqlandmarks.evaluation import score
 
 DESCRIPTION = examples.Description(
@@ -51,8 +53,8 @@ def _variables(config):
   return double.of(variables) if config.dtype == 'float64' else variables
 
 
-def _model(config):
-  return observe.Model(config, _variables(config))
+def _observe(config, split):
+  return observe.observe(config, _variables(config), split)
 
 
 @pytest.mark.x64
@@ -61,7 +63,7 @@ def test_results_do_not_depend_on_how_images_are_batched():
   for batch_size in (1, 4, 7):
     config = _config()
     config.evaluation.batch_size = batch_size
-    seen = _model(config).observe(split)
+    seen = _observe(config, split)
     found.append((seen.landmarks, seen.moved, seen.match_errors()))
   for other in found[1:]:
     for a, b in zip(found[0], other, strict=True):
@@ -79,7 +81,7 @@ def test_without_a_warp_every_point_is_found_where_it_was():
   # Points at pixel centres: the feature looked up is that of the pixel.
   split.points[:] = np.floor(split.points) + 0.5
   split.points[1, 2] = np.nan
-  seen = _model(config).observe(split)
+  seen = _observe(config, split)
   errors = seen.match_errors().copy()
   assert np.isnan(errors[1, :, :, 2]).all()
   errors[1, :, :, 2] = 0.0
@@ -100,7 +102,7 @@ def test_directions_by_a_plain_loop_over_pixels():
       # Some pixels have no feature in an untrained net.
       one = [*f, 0.0] if f.any() else [0.0] * 16 + [1.0]
       expected[n] += one / np.linalg.norm(one) / (32 * 32)
-  seen = _model(config).observe(split)
+  seen = _observe(config, split)
   np.testing.assert_allclose(seen.directions, expected, atol=1e-9)
 
 
@@ -117,19 +119,19 @@ def test_points_that_leave_the_image_are_masked_and_counted():
   split = _split(8, 2)
   split.points[:, 0] = [0.5, 0.5]  # a corner turns out of most images
   split.points[3, 1] = np.nan
-  seen = _model(config).observe(split)
+  seen = _observe(config, split)
   errors = seen.match_errors()
   masked = np.isnan(errors[:, :, 0])
   assert masked[:, :, 0].sum() > 0
   assert not masked[:, :, 2].all()
-  scorer = score.Scorer(
+  scene = scene_lib.make_scene(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
-  records = scorer.acc_records(errors, seen.targets)
-  protocol = records[0]['protocol']
+  records = score.acc_records(scene, errors, seen.targets)
+  protocol = records[0].protocol
   # Beside the two copies of the point that is missing.
   assert protocol['points_left_image'] == masked.sum() - 2
-  assert records[0]['count'] == 8 * 2 * 3 - masked.sum()
+  assert records[0].count == 8 * 2 * 3 - masked.sum()
 
 
 def test_points_that_never_were_inside_have_not_left():
@@ -140,29 +142,30 @@ def test_points_that_never_were_inside_have_not_left():
   targets = np.broadcast_to(split.points[:, None], (4, 2, 3, 2)).copy()
   targets[:, :, 1] = np.nan
   targets[2, 1, 0] = np.nan  # the only one that a warp has moved out
-  scorer = score.Scorer(
+  scene = scene_lib.make_scene(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
   errors = np.zeros((4, 2, 4, 3)) * targets[:, :, None, :, 0]
-  for record in scorer.acc_records(errors, targets):
-    assert record['protocol']['points_left_image'] == 1
+  for record in score.acc_records(scene, errors, targets):
+    assert record.protocol['points_left_image'] == 1
     # Of two copies of 4 + 3 points.
-    assert record['protocol']['masked_share'] == 1 / 14
-    assert record['count'] == 13
+    assert record.protocol['masked_share'] == 1 / 14
+    assert record.count == 13
 
 
 def test_landmarks_that_leave_are_counted_landmark_by_landmark():
   moved = np.zeros((3, 2, 2), np.float32)
   moved[1, :, 1] = np.nan
-  scorer = score.Scorer(
+  scene = scene_lib.make_scene(
       'two_stage', _config(), DESCRIPTION, None, _split(3, 4), {}
   )
   followed = _select(
-      scorer.landmark_records(moved, np.ones((3, 2))), metric='equivariance_px'
+      score.landmark_records(scene, moved, np.ones((3, 2))),
+      metric='equivariance_px',
   )
-  assert [r['point'] for r in followed] == ['all', 'landmark 0', 'landmark 1']
-  assert [r['count'] for r in followed] == [10, 6, 4]
-  protocols = [r['protocol'] for r in followed]
+  assert [r.point for r in followed] == ['all', 'landmark 0', 'landmark 1']
+  assert [r.count for r in followed] == [10, 6, 4]
+  protocols = [r.protocol for r in followed]
   assert [p['points_left_image'] for p in protocols] == [2, 0, 2]
   assert [p['masked_share'] for p in protocols] == [2 / 12, 0.0, 2 / 6]
   assert protocols[0]['warp']['rotation'] == 20.0
@@ -171,9 +174,9 @@ def test_landmarks_that_leave_are_counted_landmark_by_landmark():
 @pytest.mark.x64
 def test_warps_depend_on_the_place_in_the_split_alone():
   split, config = _split(5, 6), _config()
-  first = _model(config).observe(split)
+  first = _observe(config, split)
   config.seed, config.evaluation.warps_per_image = 7, 3
-  second = _model(config).observe(split)
+  second = _observe(config, split)
   np.testing.assert_allclose(second.targets[:, :2], first.targets, atol=1e-9)
 
 
@@ -181,8 +184,8 @@ def test_warps_depend_on_the_place_in_the_split_alone():
 def test_own_equivariance_error_by_a_plain_loop():
   config, split = _config(), _split(2, 7)
   variables = _variables(config)
-  model = observe.Model(config, variables)
-  seen, copies = model.observe(split), model.warped(split, np.arange(2))
+  seen = observe.observe(config, variables, split)
+  copies = observe.warped_copies(config, split, np.arange(2))
   nets = models.make_nets(config)
   strengths = config.evaluation.warp.to_dict()
   border = strengths.pop('border')
@@ -209,8 +212,8 @@ def outcome():
   config = _config()
   return observe.evaluate(
       'two_stage',
-      _model(config),
       config,
+      _variables(config),
       fit_split=_split(20, 3),
       test_split=_split(6, 4),
       description=DESCRIPTION,
@@ -219,9 +222,10 @@ def outcome():
 
 def _value(records, **wanted):
   (record,) = [
-      r for r in records if all(r[key] == v for key, v in wanted.items())
+      r for r in records
+      if all(getattr(r, key) == v for key, v in wanted.items())
   ]
-  return record['value']
+  return record.value
 
 
 def test_mean_shape_by_hand(outcome):
@@ -261,7 +265,9 @@ def test_predictions_and_records_agree(outcome):
 
 
 def _select(records, **wanted):
-  return [r for r in records if all(r[k] == v for k, v in wanted.items())]
+  return [
+      r for r in records if all(getattr(r, k) == v for k, v in wanted.items())
+  ]
 
 
 def test_acc_records_of_features_that_the_warp_carries():
@@ -285,37 +291,39 @@ def test_acc_records_of_features_that_the_warp_carries():
     found[n, 0] = metrics.match(features, code(test.points[n]))
   seen = observe.Observation(None, None, None, targets, found, None)
   config.evaluation.distances = (4.0,)  # one pixel of 32
-  scorer = score.Scorer('two_stage', config, DESCRIPTION, test, test, {})
-  records = scorer.acc_records(seen.match_errors(), targets)
+  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, test, test, {})
+  records = score.acc_records(scene, seen.match_errors(), targets)
   for layer in (1, 2, 3, 4):
     assert _value(records, metric='acc', method='two_stage', layer=layer) == 1.0
   (curve,) = _select(records, metric='acc_curve', method='two_stage', layer=1)
-  assert curve['value'][4:] == [1.0] * 125
-  assert curve['value'][0] < 0.1
+  assert curve.value[4:] == [1.0] * 125
+  assert curve.value[0] < 0.1
 
 
 def test_samples_are_mean_and_deviation_over_draws(outcome):
   config, fit, test = _config(), _split(20, 3), _split(6, 4)
-  model = _model(config)
+  find = functools.partial(
+      observe.find_landmarks, config, _variables(config)
+  )
   # In float64: how far off a fit in float32 is depends on who solves it.
-  landmarks = model.landmarks(test.images).astype(np.float64)
+  landmarks = find(test.images).astype(np.float64)
   expected = []
   for repeat in range(config.evaluation.repeats):
     draw = np.random.default_rng([5, repeat]).choice(20, 5, replace=False)
-    x = model.landmarks(fit.images[draw]).astype(np.float64)
+    x = find(fit.images[draw]).astype(np.float64)
     x = x.reshape(5, -1) / 32
     ridge = linear_model.Ridge(alpha=0.1, fit_intercept=False)
     ridge.fit(x, fit.points[draw].reshape(5, -1) / 32)
     found = ridge.predict(landmarks.reshape(6, -1) / 32).reshape(6, 3, 2) * 32
     expected.append(4 * np.linalg.norm(found - test.points, axis=-1).mean())
   records = _select(outcome.records, metric='samples_error_px')
-  assert [r['protocol']['fit_images'] for r in records] == [1, 5, 10]
-  assert [r['fit_images'] for r in records] == [1, 5, 10]
+  assert [r.protocol['fit_images'] for r in records] == [1, 5, 10]
+  assert [r.fit_images for r in records] == [1, 5, 10]
   record = records[1]
-  assert record['count'] == config.evaluation.repeats
-  np.testing.assert_allclose(record['value'], np.mean(expected), rtol=1e-4)
+  assert record.count == config.evaluation.repeats
+  np.testing.assert_allclose(record.value, np.mean(expected), rtol=1e-4)
   np.testing.assert_allclose(
-      record['std'], np.std(expected, ddof=1), rtol=1e-3
+      record.std, np.std(expected, ddof=1), rtol=1e-3
   )
 
 
@@ -330,14 +338,16 @@ def test_more_samples_than_images_are_refused():
 
 def test_backward_error_by_the_closed_form(outcome):
   config, fit, test = _config(), _split(20, 3), _split(6, 4)
-  model = _model(config)
+  find = functools.partial(
+      observe.find_landmarks, config, _variables(config)
+  )
   x = fit.points.reshape(20, -1).astype(np.float64) / 32
-  y = model.landmarks(fit.images).astype(np.float64) / 32
+  y = find(fit.images).astype(np.float64) / 32
   weights = np.linalg.solve(
       x.T @ x + 0.1 * np.eye(6), x.T @ y.reshape(20, -1)
   )
   predicted = (test.points.reshape(6, -1) / 32 @ weights).reshape(6, 10, 2)
-  found = model.landmarks(test.images) / 32
+  found = find(test.images) / 32
   expected = 128 * np.linalg.norm(predicted - found, axis=-1)
   find = lambda point: _value(
       outcome.records, metric='backward_px', point=point
@@ -352,24 +362,24 @@ def test_missing_points_are_those_of_the_images_that_are_used():
   config, fit, test = _config(), _split(20, 3), _split(6, 4)
   fit.points[:4, 1] = np.nan
   test.points[0, 2] = np.nan
-  scorer = score.Scorer('two_stage', config, DESCRIPTION, fit, test, {})
+  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, fit, test, {})
   landmarks = np.random.default_rng(0).uniform(0, 32, (26, 10, 2))
   first, second = landmarks[:20], landmarks[20:]
   fields = ('fit_images', 'images', 'missing_in_fit', 'missing_in_test')
   for records, expected in (
-      (scorer.forward_records(test.points), (20, 6, 4, 1)),
-      (scorer.sample_records(first, second), (1, 6, None, 1)),
-      (scorer.backward_records(first, second), (16, 5, 0, 0)),
+      (score.forward_records(scene, test.points), (20, 6, 4, 1)),
+      (score.sample_records(scene, first, second), (1, 6, None, 1)),
+      (score.backward_records(scene, first, second), (16, 5, 0, 0)),
   ):
-    protocol = records[0]['protocol']
+    protocol = records[0].protocol
     assert tuple(protocol[name] for name in fields) == expected
-    assert records[0]['fit_images'] == expected[0]
+    assert records[0].fit_images == expected[0]
 
 
 def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
-  copies = outcome.records[0]['protocol']['images'] * 2
+  copies = outcome.records[0].protocol['images'] * 2
   points = sum(
-      r['count'] for r in _select(
+      r.count for r in _select(
           outcome.records, metric='acc', method='two_stage', layer=1, at=2.0
       )
   )
@@ -382,7 +392,7 @@ def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
       'alignment': 6,
   }
   found = {
-      (r['metric'], r['method']): r['count']
+      (r.metric, r.method): r.count
       for r in _select(outcome.records, point='all')
   }
   assert {m for m, _ in found} == {*expected}
@@ -391,9 +401,11 @@ def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
 
 def test_records_differ_in_fields_of_their_own(outcome):
   names = ('method', 'budget', 'metric', 'at', 'point', 'layer', 'fit_images')
-  keys = [tuple(str(r[name]) for name in names) for r in outcome.records]
+  keys = [
+      tuple(str(getattr(r, name)) for name in names) for r in outcome.records
+  ]
   assert len({*keys}) == len(keys)
-  fitted = {r['metric'] for r in outcome.records if r['fit_images'] is None}
+  fitted = {r.metric for r in outcome.records if r.fit_images is None}
   assert fitted == {
       'acc', 'acc_curve', 'equivariance_px', 'spread_px', 'extent_px',
       'alignment',
@@ -403,16 +415,16 @@ def test_records_differ_in_fields_of_their_own(outcome):
 def test_floors_know_nothing_of_a_training():
   training = {'epochs': [2, 4], 'budgets': ['steps', 'time']}
   test = _split(6, 4)
-  scorer = score.Scorer(
+  scene = scene_lib.make_scene(
       'end_to_end', _config(), DESCRIPTION, _split(20, 3), test, training
   )
   own, floor = (
-      _select(scorer.forward_records(test.points), method=method)[0]
+      _select(score.forward_records(scene, test.points), method=method)[0]
       for method in ('end_to_end', 'mean_shape')
   )
-  assert (own['budget'], own['protocol']['epochs']) == ('steps', [2, 4])
-  assert floor['budget'] is None
-  assert (floor['protocol']['epochs'], floor['protocol']['budgets']) == (
+  assert (own.budget, own.protocol['epochs']) == ('steps', [2, 4])
+  assert floor.budget is None
+  assert (floor.protocol['epochs'], floor.protocol['budgets']) == (
       None, None
   )
 
@@ -427,12 +439,13 @@ def test_figures_carry_the_true_name_of_their_split():
        'mafl_test', 6),
       (about, None, 'train+unlabelled', 0),
   ):
-    scorer = score.Scorer(
+    scene = scene_lib.make_scene(
         'two_stage', _config(), description, fit, _split(6, 4), {}
     )
-    record = scorer.landmark_records(np.ones((6, 2, 1)), np.ones((6, 1)))[0]
-    assert record['split'] == split
-    protocol = record['protocol']
+    moved, spreads = np.ones((6, 2, 1)), np.ones((6, 1))
+    record = score.landmark_records(scene, moved, spreads)[0]
+    assert record.split == split
+    protocol = record.protocol
     assert protocol['stage_split'] == description.stage_split
     assert protocol['fit_split'] == ('validation' if fit else None)
     assert (protocol['images'], protocol['test_images']) == (6, number)
@@ -447,55 +460,55 @@ def test_curves_pass_through_the_figures(outcome):
         outcome.records, metric=metric, method='two_stage', point='all',
         **wanted,
     ):
-      at = curve['at'].index(record['at'])
-      np.testing.assert_allclose(curve['value'][at], record['value'], atol=1e-6)
-    assert curve['at'][0] == 0.0
-    assert curve['at'][-1] == 128.0
+      at = curve.at.index(record.at)
+      np.testing.assert_allclose(curve.value[at], record.value, atol=1e-6)
+    assert curve.at[0] == 0.0
+    assert curve.at[-1] == 128.0
 
 
 def test_coinciding_eyes_are_left_out_and_counted():
   test = _split(6, 4)
   test.points[2, 0] = test.points[2, 1]
   test.points[4, 0] = np.nan
-  scorer = score.Scorer(
+  scene = scene_lib.make_scene(
       'two_stage', _config(), DESCRIPTION, _split(20, 3), test, {}
   )
-  records = scorer.forward_records(test.points + 1.0)
+  records = score.forward_records(scene, test.points + 1.0)
   (record,) = _select(records, metric='error_iod', method='two_stage')
-  assert record['protocol']['images_without_eyes'] == 2
+  assert record.protocol['images_without_eyes'] == 2
   between = np.linalg.norm(test.points[:, 0] - test.points[:, 1], axis=-1)
   kept = [0, 1, 3, 5]
   np.testing.assert_allclose(
-      record['value'], 100 * np.mean(2**0.5 / between[kept]), rtol=1e-5
+      record.value, 100 * np.mean(2**0.5 / between[kept]), rtol=1e-5
   )
 
 
 def test_collapse_records_by_hand():
   config, test = _config(), _split(3, 4)
-  scorer = score.Scorer('two_stage', config, DESCRIPTION, None, test, {})
+  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, None, test, {})
   # Largest distances of 5, 0 and 1 pixels of 32: the median is 4 of 128.
   landmarks = np.array([
       [[1.0, 1.0], [4.0, 5.0]], [[2.0, 2.0], [2.0, 2.0]],
       [[9.0, 9.0], [9.0, 8.0]],
   ])  # fmt: skip
   directions = np.array([[0.6, 0.0], [0.6, 0.0], [0.0, 0.9]])
-  extent, alignment = scorer.collapse_records(landmarks, directions)
-  assert (extent['metric'], extent['value']) == ('extent_px', 4.0)
-  assert extent['count'] == 3
-  assert extent['protocol']['over_images'] == 'median'
+  extent, alignment = score.collapse_records(scene, landmarks, directions)
+  assert (extent.metric, extent.value) == ('extent_px', 4.0)
+  assert extent.count == 3
+  assert extent.protocol['over_images'] == 'median'
   # The mean is (0.4, 0.3).
-  np.testing.assert_allclose(alignment['value'], 0.5)
-  alone, _ = scorer.collapse_records(landmarks[:, :1], directions)
-  assert (alone['value'], alone['count']) == (None, 0)
+  np.testing.assert_allclose(alignment.value, 0.5)
+  alone, _ = score.collapse_records(scene, landmarks[:, :1], directions)
+  assert (alone.value, alone.count) == (None, 0)
 
 
 def test_without_labels_there_are_figures_of_landmarks_only():
   config = _config()
   found = observe.evaluate(
-      'two_stage', _model(config), config, fit_split=None,
+      'two_stage', config, _variables(config), fit_split=None,
       test_split=_split(5, 5), description=DESCRIPTION,
   )
-  assert {r['metric'] for r in found.records} == {
+  assert {r.metric for r in found.records} == {
       'equivariance_px', 'spread_px', 'extent_px', 'alignment'
   }
   assert found.arrays['landmarks'].shape == (5, 10, 2)

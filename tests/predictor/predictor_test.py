@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import types
 
 import double
 import fresh_run
@@ -14,6 +15,7 @@ from PIL import Image
 
 from configs import signer
 from eqlandmarks import errors
+from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.evaluation import observe
@@ -21,7 +23,6 @@ from eqlandmarks.media import videos
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import confidence
 from eqlandmarks.predictor import framing
-from eqlandmarks.predictor import predictor as predictor_lib
 from eqlandmarks.predictor import trained
 from eqlandmarks.runs.workdir import Workdir
 
@@ -109,7 +110,7 @@ def test_batches_of_any_size_and_the_evaluation_agree(workdir, photos, found):
       framing.view(Image.open(photos / name), side, name=name).pixels
       for name in first.ids
   ])
-  landmarks = observe.Model(config, variables).landmarks(pixels)
+  landmarks = observe.find_landmarks(config, variables, pixels)
   np.testing.assert_allclose(
       landmarks * first.sizes[:, None] / side, first.landmarks, rtol=1e-5
   )
@@ -117,13 +118,13 @@ def test_batches_of_any_size_and_the_evaluation_agree(workdir, photos, found):
 
 def test_one_compilation_for_everything(workdir, photos, monkeypatch):
   traced = []
-  find = predictor_lib.find_landmarks
+  find = models.find_landmarks
 
   def counting(*arguments):
     traced.append(1)
     return find(*arguments)
 
-  monkeypatch.setattr(predictor_lib, 'find_landmarks', counting)
+  monkeypatch.setattr(models, 'find_landmarks', counting)
   predictor = Predictor.from_checkpoint(workdir, batch_size=4)
   predictor(photos)
   predictor(photos / 'image 2.png')
@@ -153,7 +154,7 @@ def _brightest(_, variables, pixels):
 @pytest.fixture
 def make_blob_finder(monkeypatch):
   """Makes predictors of one landmark that is known to be right."""
-  monkeypatch.setattr(predictor_lib, 'find_landmarks', _brightest)
+  monkeypatch.setattr(models, 'find_landmarks', _brightest)
   monkeypatch.setattr(jax, 'jit', lambda function: function)
   config = signer.get_config('tiny')
   config.num_landmarks = 1
@@ -422,7 +423,9 @@ def test_a_video_that_was_trained_on_with_a_crop(tmp_path):
 def test_the_crop_of_a_project_is_that_of_its_records(said, box, expected):
   class Folder:
     def records(self, method):
-      return [{'protocol': {'data': {'crop': said} if said else {}}}]
+      return [types.SimpleNamespace(
+          protocol={'data': {'crop': said} if said else {}}
+      )]
 
   config = ConfigDict({'dataset': {'name': 'video', 'crop_box': box}})
   assert trained._crop(Folder(), 'two_stage', config) == expected

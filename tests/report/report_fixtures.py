@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from eqlandmarks.evaluation.records import Record
 from eqlandmarks.report import charts
 from eqlandmarks.report import page
 from eqlandmarks.report import tables
@@ -19,12 +20,11 @@ def record(metric, method, value, **fields):
       'warps_per_image': 2, 'points_left_image': 3, 'masked_share': 0.125,
       'learning_rate': 1e-3, 'warp': {'rotation': 20.0, 'zoom': 0.0},
   } | fields.pop('protocol', {})
-  default = {
-      'dataset': 'cats', 'split': 'test', 'at': None, 'point': 'all',
-      'layer': None, 'std': None, 'stderr': None, 'count': 7,
-      'protocol': protocol,
-  }
-  return default | {'metric': metric, 'method': method, 'value': value} | fields
+  default = {'dataset': 'cats', 'split': 'test', 'count': 7}
+  return Record(
+      metric=metric, method=method, value=value, protocol=protocol,
+      **(default | fields),
+  )  # fmt: skip
 
 
 def joints(method, values, **fields):

@@ -166,7 +166,7 @@ def test_partial_data_stand_beside_no_published_figures():
       'Zhang et al. 2018 (published, whole dataset)', '15.35'
   )
   assert 'PARTIAL DATA: the run itself had 40 images' in table.note
-  whole = [r | {'protocol': r['protocol'] | {'data': {}}} for r in records]
+  whole = [r.depending_on(data={}) for r in records]
   table, _ = paper_tables.paper_tables(whole)
   assert table.rows[1][0] == 'Zhang et al. 2018 (published)'
   assert table.note == (
@@ -216,9 +216,9 @@ def test_table_1_marks_what_was_published_on_other_images():
       'two-stage, 6 + 6 epochs', 'end-to-end, 6 epochs (epochs of stage 2)'
   ]
   # Within another distance there is nothing to set beside published shares.
-  wider = [r | {'at': 10.0} for r in COMPARED]
+  wider = [r.replace(at=10.0) for r in COMPARED]
   assert paper_tables.paper_tables(wider) == []
-  same = [r | {'dataset': 'bbc_pose'} for r in COMPARED]
+  same = [r.replace(dataset='bbc_pose') for r in COMPARED]
   assert ('Paper (published)', '99.4', '33.5', '78.3', '93.5', '72.9') in (
       paper_tables.paper_tables(same)[0].rows
   )
@@ -243,7 +243,7 @@ def test_tables_3_and_4_have_a_column_for_the_runs_own_k():
       ('two-stage, 5 images', '', '', '15.50'),
   )
   assert faces.rows[-1] == ('two-stage', '', '', '', '15.50')
-  head = [r | {'dataset': 'cat_head'} for r in records]
+  head = [r.replace(dataset='cat_head') for r in records]
   assert [t.name for t in paper_tables.paper_tables(head)] == [
       'table3', 'table6'
   ]

@@ -6,6 +6,7 @@ import pytest
 
 from configs import signer
 from eqlandmarks import losses
+from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.training import collapse
 from eqlandmarks.training import stages
 from eqlandmarks.training.objectives import contrastive
@@ -133,7 +134,9 @@ def test_alignment_by_hand():
 
 
 def _record(metric, value):
-  return {'metric': metric, 'value': value, 'point': 'all'}
+  return records_lib.Record(
+      'lips', 'test', 'two_stage', metric=metric, value=value
+  )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +148,7 @@ def _record(metric, value):
 )
 def test_records_of_a_collapse_are_told(metric, collapsed, healthy, says):
   others = [_record('extent_px', 60.0), _record('alignment', 0.5)]
-  others = [r for r in others if r['metric'] != metric]
+  others = [r for r in others if r.metric != metric]
   assert collapse.of_records([_record(metric, healthy), *others]) == []
   (said,) = collapse.of_records([_record(metric, collapsed), *others])
   assert says in said

@@ -3,12 +3,12 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from eqlandmarks import appearance
 from eqlandmarks import errors
 from eqlandmarks import geometry
+from eqlandmarks import models
 from eqlandmarks import warps
 from eqlandmarks.system import field_rules
 from eqlandmarks.training.pairs import base
@@ -101,7 +101,7 @@ def make_views(
   """
   strengths = dict(section.warp)
   border = strengths.pop('border')
-  x = jnp.asarray(images, float) / 255.0
+  x = models.scale_pixels(images)
 
   def make_copy(
       key: jax.Array, image: jax.Array
