@@ -1,6 +1,7 @@
 """Whether an exported file gives the points of the run that it was made from.
 
-    python benchmarks/round_trip.py --workdir=runs/signer --python=V/bin/python
+    python benchmarks/robustness/round_trip.py --workdir=runs/signer \
+        --python=V/bin/python
 
 A Python of its own, best of an environment V with nothing but jax and
 flatbuffers, reads the file by the lines that --mode=export prints, and finds
@@ -20,7 +21,7 @@ from absl import app
 from absl import flags
 from absl import logging
 
-from eqlandmarks.predictor import predictor
+from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import trained
 
 _WORKDIR = flags.DEFINE_string('workdir', None, 'A run that was exported.')
@@ -39,10 +40,10 @@ import sys
 import numpy as np
 from jax import export
 model = export.deserialize(bytearray(open(sys.argv[1], 'rb').read()))
-found = {}
+points = {}
 for name, images in np.load(sys.argv[2], allow_pickle=False).items():
-  found[name] = model.call(images)['landmarks']
-np.savez(sys.argv[3], **found)
+  points[name] = model.call(images)['landmarks']
+np.savez(sys.argv[3], **points)
 ours = {'eqlandmarks', 'flax', 'tensorflow_datasets'} & set(sys.modules)
 assert not ours, ours
 import jax
@@ -50,53 +51,48 @@ print('jax', jax.__version__, 'on', jax.devices()[0].device_kind)
 """
 
 
-def _images(size: int) -> dict[str, np.ndarray]:
-  rng = np.random.default_rng(0)
-  return {
-      f'batch {count}': rng.integers(0, 256, (count, size, size, 3), np.uint8)
-      for count in _BATCHES
-  }
-
-
 def _read_elsewhere(
-    file: str, images: dict[str, np.ndarray]
+    model: pathlib.Path, images: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
   """The points that the other Python finds, in a folder without our code."""
   with tempfile.TemporaryDirectory() as folder:
-    given, found = pathlib.Path(folder, 'a.npz'), pathlib.Path(folder, 'b.npz')
+    given, points = (pathlib.Path(folder, name) for name in ('a.npz', 'b.npz'))
     np.savez(given, **images)
     subprocess.run(
-        [_PYTHON.value, '-I', '-c', _READER, file, given, found],
+        [_PYTHON.value, '-I', '-c', _READER, model, given, points],
         cwd=folder, check=True,
     )  # fmt: skip
-    with np.load(found, allow_pickle=False) as arrays:
+    with np.load(points, allow_pickle=False) as arrays:
       return dict(arrays)
 
 
-def _landmarks(model: trained.Trained, images: np.ndarray, batch_size: int):
-  """The run's own."""
-  return predictor.Predictor(
-      model.config, model.variables, batch_size=batch_size
-  ).predict(images).landmarks
+def _own_points(
+    model: trained.Trained, images: np.ndarray, batch_size: int
+) -> np.ndarray:
+  own = Predictor(model.config, model.variables, batch_size=batch_size)
+  return own.predict(images).landmarks
 
 
 def main(_) -> None:
   """Prints the largest differences."""
   logging.set_verbosity(logging.ERROR)
   model = trained.load(_WORKDIR.value, _METHOD.value)
-  size = model.config.image_size
-  file = _FILE.value or f'{_WORKDIR.value}/export/model.jaxexport'
-  images = _images(size)
-  found = _read_elsewhere(str(pathlib.Path(file).resolve()), images)
+  size, rng = model.config.image_size, np.random.default_rng(0)
+  images = {
+      str(count): rng.integers(0, 256, (count, size, size, 3), np.uint8)
+      for count in _BATCHES
+  }
+  path = pathlib.Path(_FILE.value or f'{_WORKDIR.value}/export/model.jaxexport')
+  points = _read_elsewhere(path.resolve(), images)
   worst = 0.0
   for name, batch in images.items():
-    own = _landmarks(model, batch, len(batch))
-    difference = np.abs(found[name] - own).max()
-    single = np.abs(_landmarks(model, batch, 1) - own).max()
+    own = _own_points(model, batch, len(batch))
+    difference = np.abs(points[name] - own).max()
+    apart = np.abs(_own_points(model, batch, 1) - own).max()
     worst = max(worst, difference)
     print(
-        f'{name}: {difference:.1e} px at most '
-        f'(the run, one image at a time: {single:.1e} px)'
+        f'batch {name}: {difference:.1e} px at most '
+        f'(the run, one image at a time: {apart:.1e} px)'
     )
   if not worst <= _TOLERANCE * size:
     sys.exit(f'expected at most {_TOLERANCE * size:.1e} px')

@@ -1,7 +1,7 @@
 """Memory, time and exactness of the contrastive loss as pairs get many.
 
-    python benchmarks/loss_memory.py
-    python benchmarks/loss_memory.py --num_correspondences=8192
+    python benchmarks/speed/loss_memory.py
+    python benchmarks/speed/loss_memory.py --num_correspondences=8192
 
 The loss and its gradient, of N corresponding features each in an image and its
 copy, some of which are not valid: a block of rows of the [2N, 2N] similarities
@@ -16,7 +16,6 @@ import ctypes
 import functools
 import json
 import pathlib
-import statistics
 import subprocess
 import sys
 import time
@@ -24,13 +23,14 @@ from typing import Any
 
 import jax
 import numpy as np
-import tabulate
 from absl import app
 from absl import flags
 from absl import logging
 
 from eqlandmarks import losses
-from parts import timing
+from shared import process_memory
+from shared import tables
+from shared import timing
 
 _COUNT = flags.DEFINE_integer(
     'num_correspondences', 32768, 'The largest N, in blocks only.'
@@ -40,10 +40,9 @@ _PLAIN = flags.DEFINE_list(
 )
 _DEPTH = flags.DEFINE_integer('depth', 64, 'D, the length of a feature.')
 _BLOCK = flags.DEFINE_integer(
-    'block_size', None, 'Rows of a block; chosen by the loss else.'
+    'block_size', None, 'Rows of a block; by default, the loss chooses.'
 )
 _PAIRS = flags.DEFINE_integer('pairs', 5, 'Calls of each form, in turns.')
-_JSON = flags.DEFINE_bool('json', False, 'Ends with one JSON object.')
 _ONE = flags.DEFINE_integer('one', None, 'For its own use: measure this N.')
 
 _TEMPERATURE = 0.1
@@ -90,51 +89,45 @@ def _exact(count: int) -> tuple[float, np.ndarray]:
   return loss, (upper / lengths).reshape(2, count, -1)
 
 
-def _error(found: tuple[Any, Any], exact: tuple[float, np.ndarray]) -> float:
+def _error(values: tuple[Any, Any], exact: tuple[float, np.ndarray]) -> float:
   """The larger of the relative errors of the loss and of its gradient."""
-  gradient = np.stack([np.asarray(part) for part in found[1]])
-  of_loss = abs(float(found[0]) - exact[0]) / abs(exact[0])
+  gradient = np.stack([np.asarray(part) for part in values[1]])
+  of_loss = abs(float(values[0]) - exact[0]) / abs(exact[0])
   of_gradient = np.abs(gradient - exact[1]).max() / np.abs(exact[1]).max()
   return max(of_loss, float(of_gradient))
-
-
-def _status(field: str) -> float:
-  """A figure of this process in MiB, as Linux tells it."""
-  for line in pathlib.Path('/proc/self/status').read_text().splitlines():
-    if line.startswith(field):
-      return int(line.split()[1]) / 2**10
-  return 0.0
 
 
 def _peak_mib(compiled: Any, arguments: Any) -> float:
   """What a call needs beside its arguments."""
   device = jax.local_devices()[0]
-  planned = compiled.memory_analysis()
-  planned = (planned.temp_size_in_bytes + planned.output_size_in_bytes) / 2**20
-  if device.platform != 'cpu':
-    before = device.memory_stats()['bytes_in_use']
-    jax.block_until_ready(compiled(*arguments))
-    peak = device.memory_stats()['peak_bytes_in_use']
-    return max(planned, (peak - before) / 2**20)
+  plan = compiled.memory_analysis()
+  planned = (plan.temp_size_in_bytes + plan.output_size_in_bytes) / 2**20
   forget = pathlib.Path('/proc/self/clear_refs')
-  if not forget.exists():  # not Linux
+  if device.platform != 'cpu':
+    before = device.memory_stats()['bytes_in_use'] / 2**20
+  elif forget.exists():  # on Linux
+    # What compiling has left free would hide what the call takes.
+    ctypes.CDLL(None).malloc_trim(0)
+    forget.write_text('5')  # the peak so far
+    before = process_memory.status_mib('VmRSS')
+  else:
     return planned
-  # What compiling has left free would hide what the call takes.
-  ctypes.CDLL(None).malloc_trim(0)
-  forget.write_text('5')  # the peak so far
-  before = _status('VmRSS')
   jax.block_until_ready(compiled(*arguments))
-  return max(planned, _status('VmHWM') - before)
+  if device.platform != 'cpu':
+    peak = device.memory_stats()['peak_bytes_in_use'] / 2**20
+  else:
+    peak = process_memory.peak_mib()
+  return max(planned, peak - before)
 
 
-def _measure_one(count: int, block_size: int | None) -> dict[str, float]:
+def _measure_one() -> dict[str, float]:
   """Memory and time of one N, in this process."""
-  compiled = _compiled(count, block_size)
-  arguments = jax.block_until_ready(jax.device_put(_inputs(count)))
+  compiled = _compiled(_ONE.value, _BLOCK.value)
+  arguments = jax.block_until_ready(jax.device_put(_inputs(_ONE.value)))
   peak = _peak_mib(compiled, arguments)
   begin = time.perf_counter()
   jax.block_until_ready(compiled(*arguments))
-  return {'peak_mib': peak, 'seconds': time.perf_counter() - begin}
+  return {'mib': peak, 'seconds': time.perf_counter() - begin}
 
 
 def _alone(count: int, block_size: int | None) -> dict[str, float]:
@@ -144,92 +137,52 @@ def _alone(count: int, block_size: int | None) -> dict[str, float]:
     run.append(f'--block_size={block_size}')
   done = subprocess.run(run, stdout=subprocess.PIPE, text=True)
   if done.returncode:
-    timing.fail(f'the process for N = {count} ended with {done.returncode}.')
+    tables.fail(f'the process for N = {count} ended with {done.returncode}.')
   return json.loads(done.stdout.splitlines()[-1])
 
 
 def _compare(count: int) -> dict[str, float]:
-  """Both forms in turns: times, the median of their ratios, and errors."""
+  """Both forms in turns: times, errors and memory."""
+  # Rows of a block where the loss would hold everything by itself.
+  block_size = _BLOCK.value or min(512, 2 * count)
   arguments = jax.device_put(_inputs(count))
-  forms = [_compiled(count, size) for size in (_blocks(count), 0)]
+  forms = [_compiled(count, size) for size in (block_size, 0)]
   exact = _exact(count)
   errors = [_error(form(*arguments), exact) for form in forms]
-  times = []
-  for _ in range(_PAIRS.value):
-    times.append([_seconds(form, arguments) for form in forms])
-  blocked, plain = (statistics.median(t) for t in zip(*times, strict=True))
+  calls = [functools.partial(form, *arguments) for form in forms]
+  seconds, plain, ratio, *_ = timing.summary(
+      timing.in_turns(*calls, _PAIRS.value)
+  )
   return {
-      'seconds': blocked,
-      'plain_seconds': plain,
-      'time_ratio_to_plain': statistics.median(a / b for a, b in times),
-      'relative_error': errors[0],
-      'plain_relative_error': errors[1],
-      'plain_peak_mib': _alone(count, 0)['peak_mib'],
-      'peak_mib': _alone(count, _blocks(count))['peak_mib'],
-  }
-
-
-def _blocks(count: int) -> int:
-  """Rows of a block where the loss would hold everything by itself."""
-  return _BLOCK.value or min(512, 2 * count)
-
-
-def _seconds(form: Any, arguments: Any) -> float:
-  begin = time.perf_counter()
-  jax.block_until_ready(form(*arguments))
-  return time.perf_counter() - begin
-
-
-def _row(count: int, found: dict[str, float]) -> tuple[str, ...]:
-  def text(name: str, form: str, factor: float = 1.0) -> str:
-    return f'{factor * found[name]:{form}}' if name in found else '-'
-
-  per_pair = 1e9 * found['seconds'] / (2 * count) ** 2
-  return (
-      f'{count:,}', text('peak_mib', '.0f'), text('plain_peak_mib', '.0f'),
-      text('seconds', '.1f', 1e3), text('plain_seconds', '.1f', 1e3),
-      text('time_ratio_to_plain', '.2f'), f'{per_pair:.2f}',
-      text('relative_error', '.1e'), text('plain_relative_error', '.1e'),
-  )  # fmt: skip
+      'mib': _alone(count, block_size)['mib'],
+      'plain_mib': _alone(count, 0)['mib'],
+      'seconds': seconds, 'plain_seconds': plain, 'plain_ratio': ratio,
+      'error': errors[0], 'plain_error': errors[1],
+  }  # fmt: skip
 
 
 def main(_: list[str]) -> None:
   """Prints the table."""
   logging.set_verbosity(logging.ERROR)
   if _ONE.value:
-    print(json.dumps(_measure_one(_ONE.value, _BLOCK.value)))
+    print(json.dumps(_measure_one()))
     return
   try:
     counts = [int(count) for count in _PLAIN.value]
   except ValueError:
-    timing.fail(f'--plain is {_PLAIN.value}, expected whole numbers.')
-  found = {count: _compare(count) for count in counts}
-  largest = _alone(_COUNT.value, _BLOCK.value)
-  rows = [_row(count, figures) for count, figures in found.items()]
-  rows.append(_row(_COUNT.value, largest))
-  heads = (
-      'N', 'MiB', 'plain', 'ms', 'plain', 'ratio', 'ns per similarity',
-      'error', 'plain',
-  )  # fmt: skip
-  print(tabulate.tabulate(
-      rows, heads, 'pipe', disable_numparse=True, colalign=9 * ['right']
-  ))  # fmt: skip
-  if _JSON.value:
-    last = found[counts[-1]]
-    growth = (_COUNT.value / counts[-1]) ** 2
-    print(json.dumps({
-        'num_correspondences': _COUNT.value,
-        'peak_mib_above_inputs': largest['peak_mib'],
-        'seconds': largest['seconds'],
-        'relative_error': max(f['relative_error'] for f in found.values()),
-        'time_ratio_to_plain': last['time_ratio_to_plain'],
-        # Of one similarity: the largest N against the plain form's largest.
-        'time_ratio_per_similarity': (
-            largest['seconds'] / growth / last['plain_seconds']
-        ),
-        'plain': found,
-        'device': jax.local_devices()[0].device_kind,
-    }))  # fmt: skip
+    tables.fail(f'--plain is {_PLAIN.value}, expected whole numbers.')
+  figures = {count: _compare(count) for count in counts}
+  figures[_COUNT.value] = _alone(_COUNT.value, _BLOCK.value)
+  columns = {
+      'mib': 'MiB', 'plain_mib': 'plain', 'seconds': 's',
+      'plain_seconds': 'plain', 'plain_ratio': 'plain / ours',
+      'error': 'error', 'plain_error': 'plain',
+  }  # fmt: skip
+  tables.show(('N', *columns.values()), [
+      (f'{n:,}', *(f'{row[c]:.3g}' if c in row else '-' for c in columns))
+      for n, row in figures.items()
+  ])  # fmt: skip
+  tables.finish({str(count): row for count, row in figures.items()})
 
 
 if __name__ == '__main__':

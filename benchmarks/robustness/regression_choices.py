@@ -1,6 +1,6 @@
 """What origin, unit and alpha do to the regressor, from a finished run.
 
-    python benchmarks/regression_choices.py --workdir=runs/signer
+    python benchmarks/robustness/regression_choices.py --workdir=runs/signer
 
 The paper says neither in which unit nor from which origin the coordinates are
 taken, and without an intercept both change the result. Landmarks of the run are
@@ -32,51 +32,50 @@ def _scores(
     arrays: dict[str, np.ndarray], size: int, number: int, **choices
 ) -> str:
   """Both figures of one combination, as text."""
-  found = []
+  figures = []
   for repeat in range(_REPEATS.value):
-    draw = np.random.default_rng([number, repeat]).choice(
+    rows = np.random.default_rng([number, repeat]).choice(
         len(arrays['fit_points']), number, replace=False
     )
     regressor = regression.fit(
-        arrays['fit_landmarks'][draw], arrays['fit_points'][draw],
+        arrays['fit_landmarks'][rows], arrays['fit_points'][rows],
         image_size=size, allow_missing=True, **choices,
     )  # fmt: skip
     predicted = regressor.predict(arrays['landmarks'])
     errors = np.linalg.norm(predicted - arrays['points'], axis=-1) * 128 / size
-    known = errors[~np.isnan(errors)]
-    found.append((100 * np.mean(known <= 6), np.mean(known)))
-  (share, error), (spread, _) = np.mean(found, 0), np.std(found, 0, ddof=1)
-  return f'{share:.1f} ± {spread:.1f} %, {error:.2f} px'
+    errors = errors[~np.isnan(errors)]
+    figures.append((100 * np.mean(errors <= 6), np.mean(errors)))
+  (share, error), spread = np.mean(figures, 0), np.std(figures, 0, ddof=1)
+  return f'{share:.1f} ± {spread[0]:.1f} %, {error:.2f} px'
 
 
 def main(_: list[str]) -> None:
   """Prints the table."""
   workdir = pathlib.Path(_WORKDIR.value)
-  config = json.loads((workdir / 'config.json').read_text())
-  path = workdir / _METHOD.value / 'outcome.npz'
-  with np.load(path, allow_pickle=False) as stored:
+  size = json.loads((workdir / 'config.json').read_text())['image_size']
+  with np.load(
+      workdir / _METHOD.value / 'outcome.npz', allow_pickle=False
+  ) as stored:
     arrays = dict(stored)
   numbers = [int(n) for n in _SAMPLES.value]
-  most = len(arrays['fit_points'])
-  if max(numbers) > most:
+  if max(numbers) > (most := len(arrays['fit_points'])):
     sys.exit(
         f'error: --samples: found {max(numbers)}, expected at most {most}, the '
         'annotated images of the run'
     )
   rows = []
-  for alpha, unit, intercept, origin in itertools.product(
-      map(float, _ALPHAS.value), regression.UNITS, (False, True),
-      regression.ORIGINS,
+  for alpha, unit, (intercept, origin) in itertools.product(
+      map(float, _ALPHAS.value), regression.UNITS,
+      # With an intercept, the origin changes nothing.
+      [*((False, each) for each in regression.ORIGINS), (True, 'corner')],
   ):  # fmt: skip
-    if intercept and origin != 'corner':
-      continue  # with an intercept, the origin changes nothing
-    name = 'any' if intercept else origin
-    rows.append([f'{alpha:g}', unit, 'yes' if intercept else 'no', name] + [
-        _scores(
-            arrays, config['image_size'], number, alpha=alpha, unit=unit,
-            fit_intercept=intercept, origin=origin,
-        )
-        for number in numbers
+    choices = {
+        'alpha': alpha, 'unit': unit, 'fit_intercept': intercept,
+        'origin': origin,
+    }  # fmt: skip
+    rows.append([
+        f'{alpha:g}', unit, *(('yes', 'any') if intercept else ('no', origin)),
+        *(_scores(arrays, size, number, **choices) for number in numbers),
     ])  # fmt: skip
   heads = ['alpha', 'unit', 'intercept', 'origin']
   heads += [f'n = {n}' for n in numbers]

@@ -13,16 +13,17 @@ class Hourglass(nn.Module):
   def __init__(self, model: Any):
     super().__init__()
     widths = list(model.widths)
-    into = [3, *widths[:-1]]
     self.encoders = nn.ModuleList(
-        _ConvBlock(i, o, model.norm) for i, o in zip(into, widths, strict=True)
+        _conv_block(i, o, model.norm)
+        for i, o in zip([3, *widths[:-1]], widths, strict=True)
     )
-    coarse = [*widths[1:], widths[-1]]
     self.narrows = nn.ModuleList(
         nn.Conv2d(i, o, 1) if i != o else nn.Identity()
-        for i, o in zip(coarse, widths, strict=True)
+        for i, o in zip([*widths[1:], widths[-1]], widths, strict=True)
     )
-    self.decoders = nn.ModuleList(_ConvBlock(w, w, model.norm) for w in widths)
+    self.decoders = nn.ModuleList(
+        _conv_block(width, width, model.norm) for width in widths
+    )
     self.project = nn.Linear(widths[0], model.features)
 
   def trunk(self, x: torch.Tensor) -> torch.Tensor:
@@ -50,49 +51,34 @@ class LandmarkNet(nn.Module):
   def __init__(self, model: Any, num_landmarks: int):
     super().__init__()
     width = model.landmark_width
-    self.enter = nn.Conv2d(model.features, width, 1)
-    self.norm = _norm(model.norm, width)
-    self.blocks = nn.Sequential(*(
-        _ResidualBlock(width, model.norm, model.landmark_dilation)
+    self.enter = nn.Sequential(
+        nn.Conv2d(model.features, width, 1), _norm(model.norm, width)
+    )
+    self.blocks = nn.ModuleList(
+        _conv_block(width, width, model.norm, model.landmark_dilation)[:-1]
         for _ in range(2 * model.landmark_blocks)
-    ))
+    )
     self.heatmaps = nn.Conv2d(width, num_landmarks, 1)
     self.scale = model.heatmap_scale
 
   def forward(self, f: torch.Tensor) -> torch.Tensor:
     """The heatmaps' logits."""
-    x = functional.relu(self.norm(self.enter(f)))
-    return self.scale * self.heatmaps(self.blocks(x)).float()
+    x = functional.relu(self.enter(f))
+    for block in self.blocks:
+      x = functional.relu(x + block(x))
+    return self.scale * self.heatmaps(x).float()
 
 
-class _ConvBlock(nn.Module):
-
-  def __init__(self, into: int, width: int, norm: str):
-    super().__init__()
-    self.layers = nn.Sequential(
-        nn.Conv2d(into, width, 3, padding=1), _norm(norm, width),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(width, width, 3, padding=1), _norm(norm, width),
-        nn.ReLU(inplace=True),
-    )  # fmt: skip
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.layers(x)
-
-
-class _ResidualBlock(nn.Module):
-
-  def __init__(self, width: int, norm: str, dilation: int):
-    super().__init__()
-    taps = {'padding': dilation, 'dilation': dilation}
-    self.layers = nn.Sequential(
-        nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
-    )  # fmt: skip
-
-  def forward(self, x: torch.Tensor) -> torch.Tensor:
-    return functional.relu(x + self.layers(x))
+def _conv_block(
+    into: int, width: int, norm: str, dilation: int = 1
+) -> nn.Sequential:
+  taps = {'padding': dilation, 'dilation': dilation}
+  return nn.Sequential(
+      nn.Conv2d(into, width, 3, **taps), _norm(norm, width),
+      nn.ReLU(inplace=True),
+      nn.Conv2d(width, width, 3, **taps), _norm(norm, width),
+      nn.ReLU(inplace=True),
+  )  # fmt: skip
 
 
 def _norm(name: str, width: int) -> nn.Module:

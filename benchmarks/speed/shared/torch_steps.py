@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from parts import torch_nets
-from parts import torch_views
+from shared import torch_nets
+from shared import torch_views
+
+_FORMAT = torch.channels_last
 
 
 class Steps:
@@ -18,19 +20,11 @@ class Steps:
   Args:
     config: as for training.
     images: uint8 `[B, S, S, 3]`, in the host's memory.
-    channels_last: the memory format; contiguous else.
-    compile_mode: of `torch.compile`, for the losses; None for none.
   """
 
-  def __init__(
-      self, config: Any, images: np.ndarray, *, channels_last: bool,
-      compile_mode: str | None,
-  ):  # fmt: skip
+  def __init__(self, config: Any, images: np.ndarray):
     gpu = torch.cuda.is_available()
     self.device = torch.device('cuda' if gpu else 'cpu')
-    self._format = (
-        torch.channels_last if channels_last else torch.contiguous_format
-    )
     self._config, self._images = config, images
     self.features = self._place(torch_nets.Hourglass(config.model))
     self.landmarks = self._place(
@@ -40,18 +34,15 @@ class Steps:
         'stage1': _adam(self.features, config.pretrain),
         'stage2': _adam(self.landmarks, config.discover),
     }
-    self._losses: dict[str, Callable[..., torch.Tensor]] = {
+    losses: dict[str, Callable[..., torch.Tensor]] = {
         'stage1': self._pretrain, 'stage2': self._discover,
         'features_gradient': lambda x: self.features(x).float().square().mean(),
     }  # fmt: skip
-    if compile_mode:
-      self._losses = {
-          name: torch.compile(loss, mode=compile_mode)
-          for name, loss in self._losses.items()
-      }
-    self._views = self._to_device().repeat(2, 1, 1, 1).to(
-        memory_format=self._format
-    )
+    self._losses = {
+        name: torch.compile(loss) if gpu else loss
+        for name, loss in losses.items()
+    }
+    self._views = self._to_device().repeat(2, 1, 1, 1).to(memory_format=_FORMAT)
 
   def run(self, name: str, steps: int) -> None:
     """Does some steps of `stage1`, `stage2` or `features_gradient`."""
@@ -70,34 +61,30 @@ class Steps:
       torch.cuda.synchronize()
 
   def _place(self, net: torch.nn.Module) -> torch.nn.Module:
-    return net.to(self.device, memory_format=self._format)
+    return net.to(self.device, memory_format=_FORMAT)
 
   def _to_device(self) -> torch.Tensor:
     images = torch.from_numpy(self._images).to(self.device, non_blocking=True)
     x = images.permute(0, 3, 1, 2).float().div_(255)
-    return x.contiguous(memory_format=self._format)
+    return x.contiguous(memory_format=_FORMAT)
 
   def _autocast(self) -> contextlib.AbstractContextManager:
     if self._config.dtype == 'float32':
       return contextlib.nullcontext()
     return torch.autocast(self.device.type, torch.bfloat16)
 
+  @torch.no_grad()
   def _both(self, x: torch.Tensor, stage: Any) -> tuple[Any, Any]:
-    with torch.no_grad():
-      warped, pull = torch_views.make_views(
-          x, stage.warp, stage.appearance
-      )
-      both = torch.cat([x, warped])
-      return both.contiguous(memory_format=self._format), pull
+    warped, pull = torch_views.make_views(x, stage.warp, stage.appearance)
+    return torch.cat([x, warped]).contiguous(memory_format=_FORMAT), pull
 
   def _pretrain(self, x: torch.Tensor) -> torch.Tensor:
     stage = self._config.pretrain
     views, pull = self._both(x, stage)
-    with torch.no_grad():
-      there = torch.rand(len(x), stage.num_locations, 2, device=x.device)
-      there = there * 2 - 1
-      here = pull(there)
-      valid = (here.abs() <= 1).all(-1)
+    there = torch.rand(len(x), stage.num_locations, 2, device=x.device)
+    there = there * 2 - 1
+    here = pull(there)
+    valid = (here.abs() <= 1).all(-1)
     with self._autocast():
       maps = self.features.trunk(views)
       f = self.features.project(
@@ -140,12 +127,11 @@ def _contrastive(
   each = functional.cross_entropy(
       logits.transpose(1, 2), positive.expand(len(both), -1), reduction='none'
   )
-  counts = valid.sum(1).clamp(min=1)
-  return ((each * usable).sum(1) / counts).mean()
+  return ((each * usable).sum(1) / valid.sum(1).clamp(min=1)).mean()
 
 
 def _landmark_loss(
-    probabilities: torch.Tensor, pull: Callable[..., Any], stage: Any
+    probabilities: torch.Tensor, pull: torch_views.Pull, stage: Any
 ) -> torch.Tensor:
   """Equivariance, diversity and variance of `[2B, K, S, S]` heatmaps."""
   size = probabilities.shape[-1]

@@ -22,6 +22,7 @@ from eqlandmarks.runs import config_checks
 from eqlandmarks.training import devices
 from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
+from shared import tables
 
 STAGES = ('stage1', 'stage2', 'end_to_end')
 
@@ -39,14 +40,39 @@ _DTYPE = flags.DEFINE_enum(
 )
 
 
-def read_config() -> ConfigDict:
-  """The config that the flags ask for, before any other use of JAX.
+def start(num_devices: int | None = None) -> ConfigDict:
+  """The config that the flags ask for, on that many CPU devices.
 
-  Raises:
-    UserError: a field of it is wrong.
+  To be called before any other use of JAX. Where something is wrong, it prints
+  one line and exits.
+
+  Args:
+    num_devices: by default as many as main.py takes.
   """
-  # Messages about absent accelerators tell nobody anything.
   logging.set_verbosity(logging.ERROR)
+  try:
+    config = _read_config()
+    if num_devices is None:
+      devices.use_all_cores(config.batch_size)
+    elif num_devices < 1 or config.batch_size % num_devices:
+      tables.fail(
+          f'--devices is {num_devices}, expected a divisor of the batch size, '
+          f'{config.batch_size}.'
+      )
+    else:
+      jax.config.update('jax_num_cpu_devices', num_devices)
+  except errors.UserError as error:
+    tables.fail(str(error))
+  count = jax.local_device_count()  # of GPUs, it may be another number
+  if config.batch_size % count:
+    tables.fail(
+        f'the batch size is {config.batch_size}, expected a multiple of '
+        f'{count}, the number of devices.'
+    )
+  return config
+
+
+def _read_config() -> ConfigDict:
   config = _CONFIG.value
   if config is None:
     config = common.get_config()
@@ -62,40 +88,18 @@ def read_config() -> ConfigDict:
   return config
 
 
-def use_devices(config: ConfigDict, count: int | None) -> None:
-  """Splits the CPU, where that is what there is; before any other JAX call.
-
-  Raises:
-    UserError: the batch cannot be spread over so many devices.
-  """
-  if count is None:
-    devices.use_all_cores(config.batch_size)
-  elif count < 1 or config.batch_size % count:
-    raise errors.UserError(
-        f'--devices is {count}, expected a divisor of the batch size, '
-        f'{config.batch_size}.'
-    )
-  else:
-    jax.config.update('jax_num_cpu_devices', count)
-  found = jax.local_device_count()  # of GPUs, it may be another number
-  if config.batch_size % found:
-    raise errors.UserError(
-        f'the batch size is {config.batch_size}, expected a multiple of '
-        f'{found}, the number of devices.'
-    )
-
-
 def about(config: ConfigDict) -> dict[str, Any]:
-  """What a figure cannot do without: the settings, and the machine's name."""
-  device = jax.local_devices()[0]
-  return {
+  """Prints and returns what no figure means anything without."""
+  settings = {
       'size': config.image_size,
       'batch_size': config.batch_size,
       'widths': list(config.model.widths),
       'dtype': config.dtype,
-      'device': device.device_kind,
+      'device': jax.local_devices()[0].device_kind,
       'num_devices': jax.local_device_count(),
   }
+  print(', '.join(f'{k} {v}' for k, v in settings.items()) + '\n')
+  return settings
 
 
 def images(config: ConfigDict, count: int | None = None) -> np.ndarray:
@@ -143,30 +147,25 @@ class Stage:
 def make_stage(config: ConfigDict, name: str) -> Stage:
   """Builds one of `STAGES` over all local devices."""
   nets = nets_lib.make_nets(config, axis_name=devices.AXIS)
-  common_part = {'nets': nets, 'axis_name': devices.AXIS}
   if name == 'stage1':
     settings, trained = config.pretrain, (nets_lib.FEATURES,)
-    objective = functools.partial(
-        objectives.pretrain, stage=settings, **common_part
-    )
+    objective = objectives.pretrain
   else:
     settings, trained = config.discover, (nets_lib.LANDMARKS,)
     if name == 'end_to_end':
       trained = (nets_lib.LANDMARKS, nets_lib.FEATURES)
     objective = functools.partial(
-        objectives.discover, stage=settings,
-        train_features=name == 'end_to_end', **common_part,
-    )  # fmt: skip
+        objectives.discover, train_features=name == 'end_to_end'
+    )
+  objective = functools.partial(
+      objective, stage=settings, nets=nets, axis_name=devices.AXIS
+  )
   optimizer = step_lib.make_optimizer(
       settings, num_images=1000, batch_size=config.batch_size,
       rates=dict.fromkeys(trained, 1.0),
   )  # fmt: skip
-  mapped = devices.parallelize(
-      step_lib.make_step(
-          objective, optimizer, accumulate=config.accumulate
-      ),
-      jax.local_devices(),
-  )
+  step = step_lib.make_step(objective, optimizer, accumulate=config.accumulate)
+  mapped = devices.parallelize(step, jax.local_devices())
   return Stage(settings, nets, objective, optimizer, trained, mapped)
 
 

@@ -2,15 +2,12 @@
 
 import math
 import statistics
-import sys
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
-
-from eqlandmarks.training import devices as devices_lib
 
 # Calls that follow each other without a wait take so long together, at least:
 # an accelerator works on one while the host prepares the next.
@@ -39,6 +36,20 @@ def _together(function: Callable[[], Any], calls: int) -> float:
   return (time.perf_counter() - begin) / calls
 
 
+def in_turns(
+    ours: Callable[[], Any], theirs: Callable[[], Any], pairs: int
+) -> list[tuple[float, float]]:
+  """Seconds of calls of two forms, one beside the other."""
+  return [(seconds(ours, 1), seconds(theirs, 1)) for _ in range(pairs)]
+
+
+def summary(pairs: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+  """Medians of both forms; median, least and most of second to first."""
+  medians = [statistics.median(side) for side in zip(*pairs, strict=True)]
+  ratios = [theirs / ours for ours, theirs in pairs]
+  return *medians, statistics.median(ratios), min(ratios), max(ratios)
+
+
 def matmul_peak(dtype: str) -> float:
   """GFLOP/s of a large matmul: the most that convolutions could reach.
 
@@ -57,31 +68,20 @@ def matmul_peak(dtype: str) -> float:
   return best
 
 
-def flops(function: Any, arguments: Any, compiled: Any) -> float:
-  """Operations of a mapped function on all devices.
+def flops(mapped: Any, *arguments: Any) -> float:
+  """Operations of a mapped function's convolutions and matmuls.
 
-  The compiler's count on a CPU, but for products with the zeros of widened
-  kernels. It does not know what a GPU's library calls do: there, all
-  convolutions and matmuls that the function asks for.
+  On all devices together. Widened kernels, by which a CPU computes narrow
+  convolutions, count as the given ones.
   """
-  jaxpr = jax.make_jaxpr(function)(*arguments)
-  each = multiplications(jaxpr)
-  if jax.default_backend() == 'cpu':
-    widened = multiplications(jaxpr, _ON_CPU) - each
-    each = float(compiled.cost_analysis()['flops']) - widened
-  return jax.local_device_count() * each
+  jaxpr = jax.make_jaxpr(mapped)(*arguments)
+  return jax.local_device_count() * multiplications(jaxpr)
 
 
-# Of a choice between programs, the place of this platform's. No other choice in
-# a step has convolutions or matmuls in it.
-_ON_CPU, _ELSEWHERE = 0, -1
-
-
-def multiplications(jaxpr: Any, platform: int = _ELSEWHERE) -> float:
+def multiplications(jaxpr: Any) -> float:
   """Operations of one device's convolutions and matmuls, loops included."""
-  jaxpr = getattr(jaxpr, 'jaxpr', jaxpr)
   total = 0.0
-  for equation in jaxpr.eqns:
+  for equation in getattr(jaxpr, 'jaxpr', jaxpr).eqns:
     name, inputs = equation.primitive.name, equation.invars
     size = math.prod(getattr(equation.outvars[0].aval, 'shape', ()))
     if name == 'conv_general_dilated':
@@ -94,32 +94,13 @@ def multiplications(jaxpr: Any, platform: int = _ELSEWHERE) -> float:
       total += 2 * size * math.prod(inputs[0].aval.shape[i] for i in summed)
     else:
       times = equation.params.get('length', 1) if name == 'scan' else 1
-      held = jax.tree.leaves(equation.params, is_leaf=_is_jaxpr)
-      held = [x for x in held if _is_jaxpr(x)]
-      if name == 'cond':
-        held = [held[platform]]
-      total += times * sum(multiplications(x, platform) for x in held)
+      inner = jax.tree.leaves(equation.params, is_leaf=_is_jaxpr)
+      inner = [x for x in inner if _is_jaxpr(x)]
+      if name == 'cond':  # by platform: the last one is not a CPU's own
+        inner = inner[-1:]
+      total += times * sum(map(multiplications, inner))
   return total
 
 
 def _is_jaxpr(x: Any) -> bool:
   return hasattr(x, 'eqns')
-
-
-def mapped(function: Callable[..., Any], in_axes: Any) -> Any:
-  """Maps a function over the axis that training maps over."""
-  return jax.pmap(
-      function, axis_name=devices_lib.AXIS, in_axes=in_axes,
-      devices=jax.local_devices(),
-  )  # fmt: skip
-
-
-def growth(sizes: Any, times: Any) -> float:
-  """Slope of a line through the points in the log-log plot: t ~ size^slope."""
-  return float(np.polyfit(np.log(sizes), np.log(times), 1)[0])
-
-
-def fail(said: str) -> NoReturn:
-  """Says what is wrong in one line, and exits with 2."""
-  print('error: ' + ' '.join(said.split()), file=sys.stderr, flush=True)
-  sys.exit(2)

@@ -1,1 +1,0 @@
-"""What the benchmarks have in common; run the scripts beside this folder."""
