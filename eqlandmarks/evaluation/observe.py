@@ -33,6 +33,8 @@ _LESS_MEMORY = (
     'lower config.evaluation.warps_per_image, config.evaluation.batch_size'
 )
 
+# Images that go through the nets at once.
+BLOCK = 4
 # Images of which the warped copy is kept for the pictures.
 _PAIRS = 6
 
@@ -328,7 +330,7 @@ def _in_blocks(function: Callable[..., Any]) -> Callable[..., Any]:
   """
   return jax.jit(
       lambda variables, *arrays: jax.lax.map(
-          lambda one: function(variables, *one), arrays, batch_size=memory.BLOCK
+          lambda one: function(variables, *one), arrays, batch_size=BLOCK
       )
   )
 

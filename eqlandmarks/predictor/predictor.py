@@ -28,6 +28,7 @@ from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import trained
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.predictor.result import join
+from eqlandmarks.runs import memory_needs
 from eqlandmarks.system import memory
 from eqlandmarks.training import devices as devices_lib
 
@@ -105,7 +106,7 @@ class Predictor:
     )
     self.annotation_names = annotator.names if annotator else ()
     self._annotator, self._crop = annotator, crop
-    memory.check_prediction(config, batch_size)
+    memory_needs.check_prediction(config, batch_size)
     devices = jax.local_devices()
     counts = range(1, len(devices) + 1)
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]

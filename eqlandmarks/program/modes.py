@@ -24,11 +24,11 @@ from eqlandmarks.program import prepare
 from eqlandmarks.program import report
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import memory_needs
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
-from eqlandmarks.system import memory
 from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
 
@@ -125,9 +125,9 @@ def _open(config: Any, workdir: Workdir, mode: str) -> run_lib.Run:
     run_lib.load_features(config, workdir)
   hosts.check_devices(config.batch_size, config.accumulate)
   if mode in (*_TRAINING, 'prepare'):
-    memory.check_training(config)
+    memory_needs.check_training(config)
   if mode not in ('pretrain', 'prepare', 'report'):
-    memory.check_evaluation(config)
+    memory_needs.check_evaluation(config)
   builder = _make_builder(config, workdir, mode)
   this = run_lib.Run(config, workdir, builder, loader.describe(builder))
   _check_data(this, mode)

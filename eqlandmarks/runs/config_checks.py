@@ -18,7 +18,7 @@ from eqlandmarks.training import objectives
 _Rule = tuple[Callable[[Any], bool], str]
 
 # Beyond all reason: larger images, nets and counts than any machine has room
-# for. What a machine has no room for is found by `eqlandmarks.system.memory`.
+# for. `memory_needs` finds what this machine has no room for.
 _SIDE = 8192
 _CHANNELS = 65_536
 _MANY = 1_000_000

@@ -1,0 +1,175 @@
+"""What a config needs of memory, held against what the machine has.
+
+The needs are estimated from shapes alone, before anything is allocated, and
+from below: parameters, their gradients and Adam's moments, and what the nets'
+convolutions return. XLA holds more, so what is refused here never fits; what is
+not refused may still end in `memory.enough`.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from eqlandmarks import errors
+from eqlandmarks import models
+from eqlandmarks import nets as nets_lib
+from eqlandmarks.configs import common
+from eqlandmarks.evaluation import observe
+from eqlandmarks.runs import config_fields
+from eqlandmarks.system import memory
+
+# Numbers for each parameter: itself, its gradient, and both moments of Adam.
+_PER_PARAMETER = 4
+_GIB = 2**30
+
+# Fields that decide what the nets need.
+_OF_NETS = (
+    'image_size', 'num_landmarks', 'model.widths', 'model.features',
+    'model.landmark_width', 'model.landmark_blocks',
+)  # fmt: skip
+
+
+def check_training(config: Any) -> None:
+  """Checks that this machine has room for a step of the stages.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+
+  Raises:
+    UserError: it has not, naming the fields that ask for most.
+  """
+  # Both views; each device has its own copy of the state.
+  images = 2 * config.batch_size / (config.accumulate * jax.process_count())
+  states = _PER_PARAMETER * len(jax.local_devices())
+  sampled = 4 * config.pretrain.num_locations * (
+      config.model.widths[0] + config.model.features
+  )
+
+  def needed(params: int, held: int, largest: int) -> float:
+    activations = largest if config.remat else held
+    return states * params + images * max(activations, sampled)
+
+  names = (*_OF_NETS, 'batch_size', 'pretrain.num_locations')
+  _check('training', config, _values(config, names), needed)
+
+
+def check_evaluation(config: Any) -> None:
+  """Checks that this machine has room to measure some images.
+
+  Args:
+    config: a config with the fields of configs/common.py.
+
+  Raises:
+    UserError: it has not, naming the fields that ask for most.
+  """
+  measured, model = config.evaluation, config.model
+  # Of layers 1 to 4 and the heatmaps, which are held at once.
+  channels = model.features + 3 * model.landmark_width + config.num_landmarks
+  layers = channels * config.image_size**2 * jnp.dtype(config.dtype).itemsize
+  views = observe.BLOCK * (1 + measured.warps_per_image)
+  pixels = 3 * measured.batch_size * config.image_size**2
+  names = (
+      *_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size'
+  )  # fmt: skip
+  _check(
+      'evaluation', config, _values(config, names),
+      lambda params, _, largest: params + views * max(largest, layers) + pixels,
+  )  # fmt: skip
+
+
+def check_prediction(config: Any, batch_size: int) -> None:
+  """Checks that this machine has room for a batch of images to predict on.
+
+  Args:
+    config: fields `image_size`, `num_landmarks`, `dtype` and `model`.
+    batch_size: images that go through the nets together.
+
+  Raises:
+    UserError: it has not.
+  """
+  _check(
+      'prediction', config,
+      {'predict.batch_size': batch_size, **_values(config, _OF_NETS)},
+      lambda params, _, largest: params + batch_size * largest,
+      ('predict.batch_size',),
+  )  # fmt: skip
+
+
+def _check(
+    what: str,
+    config: Any,
+    asked: dict[str, Any],
+    needed: Callable[[int, int, int], float],
+    lower: Sequence[str] = (),
+) -> None:
+  """Refuses what needs more memory than there is.
+
+  Args:
+    what: needs it.
+    config: of the nets.
+    asked: values of the fields that decide how much.
+    needed: bytes, from what `_of_nets` returns.
+    lower: the fields that can still be lowered; by default those that ask for
+      most.
+  """
+  usual = config_fields.flatten(common.get_config().to_dict())
+  excess = {
+      name: float(np.max(np.divide(value, usual[name])))
+      for name, value in asked.items()
+  }
+  above = sorted(excess, key=excess.get, reverse=True)
+  above = [name for name in above if excess[name] > 1][:3]
+  if not above:  # the paper's settings need 2 GiB; tracing takes a second
+    return
+  least, there = needed(*_of_nets(config)), memory.available()
+  if least > there:
+    raise errors.UserError(
+        f'{what} needs at least {least / _GIB:,.1f} GiB of memory, found '
+        f'{there / _GIB:,.1f} GiB; expected smaller values of '
+        + ', '.join(f'config.{name} ({asked[name]})' for name in lower or above)
+        + '.'
+    )
+
+
+def _values(config: Any, names: Sequence[str]) -> dict[str, Any]:
+  values = config_fields.flatten(config.to_dict())
+  return {name: values[name] for name in names}
+
+
+def _of_nets(config: Any) -> tuple[int, int, int]:
+  """Bytes of both nets' parameters, and of an image in them.
+
+  Returns:
+    Parameters; all that the convolutions return of an image; and the largest of
+    that.
+  """
+  nets, size = nets_lib.make_nets(config), config.image_size
+  return _of_shapes(nets.features, size, nets.landmarks)
+
+
+@functools.cache
+def _of_shapes(
+    features: models.Hourglass, size: int, landmarks: models.LandmarkNet
+) -> tuple[int, int, int]:
+  returned: list[int] = []
+
+  def note(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    output = function(*args, **kwargs)
+    if isinstance(context.module, (nn.Conv, nn.Dense)):
+      returned.append(output.size * output.dtype.itemsize)
+    return output
+
+  params = 0
+  for net, depth in ((features, 3), (landmarks, features.features)):
+    image = jax.ShapeDtypeStruct((1, size, size, depth), jnp.float32)
+    with nn.intercept_methods(note):
+      variables = jax.eval_shape(net.init, jax.random.key(0), image)
+    params += sum(
+        leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(variables)
+    )
+  return params, sum(returned), max(returned)
