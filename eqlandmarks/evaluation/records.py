@@ -34,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
@@ -148,7 +148,7 @@ def _merged_protocol(protocols: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def dataset_name(dataset: Any) -> str:
   """What the figures are called by: a folder's own name, say."""
   if dataset.name == 'folder':
-    return files.expanded(dataset.root).resolve().name
+    return file_names.expanded(dataset.root).resolve().name
   return dataset.name
 
 

@@ -24,7 +24,7 @@ from eqlandmarks.formats import pts
 from eqlandmarks.formats import sleap
 from eqlandmarks.formats import table
 from eqlandmarks.formats.poses import Poses
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
 
 __all__ = ['FORMATS', 'Poses', 'read', 'recognise', 'write']
@@ -74,7 +74,7 @@ def read(
     UserError: the file is not there or not of that format, or something in it
       is not as it must be; the message names the place.
   """
-  path = files_lib.expanded(path)
+  path = file_names.expanded(path)
   with label_files.reading(path, 'a file or folder of labels'):
     if not path.is_dir():
       regular_files.check(path)
@@ -101,7 +101,7 @@ def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
       library that is not installed; or the place cannot be written to.
   """
   write_form = FORMATS[checked(form)].write
-  path = files_lib.expanded(path)
+  path = file_names.expanded(path)
   if not poses.images:
     raise UserError(f'{path}: found no images to write, expected at least one')
   for image in poses.images if poses.video else ():

@@ -26,7 +26,7 @@ from eqlandmarks.formats.csv_cells import read_points
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
 
 SUFFIX = '.pts'
@@ -140,7 +140,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   points = conventions.to_file(poses.points, 'pts')
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
-    file = files_lib.below(path, paths.canonical(image)).with_suffix(SUFFIX)
+    file = file_names.below(path, paths.canonical(image)).with_suffix(SUFFIX)
     name = file.relative_to(path)
     if name in texts:
       raise UserError(

@@ -20,7 +20,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 # A path of a file, a folder or a video, a glob pattern, several paths of
 # images, or uint8 [H, W, 3] or [N, H, W, 3] or a list of the former.
@@ -116,7 +116,7 @@ def open_source(what: Input) -> Source:
 def _open_path(text: str) -> Source:
   if not text:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
-  path = files.expanded(text)
+  path = file_names.expanded(text)
   if path.is_dir():
     found = images.find_images(path, leave_out=run_outputs.below(path, ()))
     if not found:
@@ -172,7 +172,7 @@ def _open_pattern(pattern: pathlib.Path) -> Source:
 
 def _placed(*parts: str) -> pathlib.Path:
   """A path from the root of all files on, without any '..'."""
-  path = files.expanded(os.path.join(*parts)).absolute()
+  path = file_names.expanded(os.path.join(*parts)).absolute()
   if path.name == '..':
     return path.resolve()
   # What is above the folder that a link leads to, only the system knows.

@@ -15,6 +15,7 @@ from PIL import ImageDraw
 from eqlandmarks.media import videos
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.report import figures
+from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
 
 # Pictures are enlarged by a whole factor until their shorter side has as many
@@ -91,7 +92,7 @@ def draw_pictures(
   files = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
   for name, image, found in drawn:
-    path = files_lib.below(folder, _picture_name(name, taken))
+    path = file_names.below(folder, _picture_name(name, taken))
     shorter = min(image.width, image.height)
     picture = draw(
         image,
@@ -110,9 +111,9 @@ def _picture_name(name: str, taken: set[str]) -> str:
   """Where the picture of an image goes: NAME.png, which no other image is."""
   head, slash, tail = name.rpartition('/')
   ending = '' if tail.lower().endswith('.png') else '.png'
-  while ending and f'{head}{slash}{files_lib.fitting(tail, ending)}' in taken:
+  while ending and f'{head}{slash}{file_names.fitting(tail, ending)}' in taken:
     ending = f'.drawn{ending}'
-  return f'{head}{slash}{files_lib.fitting(tail, ending)}'
+  return f'{head}{slash}{file_names.fitting(tail, ending)}'
 
 
 def draw_video(

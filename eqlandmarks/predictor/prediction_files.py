@@ -19,6 +19,7 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor.result import Prediction
+from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import stored
 
@@ -45,7 +46,7 @@ def label_file(
   name = kind if form == 'table' else f'{kind}_{form}'
   name += _ENDINGS.get(form, '.csv')
   if video and form in _BY_NUMBER:
-    name = files_lib.fitting(video, f'_{name}')
+    name = file_names.fitting(video, f'_{name}')
   return folder / name
 
 

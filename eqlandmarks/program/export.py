@@ -17,6 +17,7 @@ from eqlandmarks.exporting import program
 from eqlandmarks.predictor import trained
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import file_names
 from eqlandmarks.system import files
 
 # Images by which a file is compared with what it was made from.
@@ -49,7 +50,7 @@ def export(config: Any, workdir: Workdir) -> None:
   model = trained.load(
       workdir.path, fields.method or None, regression=config.regression
   )
-  output = files.expanded(fields.output or workdir.path / 'export')
+  output = file_names.expanded(fields.output or workdir.path / 'export')
   path = output / 'model.jaxexport'
   content = program.serialize(model)
   _write(path, content)

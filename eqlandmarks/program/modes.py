@@ -27,7 +27,7 @@ from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import memory_needs
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 from eqlandmarks.system import journal
 from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
@@ -216,7 +216,7 @@ def _make_builder(
     return registry.make_builder(
         config.dataset,
         image_size=config.image_size,
-        data_dir=str(files.expanded(config.dataset.cache or workdir.data)),
+        data_dir=str(file_names.expanded(config.dataset.cache or workdir.data)),
         outputs=_outputs(config, workdir),
     )
   except errors.UserError:

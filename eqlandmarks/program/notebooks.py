@@ -26,7 +26,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.media import images as images_lib
 from eqlandmarks.media import videos
 from eqlandmarks.runs import config_fields
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import file_names
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import objectives
 from eqlandmarks.training import step as step_lib
@@ -93,7 +93,7 @@ def find_data(where: str) -> pathlib.Path:
     return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
   if where == 'example':
     return _drawn(pathlib.Path(_FOLDER) / 'example')
-  path = files_lib.expanded(where)
+  path = file_names.expanded(where)
   if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
     return path
   if where and path.is_dir() and images_lib.find_images(path):

@@ -24,6 +24,7 @@ from eqlandmarks.predictor import prediction_files
 from eqlandmarks.predictor.result import join
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
 
 # Raised when the files change; another one's output is not gone on with.
@@ -77,10 +78,10 @@ def _output_folder(
     fields: Any, workdir: Workdir, source: inputs.Source
 ) -> pathlib.Path:
   """Where the files go; not into the images, where they would be found."""
-  output = files_lib.expanded(
+  output = file_names.expanded(
       fields.output or workdir.path / 'predictions' / source.name
   )
-  searched = files_lib.expanded(fields.input)
+  searched = file_names.expanded(fields.input)
   if searched.is_dir() and output.resolve().is_relative_to(searched.resolve()):
     raise UserError(
         f'config.predict.output: {output} lies in the folder of the images, '

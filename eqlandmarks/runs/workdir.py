@@ -31,6 +31,7 @@ from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import claims
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
+from eqlandmarks.system import file_names
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
@@ -77,7 +78,7 @@ class Workdir:
   def __init__(self, path: str | os.PathLike[str]):
     if not str(path):
       raise errors.UserError("--workdir is '', expected a folder.")
-    self.path = files.expanded(path)
+    self.path = file_names.expanded(path)
     self.whole = self
 
   @property

@@ -1,8 +1,8 @@
 """Standard output and error that may end before the program does.
 
-Whoever reads them can go away (`| head`, a closed terminal, `tee` at Ctrl-C),
-and the disk that they are written to can fill up. That ends no run: what
-matters is in the workdir.
+Their reader can go away (`| head`, a closed terminal, `tee` at Ctrl-C), and the
+disk that they are written to can fill up. That ends no run: what matters is in
+the workdir.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class _Lasting:
     return getattr(self._stream, name)
 
   def _end(self) -> None:
-    """Sends what is still to come, of whatever library, to nowhere."""
+    """Drops all that any library will write to it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, self._stream.fileno())
     os.close(nowhere)
@@ -44,14 +44,14 @@ class _Lasting:
 
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
-  """Standard output and error whose end is no error, for the program."""
-  # Python has None for one that was closed from the start.
+  """Makes the end of standard output and error no error within the block."""
   before = sys.stdout, sys.stderr
   with open(os.devnull, 'w') as nowhere:
     for stream in before:
       # Letters that the locale lacks become escapes, as on stderr by default.
       if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors='backslashreplace')
+    # Python has None for one that was closed from the start.
     sys.stdout, sys.stderr = (_Lasting(stream or nowhere) for stream in before)
     try:
       yield

@@ -1,4 +1,4 @@
-"""Fingerprints: SHA-256 of whatever must be told apart or known again."""
+"""SHA-256 of whatever must be told apart or recognised."""
 
 import hashlib
 import json
@@ -6,14 +6,13 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-import jax
 import numpy as np
 
 from eqlandmarks.errors import UserError
 
 
 def of_json(content: Any) -> str:
-  """Of what JSON can hold, by the text that it makes of it."""
+  """Of what JSON can hold, by its text."""
   return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -27,7 +26,7 @@ def of_values(*parts: Any) -> str:
 
 
 def of_file(path: pathlib.Path) -> str:
-  """Of a file's bytes, read piece by piece.
+  """Of a file's bytes, which are not held in memory.
 
   Raises:
     UserError: it cannot be read.
@@ -42,15 +41,10 @@ def of_file(path: pathlib.Path) -> str:
 
 
 def of_stats(root: pathlib.Path, names: Iterable[str]) -> str:
-  """Of the names, sizes and times of files, whose bytes are not read.
+  """Of the names, sizes and times of files below `root`, which are not read.
 
-  It tells in no time that nothing has changed. Where it differs, only what the
-  files hold tells whether they have. Files that are not there do not count:
-  reading them says so.
-
-  Args:
-    root: what the names are relative to.
-    names: of the files.
+  Where it is the same, nothing has changed; where it differs, only the files'
+  content can tell. Missing files do not count: reading them reports them.
   """
   digest = hashlib.sha256()
   for name in names:
@@ -58,7 +52,7 @@ def of_stats(root: pathlib.Path, names: Iterable[str]) -> str:
       stat = (root / name).stat()
     except OSError:
       continue
-    # The last change of the file's entry, which a copied time does not hide.
+    # The change time tells of a file that was copied with its time.
     times = [t // 1_000_000 for t in (stat.st_mtime_ns, stat.st_ctime_ns)]
     digest.update(json.dumps([str(name), stat.st_size, *times]).encode())
   return digest.hexdigest()
@@ -73,6 +67,8 @@ def of_picture(pixels: np.ndarray) -> np.ndarray:
 
 def of_parameters(params: Any) -> str:
   """Of all leaves' bytes, in sorted path order."""
+  import jax  # slow, and not needed for the rest
+
   leaves = jax.tree_util.tree_flatten_with_path(params)[0]
   named = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
   digest = hashlib.sha256()

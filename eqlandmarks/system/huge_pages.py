@@ -10,13 +10,13 @@ _KERNEL = pathlib.Path('/sys/kernel/mm/transparent_hugepage/enabled')
 
 
 def restart() -> None:
-  """Starts the process again with huge pages, where they have to be asked for.
+  """Starts the process again with huge pages, where they must be asked for.
 
   On a CPU, XLA asks malloc for the memory of each step anew, and the kernel
   clears each page at its first touch: see docs/performance.md. glibc reads the
-  wish for larger pages from the environment, when a process starts. Whoever
-  sets the variable, be it to nothing, is left alone, and so is a program that
-  runs this one as a part of itself.
+  wish for larger pages from the environment when a process starts. A user who
+  sets the variable, even to nothing, has chosen; a program that runs this one
+  as a part of itself is not restarted.
   """
   if not wanted() or not _whole_process():
     return
@@ -38,7 +38,7 @@ def _whole_process() -> bool:
 
 
 def wanted() -> bool:
-  """Whether glibc and the kernel know huge pages, and nobody chose already."""
+  """Whether the user has not chosen, and glibc and the kernel know them."""
   if VARIABLE in os.environ or not sys.executable or not _glibc_knows_them():
     return False
   try:

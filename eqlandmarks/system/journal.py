@@ -1,7 +1,7 @@
-"""What a run says: to the user, and with the time into the workdir's log.txt.
+"""What a run says: to the user, and with the time to the workdir's log.txt.
 
-The standard library's logging does the work. Nothing is logged before a run
-has passed all checks, so that a wrong command leaves a workdir as it was.
+Nothing is logged before a run has passed all checks, so that a wrong command
+leaves a workdir as it was.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import TextIO
 
 from eqlandmarks import errors
 from eqlandmarks.errors import UserError
-from eqlandmarks.system import files
+from eqlandmarks.system import regular_files
 
 _LOGGER = logging.getLogger('eqlandmarks.system.journal')
 _LOGGER.setLevel(logging.INFO)
@@ -31,8 +31,7 @@ class _File(logging.FileHandler):
   def _open(self) -> TextIO:
     return open(
         self.baseFilename, self.mode, encoding=self.encoding,
-        errors=self.errors,
-        opener=lambda path, flags: files.open_own(pathlib.Path(path), flags),
+        errors=self.errors, opener=regular_files.open_own,
     )  # fmt: skip
 
   def handleError(self, record: logging.LogRecord) -> None:
@@ -54,7 +53,7 @@ def note(line: str) -> None:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-  """Says and writes nothing: another process of the run does."""
+  """Says and writes nothing within: another process of the run does."""
   _LOGGER.disabled = True
   try:
     yield
@@ -66,9 +65,7 @@ def silent() -> Iterator[None]:
 def writing(path: pathlib.Path) -> Iterator[None]:
   """Appends to a log what is said within, and the error that ends it.
 
-  Args:
-    path: the file. It is made at the first line, in a folder that is there. A
-      link is not written through.
+  The file is made at the first line. It is not written through a link.
   """
   if path.is_symlink() or (path.exists() and not path.is_file()):
     say(f'warning: {path} is no file of its own, so no log is written; '

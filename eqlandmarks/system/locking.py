@@ -1,9 +1,9 @@
 """One writer for a folder at a time.
 
 The lock is the kernel's (`flock`): it ends with the process that holds it,
-however that ends, so that nobody ever has to remove a stale one. The file
-beside it only says who holds it. The library filelock empties its file before
-it knows whether it gets the lock, so it could not say that.
+however that ends, so nobody ever has to remove a stale one. The file only says
+who holds it. (The library filelock empties its file before it knows whether it
+gets the lock, so it could not say that.)
 """
 
 import contextlib
@@ -19,10 +19,11 @@ from collections.abc import Iterator
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
+from eqlandmarks.system import regular_files
 from eqlandmarks.system import stored
 
 NAME = 'lock'
-# How often a folder that is removed meanwhile is made again.
+# How often a folder that others remove meanwhile is made again.
 _TRIES = 10
 # Some network file systems know no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -43,22 +44,21 @@ def held(
     folder: what is written to within.
     doing: what others are told that this process does.
     name: of the file in the folder.
-    wait: for another process that holds the lock, which is said in one line.
+    wait: for another process that holds the lock, after one line that says so.
     expected: what the message says of a folder that cannot be written.
 
   Yields:
     Whether others are kept out: not on a file system without locks.
 
   Raises:
-    UserError: another process holds the lock, and is not to be waited for; or
-      the folder cannot be written.
+    UserError: another process holds the lock, and `wait` is False; or the
+      folder cannot be written.
   """
   made = [p for p in (folder, *folder.parents) if not p.exists()]
   path = folder / name
   try:
     with files.written(folder, expected):
-      file, locked = _acquire(path, folder, wait)
-      _check_ours(file, path)
+      file, locked = _acquire(path, wait)
     try:
       with files.written(folder, expected):
         _sign(file, doing)
@@ -74,58 +74,63 @@ def held(
         empty.rmdir()
 
 
-def _acquire(
-    path: pathlib.Path, folder: pathlib.Path, wait: bool
-) -> tuple[int, bool]:
+def _acquire(path: pathlib.Path, wait: bool) -> tuple[int, bool]:
   """An open file that holds the lock, and whether there are locks at all."""
-  told = False
+  how = fcntl.LOCK_EX | fcntl.LOCK_NB
   while True:
-    file = _open(path)
-    try:
-      if told:
-        # A signal that ends the run interrupts it.
-        fcntl.flock(file, fcntl.LOCK_EX)
-      else:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      holder = _holder(file)
-      os.close(file)
-      if not wait:
+    with contextlib.ExitStack() as stack:
+      file = _open(path)
+      stack.callback(os.close, file)
+      locked = True
+      try:
+        fcntl.flock(file, how)
+      except BlockingIOError as error:
+        holder = _signature(file) or 'another process'  # not signed yet
+        if not wait:
+          raise UserError(
+              f'{path.parent} is in use by {holder}, expected a folder that '
+              'nobody writes to: wait for it, or take another one'
+          ) from error
+        journal.say(f'waiting for {holder}, which writes to {path.parent}')
+        how = fcntl.LOCK_EX
+        continue
+      except OSError as error:
+        if error.errno not in _NO_LOCKS:
+          raise
+        journal.say(
+            f'warning: {path.parent} cannot be locked ({error.strerror})'
+        )
+        locked = False
+      if locked and not _is_at(file, path):
+        continue  # whoever held it has removed the file since
+      if os.fstat(file).st_size and _signature(file) is None:
         raise UserError(
-            f'{folder} is in use by {holder}, expected a folder that nobody '
-            'writes to: wait for it, or take another one'
-        ) from error
-      journal.say(f'waiting for {holder}, which writes to {folder}')
-      told = True
-      continue
-    except OSError as error:
-      if error.errno not in _NO_LOCKS:
-        os.close(file)
-        raise
-      journal.say(f'warning: {folder} cannot be locked ({error.strerror})')
-      return file, False
-    except BaseException:  # told to stop while it waited
-      os.close(file)
-      raise
-    # Whoever held it may have removed the file since it was opened.
-    with contextlib.suppress(FileNotFoundError):
-      if os.path.samestat(os.fstat(file), os.stat(path)):
-        return file, True
-    os.close(file)
+            f'{path}: found a file that is no lock of this program, expected '
+            'none of this name: move it away'
+        )
+      stack.pop_all()
+      return file, locked
 
 
 def _open(path: pathlib.Path) -> int:
-  """Opens the lock's file; makes it and its folder if they are not there."""
+  """Opens the lock's file; makes it and its folder if needed."""
   tries = 0
   while True:
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
-      return files.open_own(path, os.O_RDWR)
+      return regular_files.open_own(path, os.O_RDWR)
     except FileNotFoundError:
       # Whoever held the lock has just removed a folder that was left empty.
       tries += 1
       if tries == _TRIES:
         raise
+
+
+def _is_at(file: int, path: pathlib.Path) -> bool:
+  try:
+    return os.path.samestat(os.fstat(file), os.stat(path))
+  except FileNotFoundError:
+    return False
 
 
 def _sign(file: int, doing: str) -> None:
@@ -139,25 +144,6 @@ def _sign(file: int, doing: str) -> None:
   }
   os.ftruncate(file, 0)
   os.pwrite(file, json.dumps(about).encode(), 0)
-
-
-def _check_ours(file: int, path: pathlib.Path) -> None:
-  """Checks that the file is a lock, which is emptied and removed.
-
-  Raises:
-    UserError: it holds something else. It is closed then.
-  """
-  if os.fstat(file).st_size and _signature(file) is None:
-    os.close(file)
-    raise UserError(
-        f'{path}: found a file that is no lock of this program, expected none '
-        'of this name: move it away'
-    )
-
-
-def _holder(file: int) -> str:
-  """Who holds the lock, as far as the file says."""
-  return _signature(file) or 'another process'  # one that has not signed yet
 
 
 def _signature(file: int) -> str | None:

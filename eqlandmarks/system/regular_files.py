@@ -1,9 +1,11 @@
-"""Opening what users name, if it is a regular file.
+"""Opening regular files: no pipes, no devices.
 
 Reading a named pipe waits for a writer, and a device such as /dev/zero never
-ends; a link in a folder of images can lead to either.
+ends; a link in a folder of images can lead to either. A link where the program
+writes could lead to somebody's file.
 """
 
+import errno
 import io
 import os
 import pathlib
@@ -25,18 +27,13 @@ def opened(path: pathlib.Path) -> BinaryIO:
 
   Raises:
     UserError: it is something else.
-    OSError: it is not there, or cannot be read.
+    OSError: it does not exist, or cannot be read.
   """
   return open(path, 'rb', opener=_regular)
 
 
 def check(path: pathlib.Path) -> None:
-  """Checks that a path leads to a regular file, which something else opens.
-
-  Raises:
-    UserError: it is something else.
-    OSError: it is not there, or cannot be read.
-  """
+  """Checks that a path leads to a regular file; see `opened`."""
   opened(path).close()
 
 
@@ -59,5 +56,38 @@ def _regular(path: str, flags: int) -> int:
   if kind == stat.S_IFREG:
     return descriptor
   os.close(descriptor)
-  found = _KINDS.get(kind, 'something else')
-  raise UserError(f'{path}: is {found}, expected a regular file')
+  name = _KINDS.get(kind, 'something else')
+  raise UserError(f'{path}: is {name}, expected a regular file')
+
+
+def open_own(path: str | os.PathLike[str], flags: int) -> int:
+  """Opens a file of the program's own to write in place; makes it if needed.
+
+  Returns:
+    The open file, which child processes do not inherit.
+
+  Raises:
+    UserError: a link, a pipe or a device is there, and would be written to.
+    OSError: the system refuses.
+  """
+  if os.path.islink(path):
+    raise _foreign(path, 'a link')
+  # Without O_NONBLOCK, opening a pipe would wait for its reader.
+  kept = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+  try:
+    file = os.open(path, flags | kept, 0o666)
+  except OSError as error:
+    if error.errno in (errno.ELOOP, errno.ENXIO):
+      raise _foreign(path, 'a link or a pipe') from error
+    raise
+  if not stat.S_ISREG(os.fstat(file).st_mode):
+    os.close(file)
+    raise _foreign(path, 'a pipe or a device')
+  return file
+
+
+def _foreign(path: str | os.PathLike[str], kind: str) -> UserError:
+  return UserError(
+      f"{path}: found {kind}, expected a file of the program's own, or none; "
+      'remove it'
+  )

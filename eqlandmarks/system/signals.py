@@ -1,10 +1,10 @@
-"""What signals do: the first one stops with care, the second one at once.
+"""Signals: the first stops the program with care, the second at once.
 
 Schedulers send SIGTERM some seconds before they take a machine away; Ctrl-C
-sends SIGINT, and a terminal that is closed SIGHUP. Where work would be lost, a
-first signal waits for the end of a `deferred` block, whose body asks for it and
-saves; elsewhere it raises. A second one ends the process wherever it is, also
-within a long compilation.
+sends SIGINT, and a closed terminal SIGHUP. Where work would be lost, a first
+signal waits for the end of a `deferred` block, whose body asks for it and
+saves; elsewhere it raises. A second one ends the process wherever it is, even
+in the middle of a long compilation.
 """
 
 import _thread
@@ -19,52 +19,41 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# `timeout` and some schedulers send one and the same signal twice, to a process
-# and to its group: so soon, in seconds, it is not a second one.
+# Seconds within which a signal is the same one: `timeout` and some schedulers
+# send it to a process and to its group.
 _SAME = 0.1
 
-# The first signal that has come, 0 for none, and whether it has been answered.
+# The first signal, or 0, and whether it has been answered.
 _asked = 0
 _answered = False
 _deferring = 0
-# Those that `_again` has made.
+# Signals that `_again` has made.
 _repeated = 0
 
 
 class Interrupted(KeyboardInterrupt):
-  """A signal has ended the work.
-
-  Args:
-    number: of the signal.
-
-  Attributes:
-    code: the exit code, as shells count: 128 and the signal's number.
-  """
+  """A signal has ended the work; `code` is the exit code, 128 + its number."""
 
   def __init__(self, number: int):
     super().__init__(signal.Signals(number).name)
     self.code = 128 + number
 
 
-def _outlives_terminal() -> bool:
-  """Whether this process is to outlive its terminal, as under `nohup`."""
-  return signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-
-
 @contextlib.contextmanager
 def handled() -> Iterator[None]:
-  """Takes the signals of this process; to be called by its main thread."""
+  """Handles this process's signals; the main thread must enter it."""
   global _asked, _answered, _repeated
   _asked, _answered, _repeated = 0, False, 0
   # Python itself runs handlers between two bytecodes of the main thread, which
-  # may be minutes away. The pipe is written to when the signal comes.
+  # may be minutes away. The signal itself writes to the pipe.
   ours, theirs = socket.socketpair()
   theirs.setblocking(False)
   pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
   before = {
       number: signal.signal(number, _take)
       for number in _SIGNALS
-      if number != signal.SIGHUP or not _outlives_terminal()
+      # `nohup` ignores SIGHUP.
+      if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
   }
   threading.Thread(target=_count, args=(ours,), daemon=True).start()
   hook, sys.unraisablehook = sys.unraisablehook, _again
@@ -75,19 +64,18 @@ def handled() -> Iterator[None]:
     for number, handler in before.items():
       signal.signal(number, handler)
     signal.set_wakeup_fd(pipe)
-    theirs.close()  # by which the thread ends
+    theirs.close()  # which ends the thread
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Callable[[], int]]:
-  """Holds a first signal back; its body asks whether there is one.
+  """Holds a first signal back until the end of the block.
 
   Yields:
-    From nothing to the number of the signal that has come, or 0.
+    A function that returns the signal's number, or 0.
 
   Raises:
-    Interrupted: at the end of the block, for a signal that has come in it and
-      has not ended it.
+    Interrupted: at the end of the block, if a signal has come.
   """
   global _deferring
   _deferring += 1
@@ -114,10 +102,7 @@ def _answer() -> None:
 
 
 def _again(unraisable: Any) -> None:
-  """Raises a little later what was raised where Python drops all errors.
-
-  A handler can run within a callback of the garbage collector, say.
-  """
+  """Raises again what was raised where Python drops errors, as in `__del__`."""
   global _answered
   if not isinstance(unraisable.exc_value, Interrupted):
     sys.__unraisablehook__(unraisable)
@@ -133,7 +118,7 @@ def _repeat() -> None:
 
 
 def _count(signals: socket.socket) -> None:
-  """Ends the process at the second signal; the first one is said."""
+  """Announces the first signal, and ends the process at the second."""
   global _repeated
   first: float | None = None
   with signals:
@@ -147,16 +132,10 @@ def _count(signals: socket.socket) -> None:
         now = time.monotonic()
         if first is None:
           first = now
-          _tell(
-              f'\n{signal.Signals(number).name}: stopping; once more to stop '
-              'at once\n'
-          )
+          name = signal.Signals(number).name
+          # Not buffered: the process may be about to end.
+          with contextlib.suppress(OSError):  # nobody reads it
+            sys.stderr.write(f'\n{name}: stopping; once more to stop at once\n')
+            sys.stderr.flush()
         elif now - first > _SAME:
           os._exit(128 + number)
-
-
-def _tell(text: str) -> None:
-  """Writes at once: the process may be about to end."""
-  with contextlib.suppress(OSError):  # nobody is there to be told
-    sys.stderr.write(text)
-    sys.stderr.flush()

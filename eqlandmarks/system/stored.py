@@ -1,11 +1,13 @@
-"""Reading back what a run wrote: one line for a file that is not as it was.
+"""Reading back what a run wrote: one line for a damaged file.
 
-Whatever a file holds can raise nearly anything in what reads it, so that the
-errors of reading are caught here, and nowhere else.
+A damaged file can make its reader raise nearly anything, so the errors of
+reading are caught here, and nowhere else.
 """
 
 import contextlib
+import errno
 import json
+import os
 import pathlib
 import zipfile
 from collections.abc import Iterator
@@ -20,11 +22,21 @@ from eqlandmarks.system import files
 # are 1.6 GB. What is not compressed may have any size.
 _LARGEST_JSON, _LARGEST_ARRAYS = 2**26, 2**31
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# A file, or a part of it, that is not there.
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
+# What libraries quote of a system that is short of something for a while.
+_QUOTED = (
+    *map(
+        os.strerror,
+        (*files.REFUSALS, errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    ),
+    'RESOURCE_EXHAUSTED', "can't start new thread",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
 def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
-  """Makes one line of what cannot be read; to be held around reading alone.
+  """Turns an error of reading into one line; only reading belongs in it.
 
   Args:
     path: what is read.
@@ -38,13 +50,28 @@ def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
   except UserError:
     raise
   except Exception as error:
-    reason = files.passing(error)
+    reason = passing(error)
     # A size that was altered can ask for more memory than there is.
     if reason is not None and not isinstance(error, MemoryError):
       raise UserError(
           f'{path} cannot be read ({reason}), expected a file that can be'
       ) from error
     raise damaged(path, f'{type(error).__name__}: {error}', remedy) from error
+
+
+def passing(error: BaseException | None) -> str | None:
+  """Why something cannot be read now; None where its content may be why."""
+  while error is not None:
+    if isinstance(error, MemoryError):
+      return os.strerror(errno.ENOMEM)
+    # Libraries raise it without a number for what they cannot decode.
+    if isinstance(error, OSError) and error.errno not in (None, *_ABSENT):
+      return os.strerror(error.errno)
+    for text in _QUOTED:
+      if text in str(error):
+        return text
+    error = error.__cause__ or error.__context__
+  return None
 
 
 def damaged(path: pathlib.Path, found: str, remedy: str) -> UserError:

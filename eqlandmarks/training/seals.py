@@ -53,7 +53,7 @@ def fault(folder: pathlib.Path) -> str | None:
       return _broken(folder)
     # A seal that is damaged itself can hold anything.
     except Exception as error:
-      if files_lib.passing(error):
+      if stored.passing(error):
         raise
       return f'{_SEAL} cannot be read ({type(error).__name__})'
 
@@ -71,7 +71,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    reason = files_lib.passing(error)
+    reason = stored.passing(error)
     if reason is None:
       raise
     raise UserError(
@@ -109,7 +109,7 @@ def _unreadable(folder: pathlib.Path) -> str | None:
     for key in store.list().result():
       store.read(key).result()
   except Exception as error:  # of whatever kind: it tells by its words
-    if files_lib.passing(error):
+    if stored.passing(error):
       raise
     return ' '.join(str(error).split())[:120]
   return None

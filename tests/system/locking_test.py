@@ -12,14 +12,15 @@ import sys
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
+from eqlandmarks.system import regular_files
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 _HOLD = """
 import pathlib, sys, time
 from eqlandmarks.system import locking
+from eqlandmarks.system import regular_files
 with locking.held(pathlib.Path(sys.argv[1]), '--mode=train'):
   print('held', flush=True)
   time.sleep(60)
@@ -140,7 +141,7 @@ def test_the_log_has_times_and_the_error_that_ended_it(tmp_path, capsys):
 
 def test_a_log_that_cannot_be_written_ends_nothing(capsys, monkeypatch):
   with monkeypatch.context() as patch:
-    patch.setattr(files, 'open_own', os.open)  # which refuses a device
+    patch.setattr(regular_files, 'open_own', os.open)  # which refuses a device
     with journal.writing(pathlib.Path('/dev/full')):
       journal.say('hello')
   with journal.writing(pathlib.Path('/proc/no/log.txt')):

@@ -90,3 +90,27 @@ def test_pipes_in_a_project(tmp_path):
     labels.label_files('pts', tmp_path, ())
   os.mkfifo(tmp_path / 'config.yaml')
   assert not deeplabcut_config.describes_project(tmp_path)
+
+
+def _refused_own(path, flags=os.O_WRONLY):
+  with pytest.raises(errors.UserError) as caught:
+    regular_files.open_own(path, flags)
+  assert str(caught.value).startswith(f'{path}: found ')
+  assert str(caught.value).endswith('; remove it')
+  return str(caught.value)
+
+
+def test_files_that_are_written_in_place_are_no_links_and_no_devices(tmp_path):
+  (tmp_path / 'precious').write_text('mine')
+  for name, target in ('link', 'precious'), ('dangling', 'nothing'):
+    (tmp_path / name).symlink_to(target)
+    assert 'found a link, expected' in _refused_own(tmp_path / name)
+  os.mkfifo(tmp_path / 'pipe')
+  for flags in (os.O_WRONLY, os.O_RDWR):
+    assert 'a pipe' in _refused_own(tmp_path / 'pipe', flags)
+  assert 'a device' in _refused_own(os.devnull, os.O_RDWR)
+  assert not (tmp_path / 'nothing').exists()
+  file = regular_files.open_own(tmp_path / 'new', os.O_WRONLY)
+  os.write(file, b'x')
+  os.close(file)
+  assert (tmp_path / 'new').read_text() == 'x'

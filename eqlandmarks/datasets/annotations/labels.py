@@ -22,7 +22,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
 from eqlandmarks.media import images
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
 
 __all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
@@ -103,7 +103,7 @@ def _located(
 
 def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
   """The file or folder that `labels` names."""
-  path = files_lib.expanded(labels)
+  path = file_names.expanded(labels)
   if path == pathlib.Path('.'):
     return root
   for candidate in (path, root / path):

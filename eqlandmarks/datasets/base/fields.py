@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def checked_root(root: str | os.PathLike) -> pathlib.Path:
   expected = 'expected a folder of images'
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {expected}')
-  path = files.expanded(root)
+  path = file_names.expanded(root)
   if not path.exists():
     raise UserError(
         f'config.dataset.root: there is no folder {path}, {expected}'

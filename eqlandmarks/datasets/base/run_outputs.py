@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 # Files that the program leaves in a folder of its own, and names of what they
 # hold, since others may call a file the same.
@@ -53,7 +53,7 @@ def check_apart(
   Raises:
     UserError: it is. Nothing would tell its pictures from the images.
   """
-  folder, place = files.expanded(root), pathlib.Path(workdir)
+  folder, place = file_names.expanded(root), pathlib.Path(workdir)
   if str(root) and folder.is_dir() and folder.resolve() == place.resolve():
     raise UserError(
         f'workdir {place} is config.dataset.root, the folder of the data; '
@@ -71,7 +71,7 @@ def _relative(
 ) -> Iterator[pathlib.PurePath]:
   top = root.resolve()
   for folder in given:
-    real = files.expanded(folder).resolve()
+    real = file_names.expanded(folder).resolve()
     if str(folder) and real.is_relative_to(top):
       yield real.relative_to(top)
 

@@ -11,7 +11,7 @@ from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import file_names
 from eqlandmarks.system import fingerprints
 
 CROPS = ('head', 'central', 'whole')
@@ -202,7 +202,7 @@ def _exclude_file(
   """The file of the field, if it is given."""
   if not exclude_list:
     return []
-  path = files_lib.expanded(exclude_list)
+  path = file_names.expanded(exclude_list)
   if not path.is_file():
     raise UserError(
         f'config.dataset.exclude_list: there is no file {path}, expected a '

@@ -13,7 +13,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
-from eqlandmarks.system import files
+from eqlandmarks.system import file_names
 
 _EXPECTED = 'expected a video or a folder of videos'
 # What trackers add to the name of a video that they have drawn into: who
@@ -66,7 +66,7 @@ def find(
   """
   if not str(root or '').strip():
     raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
-  path = files.expanded(root)
+  path = file_names.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
   if not path.is_dir():
