@@ -1,16 +1,13 @@
-"""The images of a folder: finding, decoding and resizing them with Pillow.
+"""One image: reading, decoding and resizing it with Pillow.
 
-Every image becomes 8-bit RGB as it is displayed, see `pixels`. The resize
+Every image becomes 8-bit RGB as it is displayed, see `to_rgb`. The resize
 squashes to a square: the aspect is not kept, and points scale by size / width
 and size / height.
 """
 
 import contextlib
-import fnmatch
 import io
-import os
 import pathlib
-import re
 from collections.abc import Iterable, Iterator
 
 from PIL import ExifTags
@@ -18,57 +15,13 @@ from PIL import Image
 from PIL import UnidentifiedImageError
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats.paths import EXTENSIONS
-from eqlandmarks.formats.paths import canonical
-from eqlandmarks.media import pictures
-from eqlandmarks.media import pixels
+from eqlandmarks.media import image_files
+from eqlandmarks.media import to_rgb
 from eqlandmarks.system import regular_files
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 # What can be done about a file that does not decode, in a folder.
 REMEDY = 'config.dataset.skip_bad=True leaves such files out'
-
-
-def find_images(
-    root: pathlib.Path,
-    extensions: tuple[str, ...] = EXTENSIONS,
-    leave_out: Iterable[str] = (),
-) -> list[str]:
-  """The images anywhere below `root`, as natural-sorted posix paths below it.
-
-  Files of other kinds are found by other `extensions`; folders below the root
-  whose paths are in `leave_out` are passed over.
-  Hidden files and folders are skipped. Linked folders are followed, but each
-  real folder is listed once, under its own path where it has one.
-  """
-  found = []
-  for folder in _folders(root, leave_out):
-    for path in _entries(folder):
-      # A broken link is kept: decoding it then says what is wrong.
-      if path.suffix.lower() in extensions and (
-          path.is_file() or (path.is_symlink() and not path.is_dir())
-      ):
-        found.append(readable_name(root, path))
-  return sorted(found, key=natural_key)
-
-
-def natural_key(path: str) -> tuple:
-  """Sorts 'img2' before 'img10', folder by folder."""
-  parts = tuple(
-      tuple(
-          (0, int(piece), '') if piece.isdecimal() else (1, 0, piece.casefold())
-          for piece in re.split(r'(\d+)', part)
-          if piece
-      )
-      for part in path.split('/')
-  )
-  return parts, path
-
-
-def matches(path: str, patterns: tuple[str, ...]) -> bool:
-  """Whether a path below the root matches one of the glob patterns."""
-  path = canonical(path)
-  return any(fnmatch.fnmatchcase(path, canonical(p)) for p in patterns)
 
 
 def read(path: pathlib.Path) -> bytes:
@@ -88,7 +41,7 @@ def decode(
     *,
     remedy: str = REMEDY,
 ) -> Image.Image:
-  """Decodes an image to 8-bit RGB, as displayed; see `pixels`.
+  """Decodes an image to 8-bit RGB, as displayed; see `to_rgb`.
 
   Args:
     path: the file, or its name in messages where there is a `content`.
@@ -98,7 +51,7 @@ def decode(
   with _explained(path, remedy):
     if content is None:
       content = regular_files.read(path)
-    return pixels.decode(content)
+    return to_rgb.decode(content)
 
 
 def displayed_size(path: pathlib.Path) -> tuple[int, int]:
@@ -108,7 +61,7 @@ def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   with (
       _explained(path, REMEDY),
       regular_files.opened(path) as file,
-      pictures.opened(file) as image,
+      image_files.opened(file) as image,
   ):
     width, height = image.size
     # Pillow already reports TIFF as displayed.
@@ -122,7 +75,7 @@ def is_turned(path: pathlib.Path) -> bool:
   with (
       _explained(path, REMEDY),
       regular_files.opened(path) as file,
-      pictures.opened(file) as image,
+      image_files.opened(file) as image,
   ):
     return _is_turned(image)
 
@@ -165,62 +118,12 @@ def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:
   return bad
 
 
-def _folders(
-    root: pathlib.Path, leave_out: Iterable[str]
-) -> Iterator[pathlib.Path]:
-  """All folders below and with `root`, each real folder once."""
-  top = root.resolve()
-  seen = {(root / folder).resolve() for folder in leave_out}
-  queue, links = [root], []
-  # Links wait until the real folders are through, so that an image keeps its
-  # own path; what they lead back to has then been seen, so loops end.
-  while queue or links:
-    folder = queue.pop() if queue else links.pop()
-    real = folder.resolve()
-    if real in seen or (folder != root and top.is_relative_to(real)):
-      continue
-    seen.add(real)
-    yield folder
-    for path in _entries(folder):
-      if path.is_dir():
-        (links if path.is_symlink() else queue).append(path)
-
-
-def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
-  """What is in a folder, sorted, without hidden names."""
-  try:
-    names = os.listdir(folder)
-  except OSError as error:
-    raise UserError(
-        f'{folder}: cannot be listed ({error.strerror}), expected a folder '
-        'that can be read'
-    ) from error
-  return [folder / name for name in sorted(names) if name[0] != '.']
-
-
-def readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
-  """The path of an image below `root`, as label files can hold it.
-
-  Raises:
-    UserError: it is not UTF-8.
-  """
-  name = path.relative_to(root).as_posix()
-  try:
-    name.encode()
-  except UnicodeEncodeError as error:
-    raise UserError(
-        f'{root}: the file name {name!a} is not UTF-8, expected a name '
-        'that is; rename the file, or take a locale of UTF-8 (LC_ALL=C.UTF-8)'
-    ) from error
-  return name
-
-
 @contextlib.contextmanager
 def _explained(path: pathlib.Path, remedy: str) -> Iterator[None]:
   """Makes a UserError of whatever goes wrong with an image."""
   try:
     yield
-  except pictures.NotRead as error:
+  except image_files.NotRead as error:
     raise UserError(
         f'{path}: {error.found}, expected {error.expected}; {remedy}'
     ) from error

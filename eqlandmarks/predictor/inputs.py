@@ -18,6 +18,7 @@ from eqlandmarks.datasets.annotations import unread
 from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
 from eqlandmarks.system import file_names
@@ -31,7 +32,7 @@ Input = (
 
 _REMEDY = 'config.predict.skip_bad=True leaves such files out'
 _EXPECTED = (
-    f"expected an image ({', '.join(images.EXTENSIONS)}), a folder of images, "
+    f"expected an image ({', '.join(finding.EXTENSIONS)}), a folder of images, "
     f"a pattern such as 'photos/*.jpg', or a video "
     f"({', '.join(videos.EXTENSIONS)})"
 )
@@ -118,7 +119,7 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = file_names.expanded(text)
   if path.is_dir():
-    found = images.find_images(path, leave_out=run_outputs.below(path, ()))
+    found = finding.find_images(path, leave_out=run_outputs.below(path, ()))
     if not found:
       left_out = unread.note(path)
       raise UserError(
@@ -134,7 +135,7 @@ def _open_path(text: str) -> Source:
 
 
 def _open_file(path: pathlib.Path) -> Source:
-  if path.suffix.lower() in images.EXTENSIONS:
+  if path.suffix.lower() in finding.EXTENSIONS:
     return _named(path.stem, path.parent, [path.name])
   if path.suffix.lower() not in videos.EXTENSIONS:
     raise UserError(
@@ -162,11 +163,11 @@ def _open_pattern(pattern: pathlib.Path) -> Source:
   found = {  # '*/../a.png' matches a file many times
       _placed(path)
       for path in glob.glob(str(pattern), recursive=True)
-      if pathlib.Path(path).suffix.lower() in images.EXTENSIONS
+      if pathlib.Path(path).suffix.lower() in finding.EXTENSIONS
   }
   if not found:
     raise UserError(f'{pattern}: matches no image, {_EXPECTED}')
-  ordered = sorted(found, key=lambda path: images.natural_key(path.as_posix()))
+  ordered = sorted(found, key=lambda path: finding.natural_key(path.as_posix()))
   return _files(root.resolve().name or 'images', ordered, root)
 
 
@@ -187,7 +188,7 @@ def _files(
     raise UserError('found an empty list, expected at least one image')
   if root is None or not all(path.is_relative_to(root) for path in found):
     root = pathlib.Path(os.path.commonpath([path.parent for path in found]))
-  ids = [images.readable_name(root, path) for path in found]
+  ids = [finding.readable_name(root, path) for path in found]
   return _named(name, root, ids)
 
 

@@ -23,7 +23,7 @@ from eqlandmarks import nets as nets_lib
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.errors import UserError
-from eqlandmarks.media import images as images_lib
+from eqlandmarks.media import finding
 from eqlandmarks.media import videos
 from eqlandmarks.runs import config_fields
 from eqlandmarks.system import file_names
@@ -96,11 +96,11 @@ def find_data(where: str) -> pathlib.Path:
   path = file_names.expanded(where)
   if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
     return path
-  if where and path.is_dir() and images_lib.find_images(path):
+  if where and path.is_dir() and finding.find_images(path):
     return path
   raise UserError(
       f"found no images and no video at '{where}', expected a folder of images "
-      f"({', '.join(images_lib.EXTENSIONS)}), a video "
+      f"({', '.join(finding.EXTENSIONS)}), a video "
       f"({', '.join(videos.EXTENSIONS)}), 'upload' or 'example'"
   )
 
@@ -123,7 +123,7 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
   found = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
   if len(found) == 1:
     return found[0]
-  if not images_lib.find_images(folder):
+  if not finding.find_images(folder):
     raise UserError(
         f'found {len(found)} videos and no images among the uploaded files, '
         'expected images, a zip file of images, or one video'
@@ -137,7 +137,7 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
     members = [
         member
         for member in opened.infolist()
-        if pathlib.Path(member.filename).suffix.lower() in images_lib.EXTENSIONS
+        if pathlib.Path(member.filename).suffix.lower() in finding.EXTENSIONS
     ]
     size = sum(member.file_size for member in members) / 2**30
     if size > _ZIP_GIB:
@@ -191,7 +191,7 @@ def fit(config: Any, data: pathlib.Path, *, accelerator: bool) -> None:
   config.predict.input = str(data)
   if data.is_dir():
     config.dataset.skip_bad = config.predict.skip_bad = True
-    count = len(images_lib.find_images(data))
+    count = len(finding.find_images(data))
   else:
     frames = videos.probe(data).count or videos.count(data)
     config.dataset.every = max(1, frames // _IMAGES)

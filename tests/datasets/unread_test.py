@@ -10,6 +10,7 @@ from PIL import Image
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 from eqlandmarks.predictor import inputs
 
@@ -37,7 +38,7 @@ def test_less_common_endings(tmp_path):
     for ending in endings:
       names.add('a' + ending)
       Image.new('L', (40, 20)).save(tmp_path / f'a{ending}', format=form)
-  assert set(images.find_images(tmp_path)) == names
+  assert set(finding.find_images(tmp_path)) == names
   for name in names:
     assert images.decode(tmp_path / name).size == (40, 20)
 

@@ -16,6 +16,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
 # Formats that may name a frame by its video and its number alone.
@@ -30,7 +31,7 @@ def matched_labels(
   marks = labels.read_labels(
       fields.labels, fields.root, files, fields.min_likelihood
   )
-  own_path = {images.canonical(path): path for path in kept}
+  own_path = {finding.canonical(path): path for path in kept}
   marks = label_paths.below_their_folder(marks, files, own_path, fields)
   frames = label_paths.Frames(
       kept if marks.form in _OF_VIDEOS else [], fields.root
@@ -40,7 +41,7 @@ def matched_labels(
     own = own_path.get(path) or frames.find(path, row)
     if own:
       label_rows.add(rows, own, row)
-    elif not images.matches(path, fields.exclude):
+    elif not finding.matches(path, fields.exclude):
       missing.append((path, row.where))
   if missing:
     path, where = missing[0]

@@ -10,7 +10,7 @@ from eqlandmarks.datasets.annotations import deeplabcut_config
 from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
-from eqlandmarks.media.images import matches
+from eqlandmarks.media.finding import matches
 
 NAME = 'deeplabcut'  # as the value of config.dataset.labels
 # Formats whose images lie in such a project, or in one like it.

@@ -10,7 +10,7 @@ from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 
 
 def below_their_folder(
@@ -34,7 +34,7 @@ def below_their_folder(
   Raises:
     UserError: the images are below several folders.
   """
-  named = [p for p in marks.rows if not images.matches(p, fields.exclude)]
+  named = [p for p in marks.rows if not finding.matches(p, fields.exclude)]
   absent = next((path for path in named if path not in own_path), None)
   if absent is None or len(files) != 1:
     return marks
@@ -50,7 +50,7 @@ def below_their_folder(
       folder for folder in folders
       if all(
           f'{folder}/{path}' in own_path
-          or images.matches(f'{folder}/{path}', fields.exclude)
+          or finding.matches(f'{folder}/{path}', fields.exclude)
           for path in named
       )
   ]
@@ -87,7 +87,7 @@ class Frames:
   def __init__(self, kept: list[str], root: pathlib.Path):
     self._images: dict[str, dict[int, list[str]]] = {}
     for path in kept:
-      own = images.canonical(path)
+      own = finding.canonical(path)
       key = paths.frame_key(own)
       if key is not None:
         folder = self._images.setdefault(posixpath.dirname(own), {})

@@ -21,7 +21,7 @@ from eqlandmarks.datasets.annotations.label_rows import Row
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
 
@@ -78,7 +78,7 @@ def _files(
   top = root if exported else path
   found = [
       file for file in exported or pts.find(path)
-      if not images.matches(
+      if not finding.matches(
           os.path.relpath(file, top).replace(os.sep, '/'), exclude
       )
   ]

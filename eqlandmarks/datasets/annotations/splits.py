@@ -17,6 +17,7 @@ from eqlandmarks.datasets.annotations import unread
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
 
@@ -38,7 +39,7 @@ class Plan:
 def make_plan(fields: Fields, found: list[str]) -> Plan:
   """Decides what becomes of each of the images found below the root."""
   notes: list[str] = []
-  kept = [p for p in found if not images.matches(p, fields.exclude)]
+  kept = [p for p in found if not finding.matches(p, fields.exclude)]
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   left_out = unread.note(fields.root, fields.unread)
@@ -149,14 +150,14 @@ def _column_fate(
     return 'labelled images whose split is neither train nor test'
   if not row.labelled:
     return 'images of split test without coordinates'
-  if patterns and not images.matches(path, patterns):
+  if patterns and not finding.matches(path, patterns):
     return 'images of split test that dataset.test does not match'
   return 'test'
 
 
 def _pattern_fate(path: str, labelled: bool, patterns: tuple[str, ...]) -> str:
   """The split of an image by the patterns, or why it is left out."""
-  if not images.matches(path, patterns):
+  if not finding.matches(path, patterns):
     return 'train' if labelled else 'unlabelled'
   # What the user calls test must not feed the training, labelled or not.
   return 'test' if labelled else 'images without labels in dataset.test'

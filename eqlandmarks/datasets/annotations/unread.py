@@ -5,7 +5,7 @@ import pathlib
 import posixpath
 
 from eqlandmarks.formats import paths
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 
 
 def note(root: pathlib.Path, exclude: tuple[str, ...] = ()) -> str:
@@ -16,8 +16,8 @@ def note(root: pathlib.Path, exclude: tuple[str, ...] = ()) -> str:
     exclude: patterns of paths that the user has left out.
   """
   found = [
-      path for path in images.find_images(root, paths.UNREAD)
-      if not images.matches(path, exclude)
+      path for path in finding.find_images(root, paths.UNREAD)
+      if not finding.matches(path, exclude)
   ]
   if not found:
     return ''

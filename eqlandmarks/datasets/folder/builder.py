@@ -12,6 +12,7 @@ from eqlandmarks.datasets.base import fields
 from eqlandmarks.datasets.base import run_outputs as run_outputs_lib
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 from eqlandmarks.system import fingerprints
 
@@ -88,7 +89,7 @@ class Folder(builder.ImageBuilder):
         min_likelihood=min_likelihood,
         outputs=run_outputs_lib.patterns(written),
     )
-    self._found = images.find_images(place, leave_out=written)
+    self._found = finding.find_images(place, leave_out=written)
     paths.check_distinct(self._found)
     super().__init__(
         image_size=image_size,

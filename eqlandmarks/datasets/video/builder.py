@@ -19,6 +19,7 @@ from eqlandmarks.datasets.video import frame_store
 from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 from eqlandmarks.media import videos
 from eqlandmarks.system import fingerprints
@@ -134,7 +135,7 @@ class Video(builder.ImageBuilder):
 
   def _plan(self) -> builder.Plan:
     given, notes = self._fields, list(self._notes)
-    names = [n for n in self._found if not images.matches(n, given.exclude)]
+    names = [n for n in self._found if not finding.matches(n, given.exclude)]
     known = sources.probe_all(
         given.root, names, self._crop, given.skip_bad, notes
     )

@@ -17,7 +17,7 @@ from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     else:
       own = file.relative_to(fields.root).as_posix() if file else path
     excluded = (path, own, place[0] if place and not file else own)
-    if any(images.matches(name, fields.exclude) for name in excluded):
+    if any(finding.matches(name, fields.exclude) for name in excluded):
       continue
     if not place and not file:
       missing.append(f"'{paths.shown(path)}' ({row.where})")
@@ -155,7 +155,7 @@ class _Finder:
     # By path, with the ending and without.
     self._videos: dict[str, set[str]] = {}
     for name in found:
-      path = images.canonical(name)
+      path = finding.canonical(name)
       for key in (path, posixpath.splitext(path)[0]):
         self._videos.setdefault(key, set()).add(name)
     self._nearest = paths.Nearest(self._videos, root)
@@ -164,7 +164,7 @@ class _Finder:
     """The video and the frame's number; None where there is no such video."""
     folder, last = posixpath.split(path)
     stem, extension = posixpath.splitext(last)
-    if extension.lower() not in images.EXTENSIONS:
+    if extension.lower() not in finding.EXTENSIONS:
       stem = last
     # Of other lengths and scripts, `int` takes more than a frame can have.
     number = re.search(r'(?<![-+.\d])[0-9]{1,15}$', stem)
@@ -177,7 +177,7 @@ class _Finder:
     }
     if not meant:
       return None
-    used = {name for name in meant if not images.matches(name, self._exclude)}
+    used = {name for name in meant if not finding.matches(name, self._exclude)}
     if len(used) > 1:
       raise UserError(
           f"{row.where}: path '{paths.shown(path)}' may mean "
@@ -189,7 +189,7 @@ class _Finder:
 
 def _file(root: pathlib.Path, path: str) -> pathlib.Path | None:
   """The image file of a path, whichever way its accents are composed."""
-  if posixpath.splitext(path)[1].lower() not in images.EXTENSIONS:
+  if posixpath.splitext(path)[1].lower() not in finding.EXTENSIONS:
     return None
   for spelling in (path, unicodedata.normalize('NFD', path)):
     if (root / spelling).is_file():

@@ -17,6 +17,7 @@ from eqlandmarks.datasets.video import time_gap
 from eqlandmarks.datasets.video import views
 from eqlandmarks.datasets.video.frame_labels import Marks
 from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
 
@@ -58,7 +59,7 @@ def make_plan(
       f'videos: {len(known)} with {total} frames, of which {len(frames)} are '
       f'read (every={every})'
   )
-  kept = sorted([*frames, *marks.files], key=images.natural_key)
+  kept = sorted([*frames, *marks.files], key=finding.natural_key)
   parts = splits.assign(
       fields, marks.has_split, kept, rows, notes, 'videos and folders'
   )
@@ -120,7 +121,7 @@ def _frames(
   }
   return {
       own: place for own, place in frames.items()
-      if not images.matches(own, fields.exclude)
+      if not finding.matches(own, fields.exclude)
   }
 
 

@@ -11,7 +11,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
-from eqlandmarks.media import images
+from eqlandmarks.media import finding
 from eqlandmarks.media import videos
 from eqlandmarks.system import file_names
 
@@ -72,7 +72,7 @@ def find(
   if not path.is_dir():
     return path.parent, [path.name], ()
   leave_out = run_outputs.below(path, written)
-  found = images.find_images(path, videos.EXTENSIONS, leave_out)
+  found = finding.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(
         f'config.dataset.root: found no video below {path}, expected at least '

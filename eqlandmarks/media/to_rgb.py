@@ -22,7 +22,7 @@ from PIL import Image
 from PIL import ImageCms
 from PIL import ImageOps
 
-from eqlandmarks.media import pictures
+from eqlandmarks.media import image_files
 
 _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _LARGEST = _FULL_RANGES[-1]
@@ -40,7 +40,7 @@ def decode(content: bytes) -> Image.Image:
   """Decodes the bytes of an image's file to 8-bit RGB.
 
   Raises:
-    pictures.NotRead: see `pictures.opened`.
+    image_files.NotRead: see `image_files.opened`.
     Exception: the file is damaged, which makes Pillow raise nearly anything.
   """
   image = _decoded(content)
@@ -50,7 +50,7 @@ def decode(content: bytes) -> Image.Image:
 
 
 def _decoded(content: bytes) -> Image.Image:
-  with pictures.opened(io.BytesIO(content)) as image:
+  with image_files.opened(io.BytesIO(content)) as image:
     tags = getattr(image, 'tag_v2', {})
     if _is_deep(image, tags):
       return _from_values(*_deep_values(image, tags, content))
@@ -162,14 +162,14 @@ def _deep_values(
     values = values[..., ::2] << 8 | values[..., 1::2]
     return values[..., 0], values[..., 1]
   if tags.get(_PLANAR) == 2 and image.tile[0].codec_name == 'libtiff':
-    raise pictures.NotRead(
+    raise image_files.NotRead(
         'is a TIFF of 16-bit colours in compressed planes',
         'planes that are not compressed, or the channels of a pixel together',
     )
   key = image.info.get('transparency')
   first, second = zip(*(_raw_modes(name, tags) for name in raw), strict=True)
   high = _bytes_of(image, first).astype(np.uint16)
-  with pictures.opened(io.BytesIO(content)) as again:
+  with image_files.opened(io.BytesIO(content)) as again:
     values = high << 8 | _bytes_of(again, second)
   if key is not None:
     return values, (values != key).any(-1) * _LARGEST
