@@ -18,20 +18,23 @@ def find_images(
 ) -> list[str]:
   """The images anywhere below `root`, as natural-sorted posix paths below it.
 
-  Files of other kinds are found by other `extensions`; folders below the root
-  whose paths are in `leave_out` are passed over.
   Hidden files and folders are skipped. Linked folders are followed, but each
   real folder is listed once, under its own path where it has one.
+
+  Args:
+    root: the folder.
+    extensions: of the files to find.
+    leave_out: paths of folders below the root to pass over.
   """
-  found = []
+  names = []
   for folder in _folders(root, leave_out):
     for path in _entries(folder):
       # A broken link is kept: decoding it then says what is wrong.
       if path.suffix.lower() in extensions and (
           path.is_file() or (path.is_symlink() and not path.is_dir())
       ):
-        found.append(readable_name(root, path))
-  return sorted(found, key=natural_key)
+        names.append(readable_name(root, path))
+  return sorted(names, key=natural_key)
 
 
 def natural_key(path: str) -> tuple:

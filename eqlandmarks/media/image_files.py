@@ -1,9 +1,8 @@
-"""Files of one picture each, opened with Pillow: which are, and which are not.
+"""Image files, opened with Pillow; those that are not one picture are refused.
 
-A file may hold more than its picture, and still be a file of one: thumbnails,
-masks and smaller copies in a TIFF, further views in a JPEG. Pages of a TIFF and
-frames of an animation are pictures of their own; as a file is one image
-everywhere, such files are refused rather than reduced to their first picture.
+Thumbnails, masks and smaller copies in a TIFF, and further views in a JPEG, do
+not count as pictures of their own. Pages of a TIFF and frames of an animation
+do: such files are refused rather than reduced to their first picture.
 """
 
 import contextlib
@@ -17,14 +16,13 @@ from PIL import PngImagePlugin
 from PIL import TiffImagePlugin
 from PIL import UnidentifiedImageError
 
-# Named one by one, since Pillow would otherwise go by the content and start
-# Ghostscript, say, on an image that is none.
+# Named one by one: otherwise Pillow would start Ghostscript, say, by a file's
+# content.
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
 _ANIMATED = ('PNG', 'WEBP', 'GIF')
 
-# Pillow allows 1 MiB for each text and profile of a PNG, and 64 MiB for all of
-# its texts. Printers' profiles and XMP are larger than that 1 MiB; none of them
-# counts here, so the larger bound is for each, too.
+# Pillow allows 1 MiB for each text and profile of a PNG, and 64 MiB for all
+# texts. Printers' profiles and XMP can be larger than 1 MiB.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 # `_check_pixels` refuses what Pillow warns of.
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
@@ -42,7 +40,7 @@ _Directory = TiffImagePlugin.ImageFileDirectory_v2
 
 
 class NotRead(Exception):
-  """An intact file that this project does not read: what it is instead."""
+  """An intact file of a kind that is not read."""
 
   def __init__(self, found: str, expected: str):
     super().__init__(found)
@@ -84,7 +82,7 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def _directories(file: BinaryIO) -> list[_Directory] | None:
-  """What a TIFF says of its pages; None for other files."""
+  """The directories of a TIFF's pages; None for other files."""
   header = file.read(8)
   if header[:4] in (b'II+\0', b'MM\0+'):
     header += file.read(8)
@@ -117,10 +115,7 @@ def _picture(directories: list[_Directory]) -> int:
 
 
 def _imagej_count(directories: list[_Directory]) -> int:
-  """What ImageJ says where it writes the pages of a large stack without tags.
-
-  0 where it says nothing.
-  """
+  """Pages of a large stack, which ImageJ writes without tags; otherwise 0."""
   text = str(directories[0].get(_DESCRIPTION, '')) if directories else ''
   if not text.startswith('ImageJ='):
     return 0
@@ -150,16 +145,16 @@ def _several(what: str) -> NotRead:
 
 
 def _check_pixels(image: Image.Image) -> None:
-  """Refuses what fills the memory, which Pillow only warns of."""
+  """Refuses an image that fills the memory; Pillow only warns."""
   limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
   if limit and pixels > limit:
     raise NotRead(f'has {pixels} pixels', f'at most {limit}')
 
 
 def _drops_channels(directory: _Directory) -> bool:
-  """Whether Pillow leaves out channels that mean nothing it knows.
+  """Whether Pillow drops channels whose meaning it does not know.
 
-  A fourth one beside colours is left out by all viewers.
+  All viewers drop a fourth one beside colours.
   """
   return directory.get(_SAMPLES, 1) != 4 and 0 in directory.get(_EXTRA, ())
 

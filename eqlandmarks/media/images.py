@@ -20,7 +20,7 @@ from eqlandmarks.media import to_rgb
 from eqlandmarks.system import regular_files
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-# What can be done about a file that does not decode, in a folder.
+# What to do about a file in a folder that does not decode.
 REMEDY = 'config.dataset.skip_bad=True leaves such files out'
 
 
@@ -120,7 +120,7 @@ def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:
 
 @contextlib.contextmanager
 def _explained(path: pathlib.Path, remedy: str) -> Iterator[None]:
-  """Makes a UserError of whatever goes wrong with an image."""
+  """Turns whatever goes wrong with an image into a UserError."""
   try:
     yield
   except image_files.NotRead as error:

@@ -1,11 +1,10 @@
-"""Pixels of any kind as 8-bit RGB, as they are displayed.
+"""Decoding pixels of any kind to 8-bit RGB, as they are displayed.
 
 * EXIF orientation is applied, so labels refer to the turned image.
-* Transparent pixels are laid over white, the page that most viewers show behind
-  them, so that what is labelled is what is learnt from.
-* Grey and colour of more than 8 bits are divided by the smallest of 8, 12 or 16
-  bits' full range that holds the image's largest value. Cameras store 12 bits
-  in 16-bit files, which would be nearly black otherwise; more steps (10, 14)
+* Transparent pixels are laid over white, as most viewers show them.
+* Grey and colour of more than 8 bits are divided by the smallest full range of
+  8, 12 or 16 bits that holds the image's largest value. Cameras store 12 bits
+  in 16-bit files, which would otherwise be nearly black; more steps (10, 14)
   would make the brightness of a video jump more often. Floats on [0, 1] are
   multiplied by 255, other floats follow the same rule; values that no range
   holds (negative, or above 16 bits) are stretched from minimum to maximum.
@@ -27,7 +26,7 @@ from eqlandmarks.media import image_files
 _FULL_RANGES = (2**8 - 1, 2**12 - 1, 2**16 - 1)
 _LARGEST = _FULL_RANGES[-1]
 
-# Pillow's names for how a file stores 16-bit colour, and the order of bytes.
+# Pillow's names for how a file stores 16-bit colour, and its order of bytes.
 _DEEP = re.compile(r'(LA|RGB[AaX]?);16([BLN])')
 _OTHER = {'B': 'L', 'L': 'B'}
 _NATIVE = {'little': 'L', 'big': 'B'}[sys.byteorder]
@@ -44,7 +43,7 @@ def decode(content: bytes) -> Image.Image:
     Exception: the file is damaged, which makes Pillow raise nearly anything.
   """
   image = _decoded(content)
-  # Profiles would be written with each image that is made from this one.
+  # Otherwise, profiles would be saved with every image made from this one.
   image.info.clear()
   return image
 
@@ -187,10 +186,9 @@ def _raw_mode(tile: Any) -> str:
 
 
 def _raw_modes(name: str, tags: Mapping[int, Any]) -> tuple[str, str]:
-  """What makes Pillow take the high bytes, and what the low ones.
+  """The raw modes by which Pillow takes the high and the low bytes.
 
-  It can only drop one of each two bytes; which one is decided by the order that
-  it takes them to have.
+  It drops one of each two bytes; the order that it is told decides which.
   """
   match = _DEEP.fullmatch(name)
   if match:

@@ -1,7 +1,7 @@
 """Frames of a video as a player shows them.
 
 Phones store a video as the sensor saw it, with a matrix that turns it upright,
-and mirrors it where the camera looks at its user.
+and mirrors that of the front camera.
 """
 
 import pathlib

@@ -1,9 +1,8 @@
-"""How many frames a video's file promises, and whether it still holds them.
+"""How many frames a video file promises, and whether it still holds them.
 
-FFmpeg reads a file that was cut to where it ends, without an error. What tells
-is the container: its outermost elements say how many bytes they take. Durations
-say little, since the one of a file is that of its longest stream, which may be
-the sound.
+FFmpeg reads a truncated file to where it ends, without an error. The container
+tells: its outermost elements say how many bytes they take. Durations tell
+little, since a file's is that of its longest stream, which may be the sound.
 """
 
 import pathlib
@@ -13,14 +12,13 @@ from typing import Any, BinaryIO
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import regular_files
 
-# Outermost boxes of mp4 and mov. Cameras append data of their own, which are
-# none.
+# Outermost boxes of mp4 and mov. Cameras append other data.
 _BOXES = (
     b'ftyp', b'moov', b'mdat', b'moof', b'mfra', b'sidx', b'styp', b'free',
     b'skip', b'wide', b'uuid', b'meta', b'pnot', b'udta', b'emsg', b'prft',
 )  # fmt: skip
 _EBML, _SEGMENT = b'\x1a\x45\xdf\xa3', b'\x18\x53\x80\x67'
-# Of wmv and asf: of the file, and of the properties in its header.
+# Marks of wmv and asf: the file's, and its properties'.
 _ASF = bytes.fromhex('3026b2758e66cf11a6d900aa0062ce6c')
 _ASF_PROPERTIES = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 # Bytes of a packet of a transport stream, and where in it is its mark.
@@ -33,17 +31,11 @@ _REMEDY = 'the file was cut; ffmpeg can write what is there into a new one'
 
 
 def promised(stream: Any) -> int:
-  """How many frames are shown, by the container; 0 where it does not say.
+  """How many frames the container shows; 0 where it does not say.
 
-  Samples that an edit list hides do not count, nor do the empty chunks by which
-  AVI repeats a frame.
+  Without samples that an edit list hides, and AVI's empty chunks.
   """
   return sum(not entry.is_discard for entry in _index(stream)) or stream.frames
-
-
-def promised_packets(stream: Any) -> int:
-  """How many packets there are to read; 0 where the container does not say."""
-  return len(_index(stream))
 
 
 def check_bytes(path: pathlib.Path) -> None:
@@ -70,15 +62,15 @@ def check_read(
 
   Args:
     path: the file.
-    stream: of its pictures, read to the end.
+    stream: its video stream, read to the end.
     number: how many frames were decoded.
-    packets: how many packets of pictures were read.
+    packets: how many packets of the stream were read.
     end: when the last packet of any stream ends, in seconds.
 
   Raises:
     UserError: the file was cut.
   """
-  expected = promised_packets(stream)
+  expected = len(_index(stream))
   length = (stream.container.duration or 0) / 1e6
   if packets < expected:
     text = f'{expected}'
@@ -95,8 +87,8 @@ def check_read(
 
 def _index(stream: Any) -> list[Any]:
   container = stream.container
-  # Without a number of frames, the file is in fragments, of which the index
-  # grows while they are read.
+  # Without a number of frames, the file is in fragments, whose index grows
+  # while they are read.
   if container.format.name.split(',')[0] not in _INDEXED or not stream.frames:
     return []
   return list(stream.index_entries)

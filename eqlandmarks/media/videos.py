@@ -1,14 +1,13 @@
 """Videos: probing them, reading their frames, writing them, with PyAV.
 
-A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned and mirrored as
-the file's display matrix says, which is how phones mark videos that they took
-upright, and without its transparency. Frames are numbered from 0 in the order
-in which they are shown, whatever their time stamps; what an edit list hides,
-after a trim, is not numbered. A frame that AVI repeats by an empty chunk is
-there once, as in OpenCV. Pixels that are not square stay so: points are in
-stored pixels. The two fields of interlaced video make one frame.
+A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned and mirrored by
+the file's display matrix, and without its transparency. Frames are numbered
+from 0 in the order in which they are shown, whatever their time stamps; what an
+edit list hides, after a trim, is not numbered. A frame that AVI repeats by an
+empty chunk counts once, as in OpenCV. Pixels that are not square stay so:
+points are in stored pixels. The two fields of interlaced video make one frame.
 
-PyAV is an extra of its own, `video`, and imported only where it is used.
+PyAV is an extra, `video`, imported only where it is used.
 """
 
 import contextlib
@@ -31,12 +30,11 @@ EXTENSIONS = (
     '.flv', '.ogv', '.ts', '.mts', '.3gp',
 )  # fmt: skip
 
-# What is assumed where a file does not say: it only decides how fast an overlay
-# video plays.
+# Where a file does not say; it only decides how fast an overlay video plays.
 _DEFAULT_FPS = 25.0
 
-# Pixels of a frame; 8192 x 8192 are fewer. A file of some hundred bytes can
-# promise frames that fill the memory.
+# Pixels of a frame; 8192 x 8192 are fewer. A tiny file can promise frames that
+# fill the memory.
 LARGEST = 90_000_000
 
 # A playlist that calls itself a video must not fetch anything.
@@ -53,8 +51,8 @@ class Video:
   Attributes:
     size: (height, width) of its frames as shown, in pixels.
     fps: frames per second, on average.
-    count: how many frames the file announces, which not all files do rightly;
-      0 where it says nothing.
+    count: how many frames the file announces, not always rightly; 0 where it
+      says nothing.
   """
 
   size: tuple[int, int]
@@ -82,21 +80,14 @@ def probe(path: pathlib.Path) -> Video:
 
 
 def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
-  """The frames of a video, one after the other.
+  """Yields the frames of a video from number `start`, uint8 `[H, W, 3]`.
 
-  Frames before `start` are decoded, too, since time stamps do not tell the
-  number of a frame in all files; they are only not converted.
-
-  Args:
-    path: the file.
-    start: number of the first frame that is yielded.
-
-  Yields:
-    uint8 `[H, W, 3]`.
+  Those before it are decoded as well: time stamps do not tell the number of a
+  frame in all files.
 
   Raises:
-    UserError: the file is no video, a frame does not decode, or it is of
-      another size than the first one.
+    UserError: the file is no video, or a frame does not decode or is of another
+      size than the first one.
   """
   for number, frame in _decoded(path):
     if number >= start:
@@ -106,14 +97,7 @@ def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
 def pick(
     path: pathlib.Path, numbers: Iterable[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-  """Like `frames`, but the frames of some numbers, in one pass.
-
-  Args:
-    path: the file.
-    numbers: in ascending order, each once.
-
-  Yields:
-    A frame's number, and uint8 `[H, W, 3]`.
+  """Yields (number, frame) of some ascending numbers, in one pass.
 
   Raises:
     UserError: as for `frames`, or the video ends before the last number.
@@ -136,15 +120,15 @@ def pick(
 
 
 def count(path: pathlib.Path) -> int:
-  """The number of frames, where `Video.count` will not do.
+  """The number of frames that decode, where `Video.count` will not do.
 
-  The header's is taken where the file holds as many packets; else, all frames
-  are decoded and counted.
+  The header's where the file holds as many packets; otherwise all frames are
+  decoded and counted.
 
   Raises:
     UserError: as for `frames`.
   """
-  # What is wrong with a file is said when it is decoded.
+  # Errors of demuxing are reported when the frames are decoded.
   with _opened(path) as stream, contextlib.suppress(_av().FFmpegError):
     packets = sum(
         packet.size > 0 and not packet.is_discard
@@ -162,9 +146,8 @@ def writing(
 ) -> Iterator[Callable[[np.ndarray], None]]:
   """Writes an mp4, which takes its name when it is whole.
 
-  H.264 where PyAV has an encoder for it, else MPEG-4. Both halve the colours'
-  resolution, for which sides must be even: odd ones get one more row or column,
-  a copy of the last.
+  H.264 where PyAV has an encoder for it, otherwise MPEG-4. Both need even
+  sides: odd ones get one more row or column, a copy of the last.
 
   Args:
     path: the file, which is replaced.
@@ -172,8 +155,8 @@ def writing(
     fps: frames per second.
 
   Yields:
-    What takes the next frame, uint8 `[H, W, 3]`. Nothing stays behind if an
-    error ends the block.
+    A function that takes the next frame, uint8 `[H, W, 3]`. Nothing stays if
+    an error ends the block.
 
   Raises:
     UserError: the file cannot be written.
@@ -239,7 +222,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
 
 
 def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
-  """Numbers and frames, all of one size, of a file that is whole."""
+  """Yields numbers and frames; checks that they have one size and are all."""
   number, size, packets, end = 0, None, 0, 0.0
   with _opened(path) as stream:
     try:
@@ -280,8 +263,8 @@ def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:
   rate = fractions.Fraction(fps).limit_denominator(largest)
   height, width = (side + side % 2 for side in size)
   if 'libx264' in _av().codecs_available:
-    # With mbtree, what the memory held before changes the file (PyAV 18.1, on
-    # AVX-512): about every second time, the same frames made another one.
+    # With mbtree, the same frames make another file about every second time
+    # (PyAV 18.1, on AVX-512).
     options = {
         'crf': '20', 'preset': 'veryfast', 'x264-params': 'mbtree=0',
     }  # fmt: skip
@@ -303,5 +286,5 @@ def _to_even(pixels: np.ndarray) -> Any:
 
 
 def _reason(error: Exception) -> str:
-  said = getattr(error, 'strerror', None) or str(error)
-  return ' '.join(said.split()) or type(error).__name__
+  text = getattr(error, 'strerror', None) or str(error)
+  return ' '.join(text.split()) or type(error).__name__

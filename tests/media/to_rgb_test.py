@@ -291,26 +291,25 @@ def test_all_eight_orientations(tmp_path, kind, orientation):
   np.testing.assert_allclose(found, shown(stored), atol=8)
 
 
-def _texts(size):
-  return {
-      'profile': (b'iCCP', b'p\0\0' + zlib.compress(bytes(size))),
-      'text': (b'zTXt', b'Comment\0\0' + zlib.compress(b' ' * size)),
-      'xmp': (
-          b'iTXt',
-          b'XML:com.adobe.xmp\0\1\0\0\0' + zlib.compress(b' ' * size),
-      ),
-  }
+def _text(kind, size):
+  """A chunk of a PNG that unpacks to so many bytes."""
+  name, head, byte = {
+      'profile': (b'iCCP', b'p\0\0', b'\0'),
+      'text': (b'zTXt', b'Comment\0\0', b' '),
+      'xmp': (b'iTXt', b'XML:com.adobe.xmp\0\1\0\0\0', b' '),
+  }[kind]
+  return name, head + zlib.compress(byte * size, 1)
 
 
 @pytest.mark.parametrize('kind', ['profile', 'text', 'xmp'])
 def test_metadata_of_a_png_may_be_large(tmp_path, kind):
-  content = png(_TWELVE, 2, _texts(3_000_000)[kind])
+  content = png(_TWELVE, 2, _text(kind, 3_000_000))
   np.testing.assert_array_equal(decoded(tmp_path, content, 'x.png'), _SHOWN)
 
 
 @pytest.mark.parametrize('kind', ['profile', 'text', 'xmp'])
 def test_metadata_that_would_fill_the_memory(tmp_path, kind):
-  content = png(_TWELVE, 2, _texts(70_000_000)[kind])
+  content = png(_TWELVE, 2, _text(kind, 70_000_000))
   assert 'too large' in refusal(tmp_path, content, 'x.png')
 
 

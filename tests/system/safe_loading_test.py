@@ -20,7 +20,7 @@ _UNSAFE = {
 _CALLS = {
     'eval', 'exec', 'read_pickle', 'read_hdf', 'unpack_archive', 'extractall',
 }  # fmt: skip
-_OF_YAML = {'yaml.safe_load', 'yaml.YAMLError'}
+_OF_YAML = {'safe_load', 'YAMLError'}
 
 
 def _unsafe(tree):
@@ -34,17 +34,22 @@ def _unsafe(tree):
     yield from (
         (node.lineno, n) for n in names if n.partition('.')[0] in _UNSAFE
     )
-    text = ast.unparse(node) if isinstance(node, ast.Attribute) else ''
-    if ('yaml' in names and isinstance(node, ast.ImportFrom)) or (
-        text.startswith('yaml.') and text not in _OF_YAML
-    ):
-      yield node.lineno, text or 'from yaml'
+    if 'yaml' in names and isinstance(node, ast.ImportFrom):
+      yield node.lineno, 'from yaml'
+    if isinstance(node, ast.Attribute):
+      is_yaml = getattr(node.value, 'id', '') == 'yaml'
+      if is_yaml and node.attr not in _OF_YAML:
+        yield node.lineno, f'yaml.{node.attr}'
     if not isinstance(node, ast.Call):
       continue
-    called = ast.unparse(node.func)
-    if called.rpartition('.')[2] in _CALLS:
+    called = getattr(node.func, 'attr', getattr(node.func, 'id', ''))
+    if called in _CALLS:
       yield node.lineno, called
-    if called == 'np.load' and 'allow_pickle=False' not in ast.unparse(node):
+    if (
+        called == 'load'
+        and ast.unparse(node.func) == 'np.load'
+        and 'allow_pickle=False' not in ast.unparse(node)
+    ):
       yield node.lineno, 'np.load without allow_pickle=False'
 
 
