@@ -66,16 +66,18 @@ def test_step_in_parts_and_traced(tmp_path):
         'augment', 'forward', 'backward', 'losses, update', 'whole',
         'all but the nets',
     }  # fmt: skip
-    for name in ('augment', 'forward', 'backward', 'losses, update'):
+    for name in ('augment', 'forward', 'backward'):
       assert 0 < parts[name]['gflop'] < parts['whole']['gflop'], name
 
 
 @pytest.mark.slow
 def test_growth():
-  text, figures = _speed('growth', TINY, '--repeats=1')
-  assert 'ms per step, by image_size' in text
-  assert [*figures['pretrain.num_locations']] == ['stage1']
-  assert [*figures['devices']['stage2']] == ['1', '2', '4', '8']
+  text, figures = _speed(
+      'growth', TINY, '--repeats=1', '--what=num_landmarks'
+  )
+  assert 'ms per step, by num_landmarks' in text
+  times = figures['num_landmarks']['stage2']
+  assert [*times] == ['10', '20', '40', '80'] and min(times.values()) > 0
 
 
 @pytest.mark.slow

@@ -37,6 +37,9 @@ _GROWN = {
     'num_landmarks': (('stage2',), (10, 20, 40, 80)),
 }
 _DEVICES = (1, 2, 4, 8)
+_WHAT = flags.DEFINE_multi_enum(
+    'what', [*_GROWN, 'devices'], [*_GROWN, 'devices'], 'What grows.'
+)
 
 
 def _milliseconds(config: Any, field: str, value: int, name: str) -> float:
@@ -53,7 +56,7 @@ def _of_devices(count: int) -> dict[str, float]:
   done = subprocess.run(
       [
           sys.executable, str(pathlib.Path(__file__).with_name('step.py')),
-          *(a for a in sys.argv[1:] if 'json' not in a),
+          *(a for a in sys.argv[1:] if 'json' not in a and 'what' not in a),
           f'--devices={count}', '--whole', '--json',
       ],
       capture_output=True, text=True, check=True,
@@ -81,7 +84,8 @@ def main(_: list[str]) -> None:
   config = workload.start()
   result = workload.about(config)
   num_devices = jax.local_device_count()
-  for field, (names, values) in _GROWN.items():
+  for field in (f for f in _GROWN if f in _WHAT.value):
+    names, values = _GROWN[field]
     if field == 'batch_size':
       values = [value for value in values if value % num_devices == 0]
     result[field] = {
@@ -89,12 +93,13 @@ def main(_: list[str]) -> None:
         for name in names
     }
     _show(field, result[field])
-  counts = [n for n in _DEVICES if config.batch_size % n == 0]
-  figures = {count: _of_devices(count) for count in counts}
-  result['devices'] = {
-      name: {count: figures[count][name] for count in counts} for name in _BOTH
-  }
-  _show('devices', result['devices'])
+  if 'devices' in _WHAT.value:
+    counts = [n for n in _DEVICES if config.batch_size % n == 0]
+    figures = {count: _of_devices(count) for count in counts}
+    result['devices'] = {
+        name: {n: figures[n][name] for n in counts} for name in _BOTH
+    }
+    _show('devices', result['devices'])
   tables.finish(result)
 
 
