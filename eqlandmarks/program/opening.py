@@ -55,8 +55,7 @@ def opened(
       yield _open_prepared(config, workdir)
     return
   with workdir.locked(f'--mode={mode}'):
-    check(config, workdir)
-    check_more()
+    check(config, workdir, check_more)
     run = make_run(config, workdir)
     check_size(run)
     _check_samples(run)
@@ -71,12 +70,15 @@ def opened(
       yield run
 
 
-def check(config: Any, workdir: Workdir) -> None:
+def check(
+    config: Any, workdir: Workdir, check_more: Callable[[], None]
+) -> None:
   """Checks what can be known without the data, in a workdir that is locked."""
   claims.check(workdir, config)  # again, since nobody else can write any more
-  hosts.check_devices(config.batch_size, config.accumulate)
+  check_more()
   if config.pretrained:
     run_lib.load_features(config, workdir)
+  hosts.check_devices(config.batch_size, config.accumulate)
 
 
 def make_run(config: Any, workdir: Workdir) -> run_lib.Run:

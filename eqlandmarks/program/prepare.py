@@ -1,6 +1,7 @@
 """--mode=prepare: what a dataset holds, before anything is trained on it."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 import tempfile
@@ -45,8 +46,8 @@ class Duplicates:
 def prepare(config: Any, workdir: Workdir) -> None:
   """Prepares the dataset and shows it; the config may still change."""
   with workdir.locked('--mode=prepare'):
-    opening.check(config, workdir)
-    memory_needs.check_training(config)
+    check = functools.partial(memory_needs.check_training, config)
+    opening.check(config, workdir, check)
     try:
       run = opening.make_run(config, workdir)
     except errors.UserError:
