@@ -2,23 +2,26 @@
 
 MkDocs calls `on_files` (see mkdocs.yml); the page is never a file in docs/, so
 it cannot fall behind. What a field means is the comment above it in
-configs/common.py.
+configs/common.py, or in the `Options` of its dataset.
 """
 
 import ast
 import dataclasses
 import functools
 import importlib
+import inspect
 import itertools
 import pathlib
 import pkgutil
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from eqlandmarks import configs
 from eqlandmarks.configs import common
+from eqlandmarks.datasets import by_name
 
 PAGE = 'config.md'
 
@@ -31,7 +34,8 @@ ours. Any field can be set on the command line, below the name of its section:
 `--config.seed=1`, `--config.pretrain.num_epochs=5`. Lists need quotes:
 `--config.evaluation.distances='(2.0, 5.0)'`.
 
-Default values are those of `configs/common.py`; what another config has instead
+Default values are those of `configs/common.py`, and of the `Options` of each
+dataset; what another config has instead
 stands below the field's meaning, for that config's default variant. A field
 that does not exist, and a value of the wrong kind or out of range, is refused
 in one line before anything else happens.
@@ -51,25 +55,33 @@ def page() -> str:
   meanings = Meanings(pathlib.Path(common.__file__).read_text())
   experiments = _experiments()
   lines = [_HEAD]
-  for path, fields in _sections(common.get_config(), meanings):
+  for path, fields in _sections(common.get_config(''), meanings):
     lines += [f'## {".".join(path) or "The run"}\n']
-    lines += _section(path, fields, meanings, experiments)
+    lines += _section(path, fields, meanings.of, experiments)
+  for name in by_name.names():
+    meanings_here = _of_options(by_name.find(name).Options)
+    lines += [f'## dataset, of {name}\n']
+    lines += _section(
+        ['dataset'], [*by_name.defaults(name).items()],
+        lambda path, known=meanings_here: known.get(path[-1], Meaning()),
+        {n: c for n, c in experiments.items() if c.dataset.name == name},
+    )  # fmt: skip
   return '\n'.join(lines)
 
 
 def _section(
     path: list[str],
     fields: list[tuple[str, Any]],
-    meanings: 'Meanings',
+    meaning: Callable[[list[str]], 'Meaning'],
     experiments: dict[str, ConfigDict],
 ) -> list[str]:
   """What is said of a section, and the table of its fields."""
   rows: dict[str, list[tuple[str, Any]]] = {}
   for name, value in fields:  # those that share a comment share a row
-    rows.setdefault(meanings.of([*path, name]).comment, []).append(
+    rows.setdefault(meaning([*path, name]).comment, []).append(
         (name, value)
     )
-  about = meanings.of(path) if path else Meaning()
+  about = meaning(path) if path else Meaning()
   text = about.comment or about.docstring
   lines = [f'{_prose(text)}\n'] if text and text not in rows else []
   lines += ['| field | default | |', '|---|---|---|']
@@ -157,6 +169,25 @@ class Meanings:
     return ' '.join(text[2:] for text in reversed(list(block)))
 
 
+def _of_options(options: type) -> dict[str, Meaning]:
+  """The comments above the fields of a dataclass and of those it is made of."""
+  found: dict[str, Meaning] = {}
+  for each in reversed(options.__mro__[:-1]):
+    comment: list[str] = []
+    for line in inspect.getsource(each).splitlines():
+      line = line.strip()
+      field = re.match(r'(\w+): \w+ = ', line)
+      if line.startswith('# '):
+        comment = comment if comment and comment[-1] else []
+        comment.append(line[2:])
+      elif field:
+        found[field[1]] = Meaning(' '.join(filter(None, comment)))
+        comment.append('')  # what is below without a comment shares it
+      else:
+        comment = []
+  return found
+
+
 def _assigned(statement: ast.stmt) -> str:
   """The field that a statement sets, '' if it sets none."""
   if not isinstance(statement, ast.Assign):
@@ -209,8 +240,10 @@ def _others(
   for name, default in fields:
     users: dict[str, list[str]] = {}
     for experiment, config in experiments.items():
-      value = functools.reduce(lambda c, part: c[part], [*path, name], config)
-      if value != default:
+      value = functools.reduce(
+          lambda c, part: c.get(part, {}), [*path, name], config
+      )
+      if value not in (default, {}):
         users.setdefault(repr(value), []).append(experiment)
     which = f'`{name}` ' if users and len(fields) > 1 else ''
     parts += [f'{which}{", ".join(who)}: `{v}`' for v, who in users.items()]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from configs import common
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets import signer
 from eqlandmarks.media import videos
 from eqlandmarks.runs import config_fields
@@ -42,7 +43,7 @@ def hooks():
   return module
 
 
-FIELDS = sorted(config_fields.flatten(common.get_config().to_dict()))
+FIELDS = sorted(config_fields.flatten(common.get_config('').to_dict()))
 
 
 @pytest.mark.parametrize('field', FIELDS)
@@ -55,12 +56,16 @@ def test_the_page_lists_every_field_with_its_default(hooks):
   sections = re.split(r'^## (.+)$', hooks.page(), flags=re.M)
   found = {}
   for title, text in zip(sections[1::2], sections[2::2], strict=True):
+    title = title.replace(', of ', '.')
     prefix = '' if title == 'The run' else f'{title}.'
     for row in re.findall(r'^\| (`.+) \| (`.+?`) \| .+ \|$', text, re.M):
       names, values = (cell.split('<br>') for cell in row)
       for name, value in zip(names, values, strict=True):
         found[prefix + name.strip('`')] = value.strip('`')
-  defaults = config_fields.flatten(common.get_config().to_dict())
+  defaults = config_fields.flatten(common.get_config('').to_dict())
+  for name in by_name.names():
+    for field, value in by_name.defaults(name).items():
+      defaults[f'dataset.{name}.{field}'] = value
   assert found == {name: repr(value) for name, value in defaults.items()}
 
 

@@ -6,6 +6,7 @@ import pathlib
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -38,6 +39,31 @@ _CONFIG = config_flags.DEFINE_config_file(
     "A config's name or file, with a variant after a colon: signer:tiny. "
     '--config.FIELD=VALUE sets any field of it.',
 )
+
+
+class _ConfigParser(flags.ArgumentParser):
+  """Loads a config, with all fields of its dataset for flags to change.
+
+  Attributes:
+    config: the one that was loaded last.
+  """
+
+  def __init__(self, parser: flags.ArgumentParser):
+    self._parser = parser
+    self.config: Any = None
+
+  def parse(self, path: str) -> Any:
+    """See base class."""
+    self.config = self._parser.parse(path)
+    named = [a for a in sys.argv if a.lstrip('-').startswith(_DATASET)]
+    name = named[-1].partition('=')[2] if named else ''
+    config_types.complete(self.config, name)
+    return self.config
+
+
+_DATASET = 'config.dataset.name='
+_PARSER = _ConfigParser(flags.FLAGS['config'].parser)
+flags.FLAGS['config'].parser = _PARSER
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 _MODE = flags.DEFINE_enum('mode', 'train', modes.MODES, 'What to do.')
 _DISTRIBUTED = flags.DEFINE_bool(
@@ -154,7 +180,8 @@ def _explain(error: BaseException, argv: Sequence[str]) -> str:
       name = argument.lstrip('-').partition('=')[0]
       if name.startswith('config.') and field in name.split('.'):
         field = name
-    return f'--{field}: found no such field, expected one of the config.'
+    near = config_types.nearest(_PARSER.config, field.partition('.')[2])
+    return f'--{field}: found no such field, the nearest is config.{near}.'
   if isinstance(root, AttributeError) and root.name == 'get_config':
     return '--config: the file has no get_config, expected one that returns it.'
   if 'Traceback' in str(error):  # raised where get_config is called

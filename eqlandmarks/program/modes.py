@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import unpacked
@@ -213,7 +213,7 @@ def _make_builder(
     config: Any, workdir: Workdir, mode: str
 ) -> tfds.core.DatasetBuilder:
   try:
-    return registry.make_builder(
+    return by_name.make_builder(
         config.dataset,
         image_size=config.image_size,
         data_dir=str(files.expanded(config.dataset.cache or workdir.data)),
@@ -222,7 +222,7 @@ def _make_builder(
   except errors.UserError:
     # Whoever only looks at the data may still be about to get them.
     if mode == 'prepare':
-      print(registry.instructions(config.dataset.name), flush=True)
+      print(by_name.instructions(config.dataset.name), flush=True)
     raise
 
 

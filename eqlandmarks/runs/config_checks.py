@@ -10,7 +10,7 @@ from eqlandmarks import geometry
 from eqlandmarks import models
 from eqlandmarks import regression
 from eqlandmarks import warps
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
 from eqlandmarks.training import objectives
@@ -144,17 +144,7 @@ _RULES = {
     'dtype': _one_of('float32', 'bfloat16'),
     'accumulate': _integer(1),
     'dataset': {
-        'name': _one_of(*registry.NAMES),
         'memory_gib': _not_negative(),
-        'num_train': _integer(1),
-        'num_validation': _integer(1),
-        'num_test': _integer(1),
-        'crop_margin': _not_negative(_SIDE),
-        'seed': _SEED,
-        'outside': _one_of('error', 'missing'),
-        'min_likelihood': _SHARE,
-        'every': _integer(1),
-        'test_share': _number(lambda v: 0 <= v < 1, 'a share below 1'),
     },
     'model': {
         'widths': _WIDTHS,
@@ -235,6 +225,7 @@ def check(config: Any) -> None:
   """
   config_types.check(config)
   _check(config, _RULES, '')
+  by_name.options(config.dataset)
   pixels = config.image_size**2
   if config.pretrain.num_locations > pixels:
     raise errors.UserError(

@@ -52,6 +52,7 @@ _APART = {
         'discover.features_rate',
     ),
 }
+_NAME = 'dataset.name'
 STAGES = tuple(_APART)
 # Of those of a comparison, which has lengths of its own.
 _COMPARED = ('end_to_end.',)
@@ -85,11 +86,18 @@ def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def differing(there: dict[str, Any], asked: dict[str, Any]) -> dict[str, str]:
-  """Fields in which two configs differ -> both values, in words."""
+  """Fields in which two configs differ -> both values, in words.
+
+  Of two datasets, each has fields of its own, which say nothing here.
+  """
   found, wanted = flatten(there), flatten(asked)
+  names = sorted(found.keys() | wanted.keys())
+  if found.get(_NAME) != wanted.get(_NAME):
+    own = {n for n in found.keys() ^ wanted.keys() if n.startswith('dataset.')}
+    names = [name for name in names if name not in own]
   return {
       name: f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
-      for name in sorted(found.keys() | wanted.keys())
+      for name in names
       if found.get(name) != wanted.get(name)
   }
 

@@ -1,7 +1,7 @@
 """Whether a config has the fields of configs/common.py, of their types."""
 
+import contextlib
 import difflib
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +11,7 @@ from ml_collections import config_dict
 
 from eqlandmarks import errors
 from eqlandmarks.configs import common
+from eqlandmarks.datasets import by_name
 from eqlandmarks.runs import config_fields
 
 # Characters of a value that a message shows.
@@ -21,14 +22,18 @@ def check(config: Any) -> None:
   """Checks that a config has all fields, no others, and values of their types.
 
   Raises:
-    UserError: naming all fields that differ.
+    UserError: naming all fields that differ, or the dataset if there is none
+      of its name.
   """
   if not isinstance(config, ConfigDict) or isinstance(config, FrozenConfigDict):
     raise errors.UserError(
         f'config is of type {type(config).__name__}, expected a ConfigDict, '
         'such as get_config() of configs/common.py returns.'
     )
-  said = sorted(_differing(config, _expected(), ''))
+  name = _dataset_name(config)
+  if name:
+    by_name.find(name)
+  said = sorted(_differing(config, common.get_config(name), ''))
   if said:
     raise errors.UserError(
         f'config is not as configs/common.py has it: {"; ".join(said)}.'
@@ -38,13 +43,45 @@ def check(config: Any) -> None:
 def misfits(config: Any) -> list[str]:
   """The fields whose values are of another type, in words.
 
-  Fields that are missing, or that another version has, are none of them.
+  Fields that are missing, or that another version has, are none of them, nor
+  are those of a user's own dataset, whose module need not be there.
   """
+  name = _dataset_name(config)
+  expected = common.get_config(name if name in by_name.names() else '')
   return sorted(
       said
-      for said in _differing(config, _expected(), '')
+      for said in _differing(config, expected, '')
       if ', expected ' in said
   )
+
+
+def complete(config: Any, name: str = '') -> None:
+  """Gives a config the fields of the dataset that it names.
+
+  Those of the dataset that `common.get_config()` is for go where they are as
+  they were.
+
+  Args:
+    config: of one's own, made from `common.get_config()`. Anything but a config
+      stays as it is.
+    name: a dataset in the place of the one that it names.
+  """
+  made_for = _dataset_name(config)
+  if not made_for:
+    return
+  with contextlib.suppress(errors.UserError), config.unlocked():
+    fields = by_name.defaults(name or made_for)
+    section = config.dataset
+    usual = common.get_config().dataset.name
+    left = by_name.defaults(made_for if name else usual)
+    for field, value in left.items():
+      if field in section and field not in fields and (
+          name or section[field] == value
+      ):
+        del section[field]
+    for field, value in fields.items():
+      if field not in section:
+        section[field] = value
 
 
 def shown(value: Any) -> str:
@@ -53,15 +90,29 @@ def shown(value: Any) -> str:
   return said if len(said) <= _SHOWN else said[: _SHOWN - 1] + '…'
 
 
-@functools.cache
-def _expected() -> ConfigDict:
-  return common.get_config()
+def _dataset_name(config: Any) -> str:
+  """The name of a config's dataset, '' where it has none."""
+  with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+    name = config.dataset.name
+    return name if isinstance(name, str) else ''
+  return ''
 
 
-def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
-  """What differs from the expected fields and types, in words."""
+def _differing(
+    config: Any, expected: Any, prefix: str, whole: Any = None
+) -> Iterator[str]:
+  """What differs from the expected fields and types, in words.
+
+  Args:
+    config: the config, or a section of it.
+    expected: what is expected there.
+    prefix: what the names of its fields begin with.
+    whole: what is expected of the whole config.
+  """
+  whole = whole or expected
   for name in {*config} - {*expected}:
-    yield f'{prefix}{name} is no field, the nearest is {_nearest(prefix, name)}'
+    near = nearest(whole, prefix + name)
+    yield f'{prefix}{name} is no field, the nearest is {near}'
   for name, default in expected.items():
     field = prefix + name
     if name not in config:
@@ -75,7 +126,7 @@ def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
     if not _fits(value, default):
       yield f'{field} is {shown(value)}, expected {_kind(default)}'
     elif isinstance(default, ConfigDict):
-      yield from _differing(value, default, f'{field}.')
+      yield from _differing(value, default, f'{field}.', whole)
 
 
 def _fits(value: Any, default: Any) -> bool:
@@ -96,9 +147,8 @@ def _kind(default: Any) -> str:
   return 'fields' if isinstance(default, ConfigDict) else type(default).__name__
 
 
-def _nearest(prefix: str, name: str) -> str:
-  """The name of the field or group of fields that is most like this one."""
-  fields = config_fields.flatten(_expected().to_dict())
+def nearest(config: Any, name: str) -> str:
+  """The field or section of a config whose name is most like this one."""
+  fields = config_fields.flatten(config.to_dict())
   names = {*fields, *(field.partition('.')[0] for field in fields)}
-  near = difflib.get_close_matches(f'{prefix}{name}', sorted(names), 1, 0.0)
-  return near[0]
+  return difflib.get_close_matches(name, sorted(names), 1, 0.0)[0]

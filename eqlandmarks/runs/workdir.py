@@ -152,7 +152,9 @@ class Workdir:
       known = self.read_run().get('config')
     if known is None:
       return None
-    return config_fields.filled(known, config_fields.plain(common.get_config()))
+    return config_fields.filled(
+        known, config_fields.plain(common.get_config(''))
+    )
 
   def claim(
       self, config: Any, content: contents.Content | None = None

@@ -217,7 +217,7 @@ class Checkpointer:
     found = (_about(self._folder, number) or {}).get('config')
     if not found or not self._config:
       return
-    defaults = config_fields.plain(common.get_config())
+    defaults = config_fields.plain(common.get_config(''))
     words = config_fields.differing(
         config_fields.filled(found, defaults), self._config
     )

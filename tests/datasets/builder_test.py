@@ -12,17 +12,11 @@ import pytest
 from PIL import Image
 from tensorflow_datasets.core import shuffle
 
-from eqlandmarks.datasets import bbc_pose
-from eqlandmarks.datasets import cat_head
-from eqlandmarks.datasets import celeba
 from eqlandmarks.datasets.base import buckets
 from eqlandmarks.datasets.base import builder as builder_lib
 from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.celeba import builder as celeba_builder
 
-BUILDERS = {
-    'bbc_pose': bbc_pose.BBCPose, 'cat_head': cat_head.CatHead,
-    'celeba': celeba.CelebA,
-}  # fmt: skip
 WRITERS = {
     'bbc_pose': fixtures.bbc_pose, 'cat_head': fixtures.cat_release,
     'celeba': celeba_fixtures.celeba,
@@ -31,7 +25,7 @@ WRITERS = {
 
 def make(name, root, data_dir, **fields):
   fields = dict(image_size=16, partial=True) | fields
-  return BUILDERS[name](root=root, data_dir=data_dir, **fields)
+  return fixtures.make(name, root, data_dir, **fields)
 
 
 @pytest.fixture(scope='module')
@@ -42,7 +36,7 @@ def roots(tmp_path_factory):
   return base
 
 
-@pytest.mark.parametrize('name', BUILDERS)
+@pytest.mark.parametrize('name', WRITERS)
 def test_preparing_twice_gives_the_same_bytes(roots, tmp_path, name):
   found = []
   for folder in ('a', 'b'):
@@ -52,7 +46,7 @@ def test_preparing_twice_gives_the_same_bytes(roots, tmp_path, name):
   assert found[0] == found[1] and len(found[0]) == len(builder.info.splits)
 
 
-@pytest.mark.parametrize('name', BUILDERS)
+@pytest.mark.parametrize('name', WRITERS)
 def test_pickles(roots, tmp_path, name):
   builder = make(name, roots / name, tmp_path, crop='whole')
   builder.download_and_prepare()
@@ -73,7 +67,7 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize('name', BUILDERS)
+@pytest.mark.parametrize('name', WRITERS)
 def test_other_fields_are_another_copy(roots, tmp_path, name):
   given = [{}, {'image_size': 17}, *FIELDS[name]]
   places = {
@@ -137,7 +131,7 @@ def test_unchanged_data_are_reused(roots, tmp_path, monkeypatch):
   first = make('celeba', roots / 'celeba', tmp_path)
   before = fixtures.prepared(first)
   monkeypatch.setattr('eqlandmarks.media.images.decode', None)
-  monkeypatch.setattr(celeba.CelebA, '_plan', None)
+  monkeypatch.setattr(celeba_builder.CelebA, '_plan', None)
   again = make('celeba', roots / 'celeba', tmp_path)
   assert fixtures.description(again) == fixtures.description(first)
   after = fixtures.prepared(again)
@@ -149,11 +143,9 @@ def test_unchanged_data_are_reused(roots, tmp_path, monkeypatch):
 class Noise(builder_lib.ImageBuilder):
   """Pictures that do not compress, about 12 kB each."""
 
-  def __init__(self, *, root, **kwargs):
+  def _open(self, root, outputs):
     self._root = root
-    super().__init__(
-        image_size=64, fingerprint='x', arguments={'root': root}, **kwargs
-    )
+    return ['x']
 
   def _plan(self):
     items = [
@@ -171,7 +163,9 @@ def noise(tmp_path):
   for i in range(12):
     pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / 'root' / f'{i}.png')
-  return lambda: Noise(root=tmp_path / 'root', data_dir=tmp_path / 'data')
+  return lambda: Noise(
+      None, root=tmp_path / 'root', image_size=64, data_dir=tmp_path / 'data'
+  )
 
 
 def assert_nothing_but(data_dir, builder):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+import fixtures
 import pytest
 
 from eqlandmarks import errors
@@ -27,16 +28,17 @@ from eqlandmarks.system import signals
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets import signer
 with signals.handled():
-  caching.prepare(signer.Signer(
-      data_dir=sys.argv[1], image_size=32, num_train=int(sys.argv[2]),
-      num_validation=2, num_test=2, file_format='array_record'), '--mode=train')
+  caching.prepare(signer.build(
+      signer.Options(
+          num_train=int(sys.argv[2]), num_validation=2, num_test=2),
+      data_dir=sys.argv[1], image_size=32), '--mode=train')
 """
 
 
 def _make(cache, num_train=3):
-  return signer.Signer(
-      data_dir=cache, image_size=32, num_train=num_train, num_validation=2,
-      num_test=2, file_format='array_record',
+  return fixtures.make(
+      'signer', data_dir=cache, image_size=32, num_train=num_train,
+      num_validation=2, num_test=2,
   )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """A tiny folder of images, with and without labels."""
 
+import fixtures
 from PIL import Image
 
 from eqlandmarks.datasets.base.examples import Description
-from eqlandmarks.datasets.folder.builder import Folder
 
 SIZE = 32
 GOOD_ROWS = [f'{i}.png,1,1,2,2' for i in range(9)]
@@ -21,7 +21,7 @@ def table(root, rows, header='path,a_x,a_y,b_x,b_y'):
 def build(root, data_dir=None, **fields):
   data_dir = data_dir or root.parent / 'prepared'
   fields = {'image_size': SIZE} | fields
-  return Folder(root=root, data_dir=data_dir, **fields)
+  return fixtures.make('folder', root=root, data_dir=data_dir, **fields)
 
 
 def description(builder):

@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import pathlib
 
+import fixtures
 import numpy as np
 import pytest
 
@@ -99,9 +100,9 @@ def test_steps_of_epochs():
 
 @pytest.fixture(scope='module')
 def builder(tmp_path_factory):
-  made = signer.Signer(
-      image_size=32, num_train=23, num_validation=5, num_test=4,
-      data_dir=tmp_path_factory.mktemp('data'), file_format='array_record',
+  made = fixtures.make(
+      'signer', image_size=32, num_train=23, num_validation=5, num_test=4,
+      data_dir=tmp_path_factory.mktemp('data'),
   )  # fmt: skip
   made.download_and_prepare()
   unpacked.unpack(made)
@@ -151,9 +152,9 @@ def test_several_splits_are_read_as_one(builder):
 
 
 def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
-  made = signer.Signer(
-      image_size=32, num_train=3, num_validation=2, num_test=2,
-      data_dir=tmp_path, file_format='array_record',
+  made = fixtures.make(
+      'signer', image_size=32, num_train=3, num_validation=2, num_test=2,
+      data_dir=tmp_path,
   )  # fmt: skip
   made.download_and_prepare()
   folder = pathlib.Path(made.data_dir)

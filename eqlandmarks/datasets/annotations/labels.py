@@ -18,15 +18,17 @@ from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.annotations import roboflow
 from eqlandmarks.datasets.annotations.label_rows import Labels
 from eqlandmarks.datasets.annotations.label_rows import Row
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
 from eqlandmarks.media import images
 from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import fingerprints
 from eqlandmarks.system import regular_files
 
 __all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
-           'to_ours']  # fmt: skip
+           'state', 'to_ours']  # fmt: skip
 
 DEEPLABCUT = deeplabcut.NAME
 PTS = 'pts'  # files beside the images, as the value of config.dataset.labels
@@ -64,6 +66,14 @@ def label_files(
     with contextlib.suppress(OSError):
       regular_files.check(file)
   return files
+
+
+def state(fields: Fields) -> list[tuple[str, str]]:
+  """The label files of a folder, and the fingerprints of what they hold."""
+  return [
+      (str(path), fingerprints.of_file(path))
+      for path in label_files(fields.labels, fields.root, fields.unread)
+  ]
 
 
 def _files(

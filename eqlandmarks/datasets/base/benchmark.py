@@ -142,16 +142,6 @@ def listing(folder: pathlib.Path) -> list[pathlib.Path]:
     ) from error
 
 
-def one_of(field: str, value: str, choices: Sequence[str]) -> str:
-  """Checks a field against its choices."""
-  if value not in choices:
-    raise UserError(
-        f'config.dataset.{field} is {value!r}, expected one of '
-        f'{", ".join(choices)}'
-    )
-  return value
-
-
 def _files_in(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
   # One listing of a folder is far quicker than a question for every file.
   known: set[pathlib.Path] = set()

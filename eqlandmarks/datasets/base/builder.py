@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import re
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import fitting
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
+from eqlandmarks.system import fingerprints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +67,18 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
   The prepared copy is found again by a fingerprint of all that decides what is
   written, so that other fields or changed data are prepared anew.
 
+  A subclass looks at the data in `_open`, which is called first.
+
   Args:
+    options: the dataset's `Options`.
+    root: the folder of the data, as the user gives it.
     image_size: side of the stored square images, in pixels.
-    fingerprint: what the copy is found by, besides `image_size`.
-    arguments: those of the subclass's constructor, by which tfds pickles it.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
+    data_dir: where the prepared copy goes.
+    outputs: folders that this run writes to, the workdir first; they may lie
+      below `root`.
+
+  Raises:
+    UserError: the options or the data are not as they must be.
   """
 
   # Raise a builder's own when what it stores changes, so that copies are made
@@ -80,19 +89,33 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
 
   def __init__(
       self,
+      options: Any,
       *,
-      image_size: int,
-      fingerprint: str,
-      arguments: dict[str, Any],
-      **kwargs: Any,
+      root: str | os.PathLike[str],
+      image_size: int = 128,
+      data_dir: str | os.PathLike[str] | None = None,
+      outputs: Sequence[str | os.PathLike[str]] = (),
   ):
-    self._image_size = image_size
-    kwargs.setdefault('file_format', 'array_record')
-    name = f'{image_size}px-{fingerprint[:16]}'
-    config = tfds.core.BuilderConfig(name=name)
+    self._options, self._image_size = options, image_size
+    state = fingerprints.of_values(*self._open(root, outputs))
+    config = tfds.core.BuilderConfig(name=f'{image_size}px-{state[:16]}')
     with caching.readable(self):
-      super().__init__(config=config, **kwargs)
-    self._original_state = dict(kwargs, image_size=image_size, **arguments)
+      super().__init__(
+          config=config, data_dir=data_dir, file_format='array_record'
+      )
+    # tfds pickles a builder as the arguments of its constructor.
+    self._original_state = dict(
+        options=options, root=root, image_size=image_size, data_dir=data_dir,
+        outputs=outputs,
+    )  # fmt: skip
+
+  @abc.abstractmethod
+  def _open(
+      self,
+      root: str | os.PathLike[str],
+      outputs: Sequence[str | os.PathLike[str]],
+  ) -> Sequence[Any]:
+    """Looks at the data, and returns all that decides what is written."""
 
   @abc.abstractmethod
   def _plan(self) -> Plan:

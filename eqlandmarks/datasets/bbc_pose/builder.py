@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from eqlandmarks.datasets.bbc_pose import mat
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
 
-CROPS = ('centre', 'box', 'square', 'whole')
 _MANUAL_FRAMES = 200
 _SPLITS = {'train': 'train', 'val': 'validation', 'test': 'test'}
 _MAT = (
@@ -41,62 +41,32 @@ class BBCPose(builder.ImageBuilder):
 
   The first two end at the frame's edge, and what is left is squashed, as there.
   The paper says "loose crops", and no more.
-
-  Args:
-    root: the folder with the videos' folders `1` to `20`, and `code`.
-    crop: one of `CROPS`.
-    crop_margin: in pixels of the frame.
-    partial: whether a part of the dataset will do.
-    image_size: side of the stored square images, in pixels.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
 
   name = 'bbc_pose'
-  MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  From https://www.robots.ox.ac.uk/~vgg/data/pose/index.html take
-  bbcpose_data_1.0.zip (20 tar files: unpack each, which gives the folders 1 to
-  20 with <frame>.jpg) and bbcpose_extbbcpose_code_1.0.tgz (the labels), so that
-
-      ROOT/1/1.jpg ... ROOT/20/...jpg
-      ROOT/code/bbcpose.mat   or ROOT/bbcpose_extbbcpose_code_1.0/bbcpose.mat
-
-  and name the folder: --config=configs/bbc_pose.py --config.dataset.root=ROOT
-  """
-
-  def __init__(
+  def _open(
       self,
-      *,
       root: str | os.PathLike[str],
-      crop: str = 'centre',
-      crop_margin: float = 150.0,
-      partial: bool = False,
-      image_size: int = 128,
-      **kwargs: Any,
-  ):
+      outputs: Sequence[str | os.PathLike[str]],
+  ) -> Sequence[Any]:
+    given = self._options
+    self._crop, self._margin = given.crop, given.crop_margin
     self._root = benchmark.checked_root(
         root, 'BBC Pose', 'folders 1 to 20, and code/bbcpose.mat'
     )
-    self._crop = benchmark.one_of('crop', crop, CROPS)
-    self._margin, self._partial = crop_margin, partial
-    _check_margin(crop, crop_margin)
+    _check_margin(given.crop, given.crop_margin)
     self._mat = benchmark.required(self._root, _MAT, 'bbcpose.mat')
     folders = [self._root / str(n) for n in range(1, mat.NUM_VIDEOS + 1)]
-    super().__init__(
-        image_size=image_size,
-        fingerprint=fingerprints.of_values(
-            str(self._root.resolve()), crop, crop_margin, partial,
-            fingerprints.of_file(self._mat),
-            [
-                fingerprints.of_stats(folder, (
-                    path.name for path in benchmark.listing(folder)
-                )) if folder.is_dir() else None
-                for folder in folders
-            ],
-        ),
-        arguments=dict(
-            root=root, crop=crop, crop_margin=crop_margin, partial=partial
-        ),
-        **kwargs,
+    return (
+        str(self._root.resolve()),
+        vars(given),
+        fingerprints.of_file(self._mat),
+        [
+            fingerprints.of_stats(folder, (
+                path.name for path in benchmark.listing(folder)
+            )) if folder.is_dir() else None
+            for folder in folders
+        ],
     )  # fmt: skip
 
   def _about(self) -> dict[str, Any]:
@@ -108,7 +78,7 @@ class BBCPose(builder.ImageBuilder):
     }
 
   def _plan(self) -> builder.Plan:
-    audit = benchmark.Audit(self._root, self._partial)
+    audit = benchmark.Audit(self._root, self._options.partial)
     splits: dict[str, list[builder.Item]] = {s: [] for s in _SPLITS.values()}
     without = 0
     for video in mat.read(self._mat):
@@ -192,8 +162,6 @@ class BBCPose(builder.ImageBuilder):
         },
         partial=f'{count} frames' if audit.findings else '',
     )  # fmt: skip
-
-
 
 
 def _check_margin(crop: str, margin: float) -> None:

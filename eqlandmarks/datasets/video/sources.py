@@ -69,6 +69,7 @@ def find(
   path = files.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
+  run_outputs.check_apart(written, path)
   if not path.is_dir():
     return path.parent, [path.name], ()
   leave_out = run_outputs.below(path, written)
