@@ -24,8 +24,11 @@ import tabulate
 from absl import app
 from absl import flags
 
+from eqlandmarks.datasets.base import builder as builder_lib
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 
 _FOLDER = flags.DEFINE_string('folder', None, 'On the disk to be measured.')
 _IMAGES = flags.DEFINE_integer('images', 10_000, 'Images of an epoch.')
@@ -34,6 +37,27 @@ _BATCH = flags.DEFINE_integer('batch_size', 16, 'Images per batch.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Epochs; the median counts.')
 _JSON = flags.DEFINE_bool('json', False, 'Prints JSON as the last line.')
 _STREAM = flags.DEFINE_string('stream', None, 'For a process of its own.')
+
+
+class Noise(builder_lib.Builder):
+  """Images that do not compress."""
+
+  def _open(self, root, outputs):
+    return [self._options]
+
+  def _describe(self):
+    return examples.Description((), {}, (), 'train', '', '')
+
+  def _counts(self):
+    return {'train': self._options}
+
+  def _examples(self):
+    for i, image in enumerate(_draw(self._options, self._image_size)):
+      yield 'train', {
+          'image': image, 'points': np.full((1, 2), np.nan, np.float32),
+          'original_size': np.full(2, self._image_size, np.float32),
+          'id': f'{i:09d}', 'digest': '',
+      }  # fmt: skip
 
 
 def _draw(count: int, size: int) -> np.ndarray:
@@ -90,17 +114,17 @@ def _copy_rate(images: np.ndarray, repeats: int) -> float:
   return statistics.median(rates)
 
 
-def _open(path: pathlib.Path, count: int) -> unpacked.Pixels:
-  return unpacked.Pixels(
-      [path], np.arange(count), (_SIZE.value, _SIZE.value, 3)
-  )
+def _open(folder: str | pathlib.Path, count: int) -> storage.Pixels:
+  builder = Noise(count, image_size=_SIZE.value, data_dir=folder)
+  caching.prepare(builder, 'benchmark')
+  return storage.open_pixels(builder, 'train')
 
 
-def _peak_mib(path: pathlib.Path, count: int) -> float:
+def _peak_mib(folder: pathlib.Path, count: int) -> float:
   """Peak memory of a fresh process that streams the first images once."""
   answer = subprocess.run(
       [
-          sys.executable, __file__, f'--stream={path}', f'--images={count}',
+          sys.executable, __file__, f'--stream={folder}', f'--images={count}',
           f'--size={_SIZE.value}', f'--batch_size={_BATCH.value}',
       ],
       capture_output=True, text=True, check=True,
@@ -108,8 +132,8 @@ def _peak_mib(path: pathlib.Path, count: int) -> float:
   return float(answer.stdout)
 
 
-def _stream(path: str) -> None:
-  _rate(_open(pathlib.Path(path), _IMAGES.value), 1)
+def _stream(folder: str) -> None:
+  _rate(_open(folder, _IMAGES.value), 1)
   # Not `getrusage`, whose peak is that of the parent process to begin with.
   (line,) = (
       line
@@ -121,9 +145,10 @@ def _stream(path: str) -> None:
 
 def _measure(folder: pathlib.Path) -> dict[str, float]:
   images, repeats = _draw(_IMAGES.value, _SIZE.value), _REPEATS.value
-  path = folder / 'pixels.array_record'
-  unpacked.write_pixels(path, images)
-  disk = _open(path, len(images))
+  few = max(len(images) // 5, _BATCH.value)
+  _open(folder, few)
+  disk = _open(folder, len(images))
+  path = max(folder.rglob('*.array_record*'), key=os.path.getsize)
 
   def forget() -> None:
     _forget(path)
@@ -136,9 +161,8 @@ def _measure(folder: pathlib.Path) -> dict[str, float]:
       'raw_cached_mib_per_second': _raw_rate(path, repeats),
       'raw_disk_mib_per_second': _raw_rate(path, repeats, forget),
   }
-  few = max(len(images) // 5, _BATCH.value)
-  found['peak_mib_of_a_fifth'] = _peak_mib(path, few)
-  found['peak_mib_of_all'] = _peak_mib(path, len(images))
+  found['peak_mib_of_a_fifth'] = _peak_mib(folder, few)
+  found['peak_mib_of_all'] = _peak_mib(folder, len(images))
   return found
 
 

@@ -15,7 +15,7 @@ from eqlandmarks import errors
 from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import score
 from eqlandmarks.predictor import framing
 from eqlandmarks.program import export as export_mode
@@ -150,7 +150,7 @@ def _kept_if_used(
   One in a shared cache stays: another workdir can use it.
   """
   place = pathlib.Path(builder.data_dir).resolve()
-  there = unpacked.is_there(builder)
+  there = storage.is_there(builder)
   try:
     yield
   except errors.UserError:
@@ -200,7 +200,7 @@ def _open_prepared(config: Any, workdir: Workdir, mode: str) -> run_lib.Run:
   hosts.wait()
   builder = _make_builder(config, workdir, mode)
   place = pathlib.Path(builder.data_dir)
-  if not unpacked.is_there(builder):
+  if not storage.is_there(builder):
     raise errors.UserError(
         f'{place}: process {jax.process_index()} finds no prepared dataset '
         'there, expected the one that process 0 has prepared: --workdir and '
@@ -253,7 +253,7 @@ def _check_sizes(this: run_lib.Run) -> None:
   if this.config.dataset.name not in ('folder', 'video'):
     return
   for split in this.builder.split_sizes():
-    table = unpacked.open_table(this.builder, split)
+    table = storage.open_table(this.builder, split)
     small = np.flatnonzero(table.original_sizes.min(axis=1) < framing.MIN_SIDE)
     if small.size:
       height, width = table.original_sizes[small[0]]

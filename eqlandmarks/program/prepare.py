@@ -12,7 +12,7 @@ import numpy as np
 from eqlandmarks import errors
 from eqlandmarks import nets
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import score
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
@@ -40,7 +40,7 @@ class Duplicates:
 def show(this: run.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
   splits = {
-      split: unpacked.open_table(this.builder, split)
+      split: storage.open_table(this.builder, split)
       for split in this.builder.info.splits
   }
   found = duplicates(splits, this.description.test_split)
@@ -65,7 +65,7 @@ def show(this: run.Run) -> None:
 
 
 def duplicates(
-    splits: dict[str, unpacked.Table], test_split: str
+    splits: dict[str, storage.Table], test_split: str
 ) -> list[Duplicates]:
   """Images whose files, byte for byte, are in two splits.
 
@@ -132,7 +132,7 @@ def _seconds(
 
 
 def _counts(
-    this: run.Run, splits: dict[str, unpacked.Table]
+    this: run.Run, splits: dict[str, storage.Table]
 ) -> Table:
   """A row for each split."""
   roles = {
@@ -167,7 +167,7 @@ def _range(sizes: np.ndarray) -> str:
 
 
 def _points(
-    names: tuple[str, ...], splits: dict[str, unpacked.Table]
+    names: tuple[str, ...], splits: dict[str, storage.Table]
 ) -> Table | None:
   """How many annotations of each point are missing in each labelled split."""
   labelled = {
@@ -217,11 +217,11 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} h'
 
 
-def _draw(this: run.Run, splits: dict[str, unpacked.Table]) -> None:
+def _draw(this: run.Run, splits: dict[str, storage.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
   count = this.config.evaluation.sheet_images
   for name, split in splits.items():
-    pixels = unpacked.open_pixels(this.builder, name)
+    pixels = storage.open_pixels(this.builder, name)
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)
     number = len(this.description.point_names)
     figures.draw_samples(
@@ -234,7 +234,7 @@ def _draw(this: run.Run, splits: dict[str, unpacked.Table]) -> None:
 
 def _summary(
     this: run.Run,
-    splits: dict[str, unpacked.Table],
+    splits: dict[str, storage.Table],
     found: list[Duplicates],
     times: dict[str, float],
 ) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
@@ -241,9 +241,9 @@ def _collapsed(this: run.Run) -> dict[str, list[str]]:
 def data_warnings(this: run.Run) -> list[str]:
   """Signs of images and fields by which a run cannot learn."""
   split = this.description.stage_split
-  ids = unpacked.open_table(this.builder, split).ids
+  ids = storage.open_table(this.builder, split).ids
   rows = unlearnable.rows_to_look_at(len(ids))
-  pixels = unpacked.open_pixels(this.builder, split)[rows]
+  pixels = storage.open_pixels(this.builder, split)[rows]
   return [
       *unlearnable.of_images(pixels, ids[rows]),
       *unlearnable.of_config(this.config, ('pretrain', 'discover')),

@@ -31,9 +31,9 @@ def check(config: Any) -> None:
         'such as get_config() of configs/common.py returns.'
     )
   name = _dataset_name(config)
-  if name:
+  if name is not None:
     by_name.find(name)
-  said = sorted(_differing(config, common.get_config(name), ''))
+  said = sorted(_differing(config, common.get_config(name or ''), ''))
   if said:
     raise errors.UserError(
         f'config is not as configs/common.py has it: {"; ".join(said)}.'
@@ -90,12 +90,12 @@ def shown(value: Any) -> str:
   return said if len(said) <= _SHOWN else said[: _SHOWN - 1] + '…'
 
 
-def _dataset_name(config: Any) -> str:
-  """The name of a config's dataset, '' where it has none."""
+def _dataset_name(config: Any) -> str | None:
+  """The name of a config's dataset, None where it has none."""
   with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
     name = config.dataset.name
-    return name if isinstance(name, str) else ''
-  return ''
+    return name if isinstance(name, str) else None
+  return None
 
 
 def _differing(

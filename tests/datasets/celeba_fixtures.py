@@ -131,7 +131,7 @@ def celeb_a(root, **settings):
   """Lets tfds's own builder prepare celeb_a as array_record; and MAFL."""
   contents, points = images()
   theirs = celeb_a_dataset_builder.Builder(
-      data_dir=root
+      data_dir=root, file_format='array_record'
   )
   source = _Downloaded(root / 'downloaded', contents, points)
   theirs._make_download_manager = lambda **_: source

@@ -1,6 +1,5 @@
 import os
 
-import fixtures
 import pytest
 from fixtures import assert_one_line
 from folder_fixtures import GOOD_ROWS
@@ -72,7 +71,6 @@ ERRORS = {
     'path outside': ({'rows': ['../0.png,1,1,1,1']}, ['row 2', "'../0.png'"]),
     'duplicate': ({'rows': ['0.png,,,,', '0.png,,,,']}, ['row 3', "'0.png'"]),
     'outside unknown': ({'outside': 'x'}, ['dataset.outside', "'x'", 'error']),
-    'image size': ({'image_size': 0}, ['dataset.image_size', 'found 0']),
     'share too large': ({'test_share': 1}, ['dataset.test_share', ' is 1,']),
     'too few images': (
         {'labels': '', 'exclude': '*'}, ['found 0 images', 'at least 2'],
@@ -114,9 +112,9 @@ def test_unknown_point_in_a_group_of_a_string(root):
 def test_errors_of_the_root(tmp_path):
   file = tmp_path / 'x.png'
   picture(file)
-  assert_one_line(lambda: build(''), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: build(None), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: build(file), 'dataset.root', 'x.png is a file')
+  assert_one_line(lambda: build('', tmp_path), 'dataset.root', 'found nothing')
+  assert_one_line(lambda: build(None, tmp_path), 'dataset.root', 'found nothing')
+  assert_one_line(lambda: build(file, tmp_path), 'dataset.root', 'x.png is a file')
   absent = tmp_path / 'absent'
   assert_one_line(lambda: build(absent), f'no folder {absent}')
   (tmp_path / 'empty').mkdir()

@@ -322,6 +322,7 @@ def test_only_the_prepared_copy_stays(root, data_dir, capfd):
   names = {path.name for path in data_dir.rglob('*') if path.is_file()}
   assert {name.partition('.')[0] for name in names} == {
       'dataset_info', 'features', 'metadata', 'video-unlabelled',
+      'unlabelled',
   }  # fmt: skip
   assert 'decode v.mp4: 100%' in capfd.readouterr().err
 

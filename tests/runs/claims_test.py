@@ -192,9 +192,9 @@ def test_other_images(workdir, capsys, names, first, said):
   _begin(workdir, 'pretrain')
   claims.check_images(workdir, _config(), _content(labels='y'))
   with pytest.raises(errors.UserError) as caught:
-    claims.check_images(workdir, _config(**{'dataset.exclude': 'x'}), now)
+    claims.check_images(workdir, _config(**{'dataset.num_test': 9}), now)
   assert said in str(caught.value) and '\n' not in str(caught.value)
-  assert "dataset.exclude ('' there, 'x' asked)" in str(caught.value)
+  assert "dataset.num_test (32 there, 9 asked)" in str(caught.value)
   assert str(caught.value).endswith('same ones, or another --workdir.')
   # Less is known, and it is refused all the same.
   (workdir.path / 'images.npz').unlink()

@@ -82,13 +82,12 @@ class BBCPose(builder.ImageBuilder):
     splits: dict[str, list[builder.Item]] = {s: [] for s in _SPLITS.values()}
     without = 0
     for video in mat.read(self._mat):
-      labels = video.tracked if video.kind == 'train' else video.manual
       if video.kind != 'train':
         audit.expect(
             f'{self._mat}: frames labelled by hand in video {video.number}',
-            len(labels.frames), _MANUAL_FRAMES, 'another file of that name',
+            len(video.frames), _MANUAL_FRAMES, 'another file of that name',
         )  # fmt: skip
-      items = self._items(video.number, labels, audit)
+      items = self._items(video, audit)
       kept = [item for item in items if self._shows_something(item.points)]
       without += len(items) - len(kept)
       splits[_SPLITS[video.kind]] += kept
@@ -98,20 +97,20 @@ class BBCPose(builder.ImageBuilder):
           f'{self._root}: found no frame of split {empty[0]}, expected the '
           'frames that bbcpose.mat lists, such as 1/1.jpg'
       )
-    return builder.Plan(splits, self._describe(audit, splits, without))
+    return builder.Plan(splits, self._description_of(audit, splits, without))
 
   def _items(
-      self, number: int, labels: mat.Labels, audit: benchmark.Audit
+      self, video: mat.Video, audit: benchmark.Audit
   ) -> list[builder.Item]:
-    names = [f'{number}/{frame}.jpg' for frame in labels.frames]
+    names = [f'{video.number}/{frame}.jpg' for frame in video.frames]
     paths = [self._root / name for name in names]
-    listed = f'{self._mat}, record {number}'
+    listed = f'{self._mat}, record {video.number}'
     return [
         builder.Item(
             id=names[i],
             path=paths[i],
-            points=labels.joints[i],
-            box=self._box(labels.joints[i]),
+            points=video.joints[i],
+            box=self._box(video.joints[i]),
             clip=self._crop in ('centre', 'box'),
         )
         for i in audit.existing(names, paths, listed)
@@ -131,7 +130,7 @@ class BBCPose(builder.ImageBuilder):
     make = crops.centred if self._crop == 'centre' else crops.around
     return make(joints, self._margin)
 
-  def _describe(
+  def _description_of(
       self,
       audit: benchmark.Audit,
       splits: dict[str, list[builder.Item]],

@@ -27,8 +27,8 @@ class CatHead(builder.ImageBuilder):
   * the photos as first published. The release's crop was never published, so
     the crop is ours (it is that of Lorenz et al., too): a square twice as large
     as the box of the seven points, about its centre; beyond the photo, its edge
-    goes on. The split is by the release's lists where they are in the root, and
-    ours otherwise: CAT_06 for the test.
+    is repeated. The split is by the release's lists where they are in the root,
+    and ours otherwise: CAT_06 for the test.
 
   `central` is the central 80 % of a head, on which lmdis-rep evaluates; `whole`
   is the whole photo.

@@ -52,7 +52,7 @@ class CelebA(builder.ImageBuilder):
     )
     self._audit = benchmark.Audit(self._root, given.partial)
     prepared = sources.find_prepared(self._root)
-    self._source: sources.Source = (
+    self._source = (
         sources.Prepared(prepared, self._audit)
         if prepared
         else sources.Files(self._root, self._audit)
@@ -111,7 +111,7 @@ class CelebA(builder.ImageBuilder):
     for split, items in splits.items():
       if not items:
         raise self._audit.nothing_of(split)
-    return builder.Plan(splits, self._describe(splits))
+    return builder.Plan(splits, self._description_of(splits))
 
   def _lists(self) -> rules.Lists:
     mafl = {}
@@ -140,7 +140,7 @@ class CelebA(builder.ImageBuilder):
     box = crop_box(self._options.crop)
     return [dataclasses.replace(item, box=box) for item in items]
 
-  def _describe(
+  def _description_of(
       self, splits: dict[str, list[builder.Item]]
   ) -> examples.Description:
     given = self._options

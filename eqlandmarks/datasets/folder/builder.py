@@ -51,17 +51,16 @@ class Folder(builder.ImageBuilder):
     )
 
   def _plan(self) -> builder.Plan:
-    plan = splits.make_plan(self._fields, self._found)
-    missing = np.full((len(plan.description.point_names), 2), np.nan)
+    names, poses, description = splits.make_plan(self._fields, self._found)
+    points = dict(zip(poses.images, poses.points, strict=True))
+    missing = np.full((len(poses.names), 2), np.nan)
     items = {
         split: [
             builder.Item(
-                id=path,
-                path=self._fields.root / path,
-                points=labels.to_ours(plan.points.get(path, missing)),
+                path, self._fields.root / path, points.get(path, missing)
             )
-            for path in names
+            for path in paths_of
         ]
-        for split, names in plan.splits.items()
+        for split, paths_of in names.items()
     }
-    return builder.Plan(items, plan.description)
+    return builder.Plan(items, description)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from PIL import Image
@@ -15,7 +15,6 @@ from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import fields
 from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.datasets.video import frame_labels
-from eqlandmarks.datasets.video import frame_store
 from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.media import images
@@ -56,7 +55,6 @@ class Video(builder.ImageBuilder):
     self._notes: list[str] = []
     self._found = sources.without_drawn(found, self._notes)
     self._marks = frame_labels.read(given, self._found)
-    self._spool: frame_store.Spool | None = None
     project = self._marks.project
     own = project.crops.items() if project else ()
     return (
@@ -78,36 +76,29 @@ class Video(builder.ImageBuilder):
         given, known, self._marks, self._options.every, self._crop, notes
     )
 
-  def download_and_prepare(self, **kwargs: Any) -> None:
-    """Prepares the frames; on failure nothing stays behind in `data_dir`."""
-    try:
-      super().download_and_prepare(**kwargs)
-    finally:
-      if self._spool is not None:
-        self._spool.close()
-
-  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    self._spool = frame_store.Spool(self.data_dir_root)
-    by_video: dict[pathlib.Path, list[planning.Frame]] = {}
-    for items in self._planned.splits.values():
+  def _examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    by_video: dict[pathlib.Path, list[tuple[int, str, planning.Frame]]] = {}
+    for split, items in self._planned.splits.items():
+      files = []
       for item in items:
         if isinstance(item, planning.Frame):
-          by_video.setdefault(item.path, []).append(item)
-    for path, items in by_video.items():
-      self._decode(path, sorted(items, key=lambda item: item.number))
-    return super()._split_generators(dl_manager)
+          frames = by_video.setdefault(item.path, [])
+          frames.append((item.number, split, item))
+        else:
+          files.append(item)
+      for item in examples.with_progress(files, split) if files else ():
+        yield split, self._example(item)
+    for path, frames in by_video.items():
+      yield from self._decoded(path, sorted(frames, key=lambda each: each[0]))
 
-  def _decode(self, path: pathlib.Path, items: list[planning.Frame]) -> None:
-    """Decodes a video once, and lays its examples by."""
-    pictures = videos.pick(path, (item.number for item in items))
-    bar = examples.with_progress(items, path.name, doing='decode')
+  def _decoded(
+      self, path: pathlib.Path, frames: list[tuple[int, str, planning.Frame]]
+  ) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The examples of a video, which is decoded once, in order."""
+    pictures = videos.pick(path, (number for number, *_ in frames))
+    bar = examples.with_progress(frames, path.name, doing='decode')
     with contextlib.closing(bar):
-      for item, (_, pixels) in zip(bar, pictures, strict=False):
-        self._spool[item.id] = self._encode(
+      for (_, split, item), (_, pixels) in zip(bar, pictures, strict=False):
+        yield split, self._cut(
             item, Image.fromarray(pixels), pixels.tobytes(), item.points
         )
-
-  def _example(self, item: builder.Item) -> dict[str, Any]:
-    if isinstance(item, planning.Frame):
-      return self._spool[item.id]
-    return super()._example(item)

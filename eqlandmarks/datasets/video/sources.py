@@ -25,7 +25,7 @@ _DRAWN = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class VideoFile:
   """A video.
 
   Attributes:
@@ -117,7 +117,7 @@ def probe_all(
     crop: crops.Box | None,
     skip_bad: bool,
     notes: list[str],
-) -> dict[str, Source]:
+) -> dict[str, VideoFile]:
   """Opens the videos; those that cannot be used stop it, or are left out."""
   sources, bad = {}, []
   for name in names:
@@ -143,7 +143,7 @@ def probe_all(
 
 def _probed(
     root: pathlib.Path, name: str, crop: crops.Box | None
-) -> Source:
+) -> VideoFile:
   path = root / name
   about, count = videos.probe(path), videos.count(path)
   if count < 2:
@@ -158,4 +158,4 @@ def _probed(
         f'{crop.right:.0f}, expected a part of the {width} x {height} '
         f'pixels (width x height) of {path}'
     )
-  return Source(name, path, about.size, about.fps, count)
+  return VideoFile(name, path, about.size, about.fps, count)
