@@ -112,9 +112,12 @@ def test_unknown_point_in_a_group_of_a_string(root):
 def test_errors_of_the_root(tmp_path):
   file = tmp_path / 'x.png'
   picture(file)
-  assert_one_line(lambda: build('', tmp_path), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: build(None, tmp_path), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: build(file, tmp_path), 'dataset.root', 'x.png is a file')
+  for root, found in (
+      ('', 'found nothing'), (None, 'found nothing'), (file, 'x.png is a file')
+  ):  # fmt: skip
+    assert_one_line(
+        lambda root=root: build(root, tmp_path), 'dataset.root', found
+    )
   absent = tmp_path / 'absent'
   assert_one_line(lambda: build(absent), f'no folder {absent}')
   (tmp_path / 'empty').mkdir()

@@ -56,10 +56,10 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
       self,
       options: Any,
       *,
-      root: str | os.PathLike[str] = '',
+      root: str = '',
       image_size: int = 128,
       data_dir: str | os.PathLike[str] | None = None,
-      outputs: Sequence[str | os.PathLike[str]] = (),
+      outputs: Sequence[str] = (),
   ):
     self._options, self._image_size = options, image_size
     state = fingerprints.of_values(*self._open(root, outputs))
@@ -74,11 +74,7 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
     )  # fmt: skip
 
   @abc.abstractmethod
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     """Looks at the data, and returns all that decides what is written."""
 
   @abc.abstractmethod

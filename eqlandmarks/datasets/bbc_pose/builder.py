@@ -1,7 +1,6 @@
 """The tfds builder of BBC Pose."""
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,11 +43,7 @@ class BBCPose(builder.ImageBuilder):
   """
 
   name = 'bbc_pose'
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     given = self._options
     self._crop, self._margin = given.crop, given.crop_margin
     self._root = benchmark.checked_root(

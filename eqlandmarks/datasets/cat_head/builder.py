@@ -1,6 +1,5 @@
 """The tfds builder of Cat Head."""
 
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -38,11 +37,7 @@ class CatHead(builder.ImageBuilder):
   """
 
   name = 'cat_head'
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     self._root = benchmark.checked_root(
         root, 'Cat Head', 'data/cat_images and data/cat_data, or CAT_00 to '
         'CAT_06',

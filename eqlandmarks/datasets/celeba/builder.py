@@ -1,7 +1,6 @@
 """The tfds builder of CelebA with MAFL."""
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,11 +40,7 @@ class CelebA(builder.ImageBuilder):
   """
 
   name = 'celeba'
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     given = self._options
     self._root = benchmark.checked_root(
         root, 'CelebA', 'Img, Anno, Eval and MAFL'

@@ -1,6 +1,5 @@
 """The dataset `folder`: any folder of images, with or without labels."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,11 +30,7 @@ class Folder(builder.ImageBuilder):
 
   REMEDY = images.REMEDY
 
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     place = fields.checked_root(root)
     run_outputs.check_apart(outputs, place)
     written = run_outputs.below(place, outputs)

@@ -1,7 +1,7 @@
 """The tfds builder of the drawn pictures."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ class Signer(builder.Builder):
 
   name = 'signer'
 
-  def _open(self, root: Any, outputs: Any) -> list[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     del root, outputs  # nothing is read
     return [vars(self._options)]
 

@@ -1,7 +1,6 @@
 """The tfds builder of videos."""
 
 import contextlib
-import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -42,11 +41,7 @@ class Video(builder.ImageBuilder):
 
   REMEDY = images.REMEDY
 
-  def _open(
-      self,
-      root: str | os.PathLike[str],
-      outputs: Sequence[str | os.PathLike[str]],
-  ) -> Sequence[Any]:
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     folder, found, written = sources.find(root, outputs)
     self._fields = given = fields.Fields.of(
         self._options, folder, run_outputs.patterns(written)

@@ -11,9 +11,9 @@ from eqlandmarks.datasets.annotations import stated_sizes
 from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.fields import Fields
+from eqlandmarks.datasets.video import cropping
 from eqlandmarks.datasets.video import frame_labels as frame_labels_lib
 from eqlandmarks.datasets.video import time_gap
-from eqlandmarks.datasets.video import views
 from eqlandmarks.datasets.video.frame_labels import FrameLabels
 from eqlandmarks.datasets.video.sources import VideoFile
 from eqlandmarks.media import images
@@ -65,11 +65,21 @@ def make_plan(
   parts = time_gap.part(parts, places, known, marks.poses, notes)
   splits.check(fields, parts, marks.poses)
   parts = {split: ids for split, ids in parts.items() if ids}
-  make = _ItemMaker(marks, frames, shown)
-  names, protocol = marks.poses.names, shown.protocol()
+  poses = marks.poses
+  points = dict(zip(poses.images, poses.points, strict=True))
+  # One array for all frames without labels, of which there may be many.
+  missing = np.full((len(poses.names), 2), np.nan)
+
+  def item(own: str) -> builder.Item:
+    name, number = frames.get(own, ('', 0))
+    place, box = points.get(own, missing), shown.cut(own, name)
+    if own in marks.files:
+      return builder.Item(own, marks.files[own], place, box)
+    return Frame(own, known[name].path, place, box, number=number)
+
   return builder.Plan(
-      {split: [make(own) for own in ids] for split, ids in parts.items()},
-      splits.describe(fields, names, parts, notes, protocol),
+      {split: [*map(item, ids)] for split, ids in parts.items()},
+      splits.describe(fields, poses.names, parts, notes, shown.protocol()),
   )
 
 
@@ -79,10 +89,10 @@ def _checked_labels(
     marks: FrameLabels,
     crop: crops.Box | None,
     notes: list[str],
-) -> tuple[FrameLabels, views.Views]:
+) -> tuple[FrameLabels, cropping.Cropping]:
   """The labels in pixels of what they are drawn on, and what is shown of it."""
   marks = frame_labels_lib.usable(marks, fields, known, notes)
-  shown = views.make(known, marks, crop, notes)
+  shown = cropping.make(known, marks, crop, notes)
   stated_sizes.check(
       marks.poses, '',
       lambda own: images.displayed_size(marks.files[own])
@@ -123,28 +133,3 @@ def _frames(
       own: place for own, place in frames.items()
       if not images.matches(own, fields.exclude)
   }
-
-
-class _ItemMaker:
-  """Makes the items from what has been decided."""
-
-  def __init__(
-      self,
-      marks: FrameLabels,
-      frames: Mapping[str, tuple[str, int]],
-      shown: views.Views,
-  ):
-    self._marks, self._frames, self._shown = marks, frames, shown
-    # One array for all frames without labels, of which there may be many.
-    self._missing = np.full((len(marks.poses.names), 2), np.nan)
-
-  def __call__(self, own: str) -> builder.Item:
-    points, poses = self._missing, self._marks.poses
-    if own in poses.number_of:
-      points = poses.points[poses.number_of[own]]
-    name, number = self._frames.get(own, ('', 0))
-    box = self._shown.cut(own, name)
-    if own in self._marks.files:
-      return builder.Item(own, self._marks.files[own], points, box)
-    path = self._shown.known[name].path
-    return Frame(own, path, points, box, number=number)

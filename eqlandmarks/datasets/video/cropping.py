@@ -23,7 +23,7 @@ from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)
-class Views:
+class Cropping:
   """What is shown of each picture.
 
   Attributes:
@@ -120,7 +120,7 @@ def make(
     marks: FrameLabels,
     crop: crops.Box | None,
     notes: list[str],
-) -> Views:
+) -> Cropping:
   """Decides what is shown of each video.
 
   Args:
@@ -156,7 +156,7 @@ def make(
         f'labels: {odd} of {len(marks.files)} pictures are of another size '
         'than their videos, so their object may be seen larger or smaller'
     )
-  return Views(known, marks, crop, own)
+  return Cropping(known, marks, crop, own)
 
 
 def _own_crop(
