@@ -52,7 +52,6 @@ _APART = {
         'discover.features_rate',
     ),
 }
-_NAME = 'dataset.name'
 STAGES = tuple(_APART)
 # Of those of a comparison, which has lengths of its own.
 _COMPARED = ('end_to_end.',)
@@ -88,17 +87,16 @@ def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 def differing(there: dict[str, Any], asked: dict[str, Any]) -> dict[str, str]:
   """Fields in which two configs differ -> both values, in words.
 
-  Of two datasets, each has fields of its own, which say nothing here.
+  Each dataset has fields of its own, so those of `dataset` that only one of the
+  configs has do not count.
   """
   found, wanted = flatten(there), flatten(asked)
-  names = sorted(found.keys() | wanted.keys())
-  if found.get(_NAME) != wanted.get(_NAME):
-    own = {n for n in found.keys() ^ wanted.keys() if n.startswith('dataset.')}
-    names = [name for name in names if name not in own]
+  one_sided = found.keys() ^ wanted.keys()
   return {
       name: f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
-      for name in names
+      for name in sorted(found.keys() | wanted.keys())
       if found.get(name) != wanted.get(name)
+      and not (name in one_sided and name.startswith('dataset.'))
   }
 
 

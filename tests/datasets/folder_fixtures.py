@@ -1,9 +1,9 @@
 """A tiny folder of images, with and without labels."""
 
 import fixtures
+from fixtures import description as description
+from fixtures import prepared as prepared
 from PIL import Image
-
-from eqlandmarks.datasets.base.examples import Description
 
 SIZE = 32
 GOOD_ROWS = [f'{i}.png,1,1,2,2' for i in range(9)]
@@ -24,25 +24,9 @@ def build(root, data_dir=None, **fields):
   return fixtures.make('folder', root=root, data_dir=data_dir, **fields)
 
 
-def description(builder):
-  return Description.from_metadata(builder.info.metadata)
-
-
 def planned(builder):
   splits = builder._plan().splits
   return {name: [item.id for item in splits[name]] for name in splits}
-
-
-def prepared(builder):
-  """Prepares and reads everything: split -> id -> example."""
-  builder.download_and_prepare()
-  return {
-      split: {
-          example['id'].decode(): example
-          for example in builder.as_data_source(split)
-      }
-      for split in builder.info.splits
-  }
 
 
 def images(root):

@@ -171,11 +171,11 @@ def test_ways_in_a_comparison(workdir):
 def test_fields_of_labels_are_judged_by_the_data(workdir):
   _begin(workdir, 'pretrain')
   fields = {
-      'dataset.min_likelihood': 0.1, 'dataset.test_share': 0.5,
-      'dataset.outside': 'missing',
+      'dataset.num_validation': 5, 'dataset.num_test': 5, 'dataset.root': 'x',
   }  # fmt: skip
   workdir.check(_config(**fields))
-  assert 'dataset.every' in _refusal(workdir, _config(**{'dataset.every': 2}))
+  changed = _config(**{'dataset.num_train': 2})
+  assert 'dataset.num_train' in _refusal(workdir, changed)
 
 
 @pytest.mark.parametrize(
