@@ -364,7 +364,7 @@ def test_a_table_with_missing_points_and_eyes(tmp_path):
         (lambda c: c.discover.warp.update({'elastic': 0.5}),
          'config.discover.warp.elastic is 0.5'),
         (lambda c: c.dataset.update({'name': 'birds'}),
-         'one of signer, folder'),
+         'one of bbc_pose, cat_head'),
         (lambda c: c.dataset.update({'num_test': 0}), 'num_test'),
         (lambda c: c.evaluation.update({'layers': (1, 5)}),
          'config.evaluation.layers is (1, 5), expected layers out of'),
