@@ -22,11 +22,7 @@ from eqlandmarks.configs import common
 
 def get_config() -> ConfigDict:
   """The paper's settings."""
-  config = common.get_config()
-  config.dataset.name = 'bbc_pose'
-  # NVIDIA's evaluation crop; the paper says "loose crops". Open.
-  config.dataset.crop = 'centre'
-  config.dataset.crop_margin = 150.0
+  config = common.get_config('bbc_pose')
   config.num_landmarks = 50
   # The official rule, beside the paper's 6 pixels of 128: 6 pixels at half of
   # the frame's size.

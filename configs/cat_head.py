@@ -25,9 +25,7 @@ def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '' or 'k10'."""
   if variant not in ('', 'k10'):
     raise ValueError(f"variant is {variant!r}, expected '' or 'k10'.")
-  config = common.get_config()
-  config.dataset.name = 'cat_head'
-  config.dataset.crop = 'head'
+  config = common.get_config('cat_head')
   config.image_size = 100
   config.num_landmarks = 10 if variant == 'k10' else 20
   # Patches of 10 x 10 for images of 100 x 100.

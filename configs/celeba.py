@@ -26,10 +26,7 @@ def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'k30' or 'k10'."""
   if variant not in _LANDMARKS:
     raise ValueError(f"variant is {variant!r}, expected '', 'k30' or 'k10'.")
-  config = common.get_config()
-  config.dataset.name = 'celeba'
-  # IMM's and lmdis-rep's crop; the paper says "resized". Open.
-  config.dataset.crop = 'imm'
+  config = common.get_config('celeba')
   config.num_landmarks = _LANDMARKS[variant]
   config.evaluation.samples = (1, 5, 10)
   return config

@@ -1,4 +1,4 @@
-"""Every field of every config, with the paper's values.
+"""Every field of every config but a dataset's own, with the paper's values.
 
 "Pretrained equivariant features improve unsupervised landmark discovery" by
 Rahaman, Ghosh and Thiery, 2021 (https://arxiv.org/abs/2104.02925). A comment
@@ -10,13 +10,14 @@ on the command line: --config.pretrain.num_epochs=5.
 
 from ml_collections import ConfigDict
 
+from eqlandmarks.datasets import by_name
 from eqlandmarks.training.objectives import contrastive
 from eqlandmarks.training.objectives import landmarks
 from eqlandmarks.training.pairs import warped
 
 
-def get_config() -> ConfigDict:
-  """The paper's settings at 128 x 128, without a dataset."""
+def get_config(name: str = 'signer') -> ConfigDict:
+  """The paper's settings at 128 x 128, for the dataset of this name."""
   config = ConfigDict()
   # All randomness of a run: initial parameters, order of the images, warps.
   config.seed = 0
@@ -39,7 +40,7 @@ def get_config() -> ConfigDict:
   # Workdir of another run whose stage 1 is used instead of training one's own.
   config.pretrained = ''
 
-  config.dataset = _dataset()
+  config.dataset = dataset(name)
   config.model = _model()
   config.pretrain = _pretrain()
   config.discover = _discover()
@@ -55,66 +56,25 @@ def get_config() -> ConfigDict:
   return config
 
 
-def _dataset() -> ConfigDict:
-  dataset = ConfigDict()
+def dataset(name: str) -> ConfigDict:
+  """The fields of every dataset, and those of the one of this name."""
+  section = ConfigDict()
   # signer (built in), folder (your images), video (yours), bbc_pose, cat_head
-  # or celeba.
-  dataset.name = 'signer'
+  # or celeba; or a module of your own, as eqlandmarks/datasets/by_name.py says.
+  section.name = name
+  # The folder of the data. That of `folder` is searched for images with all its
+  # subfolders, that of `video` for videos; or it is a video itself. signer has
+  # none.
+  section.root = ''
   # Where prepared datasets are kept; '' is WORKDIR/data.
-  dataset.cache = ''
+  section.cache = ''
   # Training images of up to so many GiB are held in memory, in the
   # accelerator's own where there is one; more are read from disk batch by
   # batch.
-  dataset.memory_gib = 4.0
-  # For signer: images of each split, and the seed they are drawn from.
-  dataset.num_train = 1000
-  dataset.num_validation = 500
-  dataset.num_test = 500
-  dataset.seed = 0
-  # For all but signer: the folder of the data. That of `folder` is searched
-  # for images with all its subfolders, that of `video` for videos; or it is a
-  # video itself.
-  dataset.root = ''
-  # For folder and video: '' (none), deeplabcut (a project), pts (beside the
-  # images), or the path of a label file: a table (path,split,NAME_x,NAME_y,...)
-  # or one of the other formats of docs/formats.md.
-  dataset.labels = ''
-  # For both: the two annotated points whose distance normalises the error,
-  # 'left,right'.
-  dataset.eyes = ''
-  # Points scored together: 'ears=left_ear+right_ear,eyes=left_eye+right_eye'.
-  dataset.groups = ''
-  # Which labelled images are the test images: comma-separated patterns of
-  # paths below the root. '' leaves it to the labels' own split, or else to ...
-  dataset.test = ''
-  # ... the last labelled images (whole folders where there are several), of
-  # this share.
-  dataset.test_share = 1 / 3
-  # Images that are left out of everything: comma-separated patterns.
-  dataset.exclude = ''
-  # Leave out images that do not decode, instead of stopping.
-  dataset.skip_bad = False
-  # A labelled point outside its image: error (stop) or missing (leave it out).
-  dataset.outside = 'error'
-  # Labels that come with a likelihood are predictions, of DeepLabCut, say:
-  # points below this are left out. 0.6 is DeepLabCut's pcutoff, 0 takes all.
-  dataset.min_likelihood = 0.6
-  # For video: of the frames without labels, every n-th is used, and of all
-  # frames only this box, 'top,left,height,width' in their pixels; '' for all.
-  dataset.every = 1
-  dataset.crop_box = ''
-  # For bbc_pose, cat_head and celeba (docs/benchmarks.md): what is cut out of
-  # the images, with how many of their pixels beside the joints for bbc_pose.
-  dataset.crop = ''
-  dataset.crop_margin = 0.0
-  # For celeba: whose choice of images for the stages and for the regressor.
-  dataset.stage_rule = 'lmdis'
-  dataset.fit_rule = 'mafl'
-  # For cat_head: a file that names photos to leave out.
-  dataset.exclude_list = ''
-  # Go on with a part of the dataset, instead of stopping.
-  dataset.partial = False
-  return dataset
+  section.memory_gib = 4.0
+  # What else there is belongs to the dataset, see eqlandmarks/datasets/NAME.
+  section.update(by_name.defaults(name) if name else {})
+  return section
 
 
 def _model() -> ConfigDict:

@@ -15,8 +15,7 @@ from eqlandmarks.configs import common
 
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '' or 'paper'."""
-  config = common.get_config()
-  config.dataset.name = 'folder'
+  config = common.get_config('folder')
   if variant == 'paper':
     return config
   if variant:

@@ -10,11 +10,12 @@ that of configs/folder.py. Variant: `video.py:paper`, the paper's settings at
 
 from ml_collections import ConfigDict
 
+from eqlandmarks.configs import common
 from eqlandmarks.configs import folder
 
 
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '' or 'paper'."""
   config = folder.get_config(variant)
-  config.dataset.name = 'video'
+  config.dataset = common.dataset('video')
   return config

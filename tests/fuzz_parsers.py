@@ -69,9 +69,8 @@ def _read_mat(path: pathlib.Path) -> None:
   videos = mat.read(path)
   assert [video.number for video in videos] == [*range(1, 21)]
   for video in videos:
-    for labels in (video.tracked, video.manual):
-      assert labels.frames.dtype.kind == 'i' and (labels.frames >= 0).all()
-      _check_points(labels.joints, (len(labels.frames), 7, 2))
+    assert video.frames.dtype.kind == 'i' and (video.frames >= 0).all()
+    _check_points(video.joints, (len(video.frames), 7, 2))
 
 
 def _points_of_images(path: pathlib.Path) -> None:

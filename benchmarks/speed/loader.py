@@ -23,8 +23,11 @@ import numpy as np
 from absl import app
 from absl import flags
 
+from eqlandmarks.datasets.base import builder as builder_lib
+from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from shared import process_memory
 from shared import tables
 
@@ -34,6 +37,33 @@ _SIZE = flags.DEFINE_integer('size', 128, 'Side of the images.')
 _BATCH = flags.DEFINE_integer('batch_size', 16, 'Images per batch.')
 _REPEATS = flags.DEFINE_integer('repeats', 5, 'Epochs; the median counts.')
 _STREAM = flags.DEFINE_string('stream', None, 'For a process of its own.')
+
+
+class Noise(builder_lib.Builder):
+  """Images that do not compress."""
+
+  def _open(self, root, outputs):
+    return [self._options]
+
+  def _describe(self):
+    return examples.Description((), {}, (), 'train', '', '')
+
+  def _counts(self):
+    return {'train': self._options}
+
+  def _examples(self):
+    for i, image in enumerate(_draw(self._options, self._image_size)):
+      yield 'train', {
+          'image': image, 'points': np.full((1, 2), np.nan, np.float32),
+          'original_size': np.full(2, self._image_size, np.float32),
+          'id': f'{i:09d}', 'digest': '',
+      }  # fmt: skip
+
+
+def _draw(count: int, size: int) -> np.ndarray:
+  return np.random.default_rng(0).integers(
+      0, 256, (count, size, size, 3), np.uint8
+  )
 
 
 def _read_epoch(images: loader.Images) -> None:
@@ -69,16 +99,17 @@ def _seconds(
   return statistics.median(times)
 
 
-def _open(path: pathlib.Path, count: int) -> unpacked.Pixels:
-  shape = (_SIZE.value, _SIZE.value, 3)
-  return unpacked.Pixels([path], np.arange(count), shape)
+def _open(folder: str | pathlib.Path, count: int) -> storage.Pixels:
+  builder = Noise(count, image_size=_SIZE.value, data_dir=folder)
+  caching.prepare(builder, 'benchmark')
+  return storage.open_pixels(builder, 'train')
 
 
-def _peak_mib(path: pathlib.Path, count: int) -> float:
+def _peak_mib(folder: pathlib.Path, count: int) -> float:
   """Peak memory of a fresh process that streams the first images once."""
   done = subprocess.run(
       [
-          sys.executable, __file__, f'--stream={path}', f'--images={count}',
+          sys.executable, __file__, f'--stream={folder}', f'--images={count}',
           f'--size={_SIZE.value}', f'--batch_size={_BATCH.value}',
       ],
       capture_output=True, text=True, check=True,
@@ -86,13 +117,11 @@ def _peak_mib(path: pathlib.Path, count: int) -> float:
   return float(done.stdout)
 
 
-def _measure(path: pathlib.Path) -> dict[str, tuple[float, float]]:
+def _measure(folder: pathlib.Path) -> dict[str, tuple[float, float]]:
   """Seconds of reading all images, and of the machine's own reading."""
-  images = np.random.default_rng(0).integers(
-      0, 256, (_IMAGES.value, _SIZE.value, _SIZE.value, 3), np.uint8
-  )
-  unpacked.write_pixels(path, images)
-  disk = _open(path, len(images))
+  images = _draw(_IMAGES.value, _SIZE.value)
+  disk = _open(folder, len(images))
+  path = max(folder.rglob('*.array_record*'), key=os.path.getsize)
 
   def from_disk(before: Callable[[], None]) -> tuple[float, float]:
     return (
@@ -113,15 +142,14 @@ def main(_: list[str]) -> None:
   """Prints the table."""
   count = _IMAGES.value
   if _STREAM.value:
-    _read_epoch(_open(pathlib.Path(_STREAM.value), count))
+    _read_epoch(_open(_STREAM.value, count))
     print(process_memory.peak_mib())
     return
-  with tempfile.TemporaryDirectory(dir=_FOLDER.value) as folder:
-    path = pathlib.Path(folder) / 'pixels.array_record'
-    seconds = _measure(path)
-    peaks = [
-        _peak_mib(path, n) for n in (count, max(count // 5, _BATCH.value))
-    ]
+  with tempfile.TemporaryDirectory(dir=_FOLDER.value) as name:
+    folder, few = pathlib.Path(name), max(count // 5, _BATCH.value)
+    seconds = _measure(folder)
+    _open(folder, few)
+    peaks = [_peak_mib(folder, n) for n in (count, few)]
   mib = count * _SIZE.value**2 * 3 / 2**20
   tables.show(('from', 'images/s', 'MiB/s', 'raw MiB/s'), [
       (name, f'{count / ours:,.0f}', f'{mib / ours:,.0f}', f'{mib / raw:,.0f}')

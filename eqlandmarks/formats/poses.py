@@ -1,7 +1,10 @@
 """The one form in memory of what all label formats hold."""
 
 import dataclasses
+import functools
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ class Poses:
   """Points on images: labels, or predictions.
 
   Attributes:
-    names: the J points, in the order of `points`.
+    names: the J points, in the order of `points`; none only without images.
     images: N paths below a root folder, with forward slashes; frames of a video
       are named as `paths.frame_name` does.
     points: [N, J, 2] (row, column) in pixels of the original image, the centre
@@ -66,9 +69,35 @@ class Poses:
         raise UserError(
             f'poses.{field}: found {len(values)}, expected {count}'
         )
-    _check_names(self.names)
+    _check_names(self.names, count)
     _check_once('images', self.images)
     _check_numbers(self)
+
+  @functools.cached_property
+  def number_of(self) -> dict[str, int]:
+    """Image -> its place in `images`."""
+    return {image: number for number, image in enumerate(self.images)}
+
+  @functools.cached_property
+  def labelled(self) -> np.ndarray:
+    """`[N]`: whether any point of an image is there."""
+    return np.isfinite(self.points).any(axis=(1, 2))
+
+  def take(
+      self, numbers: Sequence[int], images: Sequence[str] | None = None
+  ) -> 'Poses':
+    """Some of the images, by their numbers, under other names if given."""
+    numbers = [*numbers]
+    fields = {}
+    for field in ('points', 'confidence', 'sizes'):
+      values = getattr(self, field)
+      fields[field] = None if values is None else values[numbers]
+    for field in ('images', 'splits', 'where', 'videos'):
+      values = getattr(self, field)
+      fields[field] = values and tuple(values[n] for n in numbers)
+    if images is not None:
+      fields['images'] = images
+    return dataclasses.replace(self, **fields)
 
   def _set_array(self, field: str, dtype, shape: tuple[int, ...]) -> None:
     if getattr(self, field) is None and field != 'points':
@@ -81,7 +110,7 @@ class Poses:
     object.__setattr__(self, field, values)
 
 
-def _check_names(names: tuple[str, ...]) -> None:
+def _check_names(names: tuple[str, ...], count: int) -> None:
   """Points need names that every format can hold."""
   for name in names:
     if not isinstance(name, str) or not name.isprintable() or (
@@ -92,7 +121,7 @@ def _check_names(names: tuple[str, ...]) -> None:
           'line without blanks around it'
       )
   _check_once('names', names)
-  if not names:
+  if count and not names:
     raise UserError('poses.names: found none, expected at least one point')
 
 
@@ -166,21 +195,16 @@ def assemble(
     UserError: an image is there twice, or a name or a number is not what it
       should be.
   """
-  first: dict[str, Row] = {}
+  seen: dict[str, str] = {}
   for row in rows:
-    if row.image in first:
-      raise UserError(
-          f"{row.where}: found '{paths.shown(row.image)}' again, expected one "
-          f'row for an image; the first is {first[row.image].where}'
-      )
-    first[row.image] = row
+    check_new(row.image, row.where, seen)
   points = [conventions.from_file(row.points, form) for row in rows]
   sizes = [row.size or (0, 0) for row in rows]
   videos = [row.video for row in rows]
   try:
     return Poses(
         names=names,
-        images=tuple(first),
+        images=tuple(seen),
         points=np.array(points).reshape(len(rows), len(names), 2),
         confidence=_confidence(rows, len(names)),
         sizes=sizes if any(row.size for row in rows) else None,
@@ -200,3 +224,69 @@ def _confidence(rows: list[Row], width: int) -> np.ndarray | None:
   return np.array(
       [nothing if r.confidence is None else r.confidence for r in rows]
   )
+
+
+def join(parts: Sequence[Poses], remedy: str = '') -> Poses:
+  """The images of several files, which have the same points in any order.
+
+  Args:
+    parts: as they were read.
+    remedy: the end of the message where an image is in two of them.
+
+  Raises:
+    UserError: one is.
+  """
+  first, images = parts[0], [image for part in parts for image in part.images]
+  where = [place for part in parts for place in part.where]
+  seen: dict[str, str] = {}
+  for image, place in zip(images, where, strict=True):
+    check_new(image, place, seen, remedy)
+  order = [[part.names.index(name) for name in first.names] for part in parts]
+  points = [p.points[:, own] for p, own in zip(parts, order, strict=True)]
+  confidence = [
+      None if p.confidence is None else p.confidence[:, own]
+      for p, own in zip(parts, order, strict=True)
+  ]
+  counts = [len(part.images) for part in parts]
+  return dataclasses.replace(
+      first,
+      images=images,
+      points=np.concatenate(points),
+      confidence=_joined(confidence, counts, [np.nan] * len(first.names)),
+      sizes=_joined([part.sizes for part in parts], counts, [0, 0]),
+      where=where,
+      splits=_joined([part.splits for part in parts], counts, ''),
+      videos=_joined([part.videos for part in parts], counts, ''),
+  )
+
+
+def _joined(columns: list[Any], counts: list[int], missing: Any) -> Any:
+  """One column of several files', filled up in those that have none."""
+  if all(column is None for column in columns):
+    return None
+  return [
+      value for column, count in zip(columns, counts, strict=True)
+      for value in ([missing] * count if column is None else column)
+  ]
+
+
+def check_new(
+    image: str, where: str, seen: dict[str, str], remedy: str = ''
+) -> None:
+  """Notes where an image is in a file.
+
+  Args:
+    image: its path.
+    where: the file and the place in it.
+    seen: image -> where; gets this one.
+    remedy: the end of the message.
+
+  Raises:
+    UserError: it is there twice.
+  """
+  if image in seen:
+    raise UserError(
+        f"{where}: found '{paths.shown(image)}' again, expected one row for an "
+        f'image; the first is {seen[image]}{remedy}'
+    )
+  seen[image] = where

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -36,6 +37,33 @@ _CONFIG = config_flags.DEFINE_config_file(
     "A config's name or file, with a variant after a colon: signer:tiny. "
     '--config.FIELD=VALUE sets any field of it.',
 )
+
+
+class _ConfigParser(flags.ArgumentParser):
+  """Loads a config, with all fields of its dataset for flags to change.
+
+  Attributes:
+    config: the one that was loaded last.
+  """
+
+  def __init__(self, parser: flags.ArgumentParser):
+    self._parser = parser
+    self.config: Any = None
+
+  def parse(self, path: str) -> Any:
+    """See base class."""
+    from eqlandmarks.runs import config_types  # takes a second
+
+    self.config = self._parser.parse(path)
+    named = [a for a in sys.argv if a.lstrip('-').startswith(_DATASET)]
+    name = named[-1].partition('=')[2] if named else ''
+    config_types.complete(self.config, name)
+    return self.config
+
+
+_DATASET = 'config.dataset.name='
+_PARSER = _ConfigParser(flags.FLAGS['config'].parser)
+flags.FLAGS['config'].parser = _PARSER
 _WORKDIR = flags.DEFINE_string('workdir', None, "The run's folder.")
 _MODE = flags.DEFINE_enum('mode', 'train', [*modes.MODES], 'What to do.')
 _DISTRIBUTED = flags.DEFINE_bool(
@@ -77,7 +105,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
   except (Exception, SystemExit) as error:
     if isinstance(error, SystemExit) and not config_file.place(error, argv):
       raise  # of --help
-    line = config_file.explain(error, argv)
+    line = config_file.explain(error, argv, _PARSER.config)
     _print_error(line, verbose=_wants_traceback(argv))
     sys.exit(2)
   return left

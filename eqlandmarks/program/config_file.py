@@ -5,6 +5,7 @@ import os
 import pathlib
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from eqlandmarks import configs
 from eqlandmarks import errors
@@ -54,8 +55,14 @@ def names() -> list[str]:
   return sorted({file.stem for file in files} - {'__init__', 'common'})
 
 
-def explain(error: BaseException, argv: Sequence[str]) -> str:
-  """The one line that says what is wrong with the flags or in the config."""
+def explain(error: BaseException, argv: Sequence[str], config: Any) -> str:
+  """The one line that says what is wrong with the flags or in the config.
+
+  Args:
+    error: what was raised.
+    argv: the arguments of the program.
+    config: the config that was loaded; None where none was.
+  """
   root = _chain(error)[-1]
   where = place(error, argv)
   if isinstance(root, SyntaxError):
@@ -72,7 +79,10 @@ def explain(error: BaseException, argv: Sequence[str]) -> str:
       name = argument.lstrip('-').partition('=')[0]
       if name.startswith('config.') and field in name.split('.'):
         field = name
-    return f'--{field}: found no such field, expected one of the config.'
+    from eqlandmarks.runs import config_types  # takes a second
+
+    near = config_types.nearest(config, field.partition('.')[2])
+    return f'--{field}: found no such field, the nearest is config.{near}.'
   if isinstance(root, AttributeError) and root.name == 'get_config':
     return '--config: the file has no get_config, expected one that returns it.'
   if 'Traceback' in str(error):  # raised where get_config is called

@@ -40,7 +40,7 @@ _EXAMPLES = 60
 # Where uploaded and drawn images are kept.
 _FOLDER = 'data'
 
-# What the images of an uploaded zip file may take, unpacked.
+# What the images of an uploaded zip file may take, storage.
 _ZIP_GIB = 8
 
 

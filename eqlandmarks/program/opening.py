@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import score
 from eqlandmarks.predictor import framing
 from eqlandmarks.runs import claims
@@ -84,7 +84,7 @@ def check(
 def make_run(config: Any, workdir: Workdir) -> run_lib.Run:
   """The run of a config, whose data need not be prepared yet."""
   outputs = config.dataset.cache, config.predict.output, config.export.output
-  builder = registry.make_builder(
+  builder = by_name.make_builder(
       config.dataset,
       image_size=config.image_size,
       data_dir=str(file_names.expanded(config.dataset.cache or workdir.data)),
@@ -102,7 +102,7 @@ def _open_prepared(config: Any, workdir: Workdir) -> run_lib.Run:
   hosts.check_devices(config.batch_size, config.accumulate)
   hosts.wait()
   run = make_run(config, workdir)
-  if not unpacked.is_there(run.builder):
+  if not storage.is_there(run.builder):
     raise errors.UserError(
         f'{pathlib.Path(run.builder.data_dir)}: process {jax.process_index()} '
         'finds no prepared dataset there, expected the one that process 0 has '
@@ -153,7 +153,7 @@ def kept_if_used(run: run_lib.Run) -> Iterator[None]:
   """
   builder, data = run.builder, run.workdir.data
   place = pathlib.Path(builder.data_dir).resolve()
-  was_there = unpacked.is_there(builder)
+  was_there = storage.is_there(builder)
   try:
     yield
   except errors.UserError:
@@ -185,7 +185,7 @@ def _check_sides(run: run_lib.Run) -> None:
   Crops of published data are taken as they are.
   """
   for split in run.builder.split_sizes():
-    table = unpacked.open_table(run.builder, split)
+    table = storage.open_table(run.builder, split)
     small = np.flatnonzero(table.original_sizes.min(axis=1) < framing.MIN_SIDE)
     if small.size:
       height, width = table.original_sizes[small[0]]
@@ -214,9 +214,9 @@ def say_notes(run: run_lib.Run) -> None:
 def data_warnings(run: run_lib.Run) -> list[str]:
   """Signs of images and fields by which a run cannot learn."""
   split = run.description.stage_split
-  ids = unpacked.open_table(run.builder, split).ids
+  ids = storage.open_table(run.builder, split).ids
   rows = unlearnable.rows_to_look_at(len(ids))
-  pixels = unpacked.open_pixels(run.builder, split)[rows]
+  pixels = storage.open_pixels(run.builder, split)[rows]
   return [
       *unlearnable.of_images(pixels, ids[rows]),
       *unlearnable.of_config(run.config, ('pretrain', 'discover')),

@@ -43,7 +43,7 @@ def predict(config: Any, workdir: Workdir) -> None:
       must be.
   """
   fields = config.predict
-  if config.dataset.crop not in ('', 'whole'):
+  if config.dataset.get('crop', 'whole') != 'whole':
     run.say(
         f'the model was trained on crops ({config.dataset.name}, '
         f"'{config.dataset.crop}'): show it images that are cropped alike"

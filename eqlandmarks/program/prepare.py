@@ -12,9 +12,9 @@ import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import scene
 from eqlandmarks.program import opening
 from eqlandmarks.report import figures
@@ -52,7 +52,7 @@ def prepare(config: Any, workdir: Workdir) -> None:
       run = opening.make_run(config, workdir)
     except errors.UserError:
       # Whoever only looks at the data may still be about to get them.
-      print(registry.instructions(config.dataset.name), flush=True)
+      print(by_name.instructions(config.dataset.name), flush=True)
       raise
     opening.check_size(run)
     with opening.kept_if_used(run):
@@ -64,7 +64,7 @@ def prepare(config: Any, workdir: Workdir) -> None:
 def show(run: run_lib.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
   splits = {
-      split: unpacked.open_table(run.builder, split)
+      split: storage.open_table(run.builder, split)
       for split in run.builder.info.splits
   }
   twice = duplicates(splits, run.description.test_split)
@@ -90,7 +90,7 @@ def show(run: run_lib.Run) -> None:
 
 
 def duplicates(
-    splits: dict[str, unpacked.Table], test_split: str
+    splits: dict[str, storage.Table], test_split: str
 ) -> list[Duplicates]:
   """Images whose files, byte for byte, are in two splits.
 
@@ -153,7 +153,7 @@ def _seconds(
 
 
 def _counts(
-    run: run_lib.Run, splits: dict[str, unpacked.Table]
+    run: run_lib.Run, splits: dict[str, storage.Table]
 ) -> Table:
   """A row for each split."""
   roles = {
@@ -188,7 +188,7 @@ def _range(sizes: np.ndarray) -> str:
 
 
 def _points(
-    names: tuple[str, ...], splits: dict[str, unpacked.Table]
+    names: tuple[str, ...], splits: dict[str, storage.Table]
 ) -> Table | None:
   """How many annotations of each point are missing in each labelled split."""
   labelled = {
@@ -238,11 +238,11 @@ def _duration(seconds: float) -> str:
   return f'{seconds / 3600:.1f} h'
 
 
-def _draw(run: run_lib.Run, splits: dict[str, unpacked.Table]) -> None:
+def _draw(run: run_lib.Run, splits: dict[str, storage.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
   count = run.config.evaluation.sheet_images
   for name, split in splits.items():
-    pixels = unpacked.open_pixels(run.builder, name)
+    pixels = storage.open_pixels(run.builder, name)
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)
     number = len(run.description.point_names)
     points = split.points[rows, :number]
@@ -256,7 +256,7 @@ def _draw(run: run_lib.Run, splits: dict[str, unpacked.Table]) -> None:
 
 def _summary(
     run: run_lib.Run,
-    splits: dict[str, unpacked.Table],
+    splits: dict[str, storage.Table],
     twice: list[Duplicates],
     times: dict[str, float],
 ) -> dict[str, Any]:

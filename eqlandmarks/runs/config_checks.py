@@ -6,7 +6,7 @@ from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import models
 from eqlandmarks import regression
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.runs import config_types
 from eqlandmarks.system import field_rules as rules
 from eqlandmarks.training import methods
@@ -79,17 +79,7 @@ _RULES = {
     'dtype': rules.one_of('float32', 'bfloat16'),
     'accumulate': rules.integer(1),
     'dataset': {
-        'name': rules.one_of(*registry.NAMES),
         'memory_gib': rules.not_negative(),
-        'num_train': rules.integer(1),
-        'num_validation': rules.integer(1),
-        'num_test': rules.integer(1),
-        'crop_margin': rules.not_negative(rules.SIDE),
-        'seed': rules.SEED,
-        'outside': rules.one_of('error', 'missing'),
-        'min_likelihood': rules.SHARE,
-        'every': rules.integer(1),
-        'test_share': rules.number(lambda v: 0 <= v < 1, 'a share below 1'),
     },
     'model': {
         'widths': _WIDTHS,
@@ -157,6 +147,7 @@ def check(config: Any) -> None:
   """
   config_types.check(config)
   rules.check(config, config, _RULES)
+  by_name.options(config.dataset)
   metrics = ['', 'loss']
   for name in (stages.PRETRAIN, stages.DISCOVER):
     metrics += _check_stage(config, name).terms

@@ -95,12 +95,18 @@ def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def differing(there: dict[str, Any], asked: dict[str, Any]) -> dict[str, str]:
-  """Fields in which two configs differ -> both values, in words."""
+  """Fields in which two configs differ -> both values, in words.
+
+  Each dataset has fields of its own, so those of `dataset` that only one of the
+  configs has do not count.
+  """
   found, wanted = flatten(there), flatten(asked)
+  one_sided = found.keys() ^ wanted.keys()
   return {
       name: f'{name} ({found.get(name)!r} there, {wanted.get(name)!r} asked)'
       for name in sorted(found.keys() | wanted.keys())
       if found.get(name) != wanted.get(name)
+      and not (name in one_sided and name.startswith('dataset.'))
   }
 
 

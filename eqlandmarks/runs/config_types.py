@@ -1,5 +1,6 @@
 """Whether a config has the fields of configs/common.py, of their types."""
 
+import contextlib
 import difflib
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from ml_collections import config_dict
 
 from eqlandmarks import errors
 from eqlandmarks.configs import common
+from eqlandmarks.datasets import by_name
 from eqlandmarks.runs import config_fields
 from eqlandmarks.system import field_rules
 from eqlandmarks.training.objectives import base as objectives
@@ -24,14 +26,18 @@ def check(config: Any) -> None:
   """Checks that a config has all fields, no others, and values of their types.
 
   Raises:
-    UserError: naming all fields that differ.
+    UserError: naming all fields that differ, or the dataset if there is none
+      of its name.
   """
   if not isinstance(config, ConfigDict) or isinstance(config, FrozenConfigDict):
     raise errors.UserError(
         f'config is of type {type(config).__name__}, expected a ConfigDict, '
         'such as get_config() of configs/common.py returns.'
     )
-  expected = _expected(config, ours_alone=False)
+  name = _dataset_name(config)
+  if name is not None:
+    by_name.find(name)
+  expected = _expected(config, name or '', ours_alone=False)
   differing = sorted(_differing(config, expected, ''))
   if differing:
     raise errors.UserError(
@@ -42,27 +48,52 @@ def check(config: Any) -> None:
 def misfits(config: Any) -> list[str]:
   """The fields whose values are of another type, in words.
 
-  Fields that are missing, or that another version has, are none of them.
+  Fields that are missing, or that another version has, are none of them, nor
+  are those of a user's own dataset, objective or pair, whose module need not
+  be there.
   """
+  name = _dataset_name(config)
+  ours = name if name in by_name.names() else ''
+  expected = _expected(config, ours, ours_alone=True)
   return sorted(
       text
-      for text in _differing(config, defaults(config), '')
+      for text in _differing(config, expected, '')
       if ', expected ' in text
   )
 
 
-def defaults(stored: Any) -> ConfigDict:
-  """The fields that a stored config should have, with their defaults.
+def complete(config: Any, name: str = '') -> None:
+  """Gives a config the fields of the dataset that it names.
 
-  No module of a user's own is imported: a stage whose objective or pair is one
-  stands for itself.
+  Those of the dataset that `common.get_config()` is for go where they are as
+  they were.
+
+  Args:
+    config: of one's own, made from `common.get_config()`. Anything but a config
+      stays as it is.
+    name: a dataset in the place of the one that it names.
   """
-  return _expected(stored, ours_alone=True)
+  made_for = _dataset_name(config)
+  if not made_for:
+    return
+  with contextlib.suppress(errors.UserError), config.unlocked():
+    fields = by_name.defaults(name or made_for)
+    section = config.dataset
+    usual = common.get_config().dataset.name
+    left = by_name.defaults(made_for if name else usual)
+    for field, value in left.items():
+      if field in section and field not in fields and (
+          name or section[field] == value
+      ):
+        del section[field]
+    for field, value in fields.items():
+      if field not in section:
+        section[field] = value
 
 
-def _expected(config: Any, *, ours_alone: bool) -> ConfigDict:
-  """Our defaults, with the fields of the objectives and pairs of a config."""
-  result = common.get_config()
+def _expected(config: Any, dataset: str, *, ours_alone: bool) -> ConfigDict:
+  """Our defaults, with the fields of a config's dataset and seams."""
+  result = common.get_config(dataset)
   for stage in _STAGES:
     section, ours = config.get(stage), result[stage]
     if not hasattr(section, 'get'):
@@ -78,10 +109,29 @@ def _expected(config: Any, *, ours_alone: bool) -> ConfigDict:
   return result
 
 
-def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
-  """What differs from the expected fields and types, in words."""
+def _dataset_name(config: Any) -> str | None:
+  """The name of a config's dataset, None where it has none."""
+  with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+    name = config.dataset.name
+    return name if isinstance(name, str) else None
+  return None
+
+
+def _differing(
+    config: Any, expected: Any, prefix: str, whole: Any = None
+) -> Iterator[str]:
+  """What differs from the expected fields and types, in words.
+
+  Args:
+    config: the config, or a section of it.
+    expected: what is expected there.
+    prefix: what the names of its fields begin with.
+    whole: what is expected of the whole config.
+  """
+  whole = whole or expected
   for name in {*config} - {*expected}:
-    yield f'{prefix}{name} is no field, the nearest is {_nearest(prefix, name)}'
+    near = nearest(whole, prefix + name)
+    yield f'{prefix}{name} is no field, the nearest is {near}'
   for name, default in expected.items():
     field = prefix + name
     if name not in config:
@@ -95,7 +145,7 @@ def _differing(config: Any, expected: Any, prefix: str) -> Iterator[str]:
     if not _fits(value, default):
       yield f'{field} is {field_rules.shown(value)}, expected {_kind(default)}'
     elif isinstance(default, ConfigDict):
-      yield from _differing(value, default, f'{field}.')
+      yield from _differing(value, default, f'{field}.', whole)
 
 
 def _fits(value: Any, default: Any) -> bool:
@@ -116,9 +166,8 @@ def _kind(default: Any) -> str:
   return 'fields' if isinstance(default, ConfigDict) else type(default).__name__
 
 
-def _nearest(prefix: str, name: str) -> str:
-  """The name of the field or group of fields that is most like this one."""
-  fields = config_fields.flatten(common.get_config().to_dict())
+def nearest(config: Any, name: str) -> str:
+  """The field or section of a config whose name is most like this one."""
+  fields = config_fields.flatten(config.to_dict())
   names = {*fields, *(field.partition('.')[0] for field in fields)}
-  near = difflib.get_close_matches(f'{prefix}{name}', sorted(names), 1, 0.0)
-  return near[0]
+  return difflib.get_close_matches(name, sorted(names), 1, 0.0)[0]

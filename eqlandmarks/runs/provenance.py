@@ -24,7 +24,7 @@ def of(config: Any) -> dict[str, Any]:
       'devices': [str(device) for device in jax.devices()],
       'platform': platform.platform(),
       'seed': config.seed,
-      'seeds': {'run': config.seed, 'dataset': config.dataset.seed},
+      'seeds': {'run': config.seed, 'dataset': config.dataset.get('seed')},
       'git_commit': _git_commit(),
   }
 

@@ -19,7 +19,7 @@ from eqlandmarks import models
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import observe
 from eqlandmarks.runs import claims
 from eqlandmarks.runs import protocols
@@ -208,7 +208,7 @@ class Run:
 
   def training_names(self, rows: np.ndarray) -> list[str]:
     """The ids of some of them, by their numbers."""
-    table = unpacked.open_table(self.builder, self.description.stage_split)
+    table = storage.open_table(self.builder, self.description.stage_split)
     return [str(table.ids[row]) for row in rows]
 
 

@@ -3,14 +3,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from eqlandmarks.datasets.bbc_pose import BBCPose
-
 pytestmark = pytest.mark.usefixtures('whole_bbc_pose')
 
 
 def build(root, data_dir, **fields):
   fields = dict(crop_margin=40.0, image_size=32) | fields
-  return BBCPose(root=root, data_dir=data_dir, **fields)
+  return fixtures.make('bbc_pose', root=root, data_dir=data_dir, **fields)
 
 
 def change_mat(frames, **given):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from eqlandmarks.datasets.bbc_pose import CROPS
-from eqlandmarks.datasets.bbc_pose import BBCPose
 from eqlandmarks.datasets.bbc_pose import builder as module
 
 SIZE = 160
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.usefixtures('whole_bbc_pose')
 
 def build(root, data_dir, **fields):
   fields = dict(crop_margin=40.0, image_size=SIZE) | fields
-  return BBCPose(root=root, data_dir=data_dir, **fields)
+  return fixtures.make('bbc_pose', root=root, data_dir=data_dir, **fields)
 
 
 def expected_ids():

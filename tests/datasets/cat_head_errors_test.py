@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import scipy.io
 
-from eqlandmarks.datasets.cat_head import CatHead
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
 
@@ -16,7 +15,8 @@ pytestmark = pytest.mark.usefixtures('whole_cat_head')
 
 
 def build(root, data_dir, **fields):
-  return CatHead(root=root, data_dir=data_dir, **dict(image_size=120) | fields)
+  fields = dict(image_size=120) | fields
+  return fixtures.make('cat_head', root, data_dir, **fields)
 
 
 def refused(root, *parts, **fields):

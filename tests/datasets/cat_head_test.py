@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from eqlandmarks.datasets.cat_head import CROPS
-from eqlandmarks.datasets.cat_head import CatHead
 from eqlandmarks.datasets.cat_head import release
 
 # Of the nine points without 4 and 7, the tips of the ears.
@@ -16,7 +15,8 @@ pytestmark = pytest.mark.usefixtures('whole_cat_head')
 
 
 def build(root, data_dir, **fields):
-  return CatHead(root=root, data_dir=data_dir, **dict(image_size=120) | fields)
+  fields = dict(image_size=120) | fields
+  return fixtures.make('cat_head', root, data_dir, **fields)
 
 
 def names(builder):

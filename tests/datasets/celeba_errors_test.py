@@ -5,7 +5,6 @@ import celeba_fixtures as made
 import fixtures
 import pytest
 
-from eqlandmarks.datasets.celeba import CelebA
 from eqlandmarks.datasets.celeba import builder as module
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.datasets.celeba import rules
@@ -36,7 +35,7 @@ IMAGES = 'Img/img_align_celeba'
 
 def build(root, **fields):
   fields = dict(image_size=16) | fields
-  return CelebA(root=root, data_dir=root.parent / 'data', **fields)
+  return fixtures.make('celeba', root, root.parent / 'data', **fields)
 
 
 def refused(root, *parts, **fields):
@@ -213,7 +212,7 @@ def test_roots(tmp_path):
     assert message.startswith('config.dataset.root')
   for root in ('', None, ' '):
     fixtures.assert_one_line(
-        lambda root=root: CelebA(root=root, data_dir=tmp_path / 'data'),
+        lambda root=root: fixtures.make('celeba', root, tmp_path / 'data'),
         'config.dataset.root: found nothing', 'Img, Anno, Eval and MAFL',
     )  # fmt: skip
   assert not (tmp_path / 'data').exists()

@@ -5,8 +5,6 @@ import fixtures
 import numpy as np
 import pytest
 
-from eqlandmarks.datasets.celeba import CelebA
-
 LANDMARKS = 'list_landmarks_align_celeba.csv'
 PARTITION = 'list_eval_partition.csv'
 
@@ -29,7 +27,7 @@ def root(tmp_path, monkeypatch):
 
 
 def build(root):
-  return CelebA(root=root, image_size=16, data_dir=root.parent / 'data')
+  return fixtures.make('celeba', root, root.parent / 'data', image_size=16)
 
 
 def test_the_same_points_and_splits(root):

@@ -9,7 +9,6 @@ import pytest
 import tensorflow_datasets as tfds
 
 from eqlandmarks.datasets.celeba import CROPS
-from eqlandmarks.datasets.celeba import CelebA
 from eqlandmarks.datasets.celeba import rules
 
 # By hand from the lists in `celeba_fixtures`.
@@ -46,7 +45,7 @@ def sources(tmp_path_factory):
 
 def build(root, data_dir, **fields):
   fields = dict(image_size=192) | fields
-  return CelebA(root=root, data_dir=data_dir, **fields)
+  return fixtures.make('celeba', root=root, data_dir=data_dir, **fields)
 
 
 def names(numbers):

@@ -3,12 +3,12 @@
 import os
 import shutil
 
+import fixtures
 import folder_fixtures
 import numpy as np
 import pytest
 from PIL import Image
 
-from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import loader
@@ -157,8 +157,7 @@ def test_fields_of_generated_images(tmp_path):
   fields = {'num_train': 3, 'num_validation': 2, 'num_test': 2, 'seed': 0}
   for name, value in (('seed', 0), ('seed', 1), ('num_train', 4),
                       ('num_test', 3)):  # fmt: skip
-    builder = signer.Signer(
-        data_dir=tmp_path, image_size=32, file_format='array_record',
+    builder = fixtures.make('signer', data_dir=tmp_path, image_size=32,
         **fields | {name: value},
     )  # fmt: skip
     caching.prepare(builder, 'x')

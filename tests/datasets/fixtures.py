@@ -12,6 +12,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.errors import UserError
 
@@ -99,6 +100,15 @@ def assert_drawn_where_stored(example, colours, missing=()):
     else:
       # A quarter of a pixel: less than any mistaken half pixel makes.
       assert np.abs(seen - example['points'][point]).max() < 0.25, point
+
+
+def make(name, root='', data_dir=None, *, image_size=128, outputs=(), **fields):
+  """The builder of a dataset with these fields."""
+  room = by_name.find(name)
+  return room.build(
+      room.Options(**fields), root=root, image_size=image_size,
+      data_dir=data_dir, outputs=outputs,
+  )  # fmt: skip
 
 
 def prepared(builder):

@@ -8,8 +8,6 @@ from folder_fixtures import images
 from folder_fixtures import picture
 from folder_fixtures import table
 
-from eqlandmarks.datasets.folder.builder import Folder
-
 
 @pytest.fixture
 def root(tmp_path):
@@ -73,8 +71,7 @@ ERRORS = {
     'path outside': ({'rows': ['../0.png,1,1,1,1']}, ['row 2', "'../0.png'"]),
     'duplicate': ({'rows': ['0.png,,,,', '0.png,,,,']}, ['row 3', "'0.png'"]),
     'outside unknown': ({'outside': 'x'}, ['dataset.outside', "'x'", 'error']),
-    'image size': ({'image_size': 0}, ['dataset.image_size', 'found 0']),
-    'share too large': ({'test_share': 1}, ['dataset.test_share', 'found 1']),
+    'share too large': ({'test_share': 1}, ['dataset.test_share', ' is 1,']),
     'too few images': (
         {'labels': '', 'exclude': '*'}, ['found 0 images', 'at least 2'],
     ),
@@ -115,11 +112,14 @@ def test_unknown_point_in_a_group_of_a_string(root):
 def test_errors_of_the_root(tmp_path):
   file = tmp_path / 'x.png'
   picture(file)
-  assert_one_line(lambda: Folder(root=''), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: Folder(root=None), 'dataset.root', 'found nothing')
-  assert_one_line(lambda: Folder(root=file), 'dataset.root', 'x.png is a file')
+  for root, found in (
+      ('', 'found nothing'), (None, 'found nothing'), (file, 'x.png is a file')
+  ):  # fmt: skip
+    assert_one_line(
+        lambda root=root: build(root, tmp_path), 'dataset.root', found
+    )
   absent = tmp_path / 'absent'
-  assert_one_line(lambda: Folder(root=absent), f'no folder {absent}')
+  assert_one_line(lambda: build(absent), f'no folder {absent}')
   (tmp_path / 'empty').mkdir()
   assert_one_line(lambda: build(tmp_path / 'empty'), 'found 0 images')
   assert_one_line(lambda: build(tmp_path), 'found 1 images', 'at least 2')

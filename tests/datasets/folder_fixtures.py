@@ -1,9 +1,9 @@
 """A tiny folder of images, with and without labels."""
 
+import fixtures
+from fixtures import description as description
+from fixtures import prepared as prepared
 from PIL import Image
-
-from eqlandmarks.datasets.base.examples import Description
-from eqlandmarks.datasets.folder.builder import Folder
 
 SIZE = 32
 GOOD_ROWS = [f'{i}.png,1,1,2,2' for i in range(9)]
@@ -21,28 +21,12 @@ def table(root, rows, header='path,a_x,a_y,b_x,b_y'):
 def build(root, data_dir=None, **fields):
   data_dir = data_dir or root.parent / 'prepared'
   fields = {'image_size': SIZE} | fields
-  return Folder(root=root, data_dir=data_dir, **fields)
-
-
-def description(builder):
-  return Description.from_metadata(builder.info.metadata)
+  return fixtures.make('folder', root=root, data_dir=data_dir, **fields)
 
 
 def planned(builder):
   splits = builder._plan().splits
   return {name: [item.id for item in splits[name]] for name in splits}
-
-
-def prepared(builder):
-  """Prepares and reads everything: split -> id -> example."""
-  builder.download_and_prepare()
-  return {
-      split: {
-          example['id'].decode(): example
-          for example in builder.as_data_source(split)
-      }
-      for split in builder.info.splits
-  }
 
 
 def images(root):

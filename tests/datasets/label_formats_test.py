@@ -1,12 +1,12 @@
 """The dataset `folder` with labels in every format."""
 
+import fixtures
 import numpy as np
 import pytest
 from PIL import Image
 
 from eqlandmarks import formats
 from eqlandmarks.datasets.base.examples import Description
-from eqlandmarks.datasets.folder.builder import Folder
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -38,7 +38,7 @@ def some_poses(images):
 
 def build(root, labels, **fields):
   fields |= {'data_dir': root.parent / 'prepared', 'image_size': SIZE}
-  return Folder(root=root, labels=labels, **fields)
+  return fixtures.make('folder', root=root, labels=labels, **fields)
 
 
 def stored(builder):

@@ -5,6 +5,7 @@ from PIL import Image
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import conventions
 
 HEADER = 'path,nose_x,nose_y,tail_x,tail_y'
 DLC_HEADER = 'scorer{0},A,A,A,A\nbodyparts{0},nose,nose,tail,tail\n'
@@ -13,7 +14,12 @@ DLC_HEADER += 'coords{0},x,y,x,y\n'
 
 def read(root, value='labels.csv', exclude=()):
   files = labels.label_files(value, root, exclude)
-  return labels.read_labels(value, root, files)
+  return labels.read_labels(value, root, files).poses
+
+
+def in_file(poses):
+  """Points as a table has them: (x, y), the top-left pixel's centre at 0."""
+  return conventions.to_file(poses.points, 'table')
 
 
 def write(path, text):
@@ -24,7 +30,7 @@ def write(path, text):
 
 def stored_points(points, shape, size):
   box = crops.Box(0, 0, *shape)
-  return box.to_stored(labels.to_ours(points), size)
+  return box.to_stored(conventions.from_file(points, 'table'), size)
 
 
 def test_convention_of_pixel_centres(tmp_path):
@@ -58,23 +64,23 @@ def test_table(tmp_path):
       f'{tmp_path}/b/4.png,0,0,,1e1,-0.5\n',
   )
   marks = read(tmp_path)
-  assert marks.names == ('tail', 'nose') and marks.has_split
-  assert list(marks.rows) == ['a/1.png', 'a/2.png', 'a/é 3.png', 'b/4.png']
-  rows = list(marks.rows.values())
-  assert [row.split for row in rows] == ['train', 'test', 'val', '']
-  assert [row.labelled for row in rows] == [True, False, True, True]
-  np.testing.assert_array_equal(rows[0].points, [[1.5, 2], [3, 4]])
-  np.testing.assert_array_equal(rows[2].points, [[1, 2], [np.nan] * 2])
-  np.testing.assert_array_equal(rows[3].points, [[0, 0], [-0.5, 10]])
-  assert rows[1].where == f'{tmp_path}/labels.csv row 4'
+  assert marks.names == ('tail', 'nose')
+  assert marks.images == ('a/1.png', 'a/2.png', 'a/é 3.png', 'b/4.png')
+  assert marks.splits == ('train', 'test', 'val', '')
+  assert marks.labelled.tolist() == [True, False, True, True]
+  points = in_file(marks)
+  np.testing.assert_array_equal(points[0], [[1.5, 2], [3, 4]])
+  np.testing.assert_array_equal(points[2], [[1, 2], [np.nan] * 2])
+  np.testing.assert_array_equal(points[3], [[0, 0], [-0.5, 10]])
+  assert marks.where[1] == f'{tmp_path}/labels.csv row 4'
 
 
 def test_table_of_excel(tmp_path):
   text = f'{HEADER},,\na.png,1,2,3,4,,\n,,,,,,\n'
   write(tmp_path / 'labels.csv', '\ufeff' + text.replace('\n', '\r\n'))
   marks = read(tmp_path)
-  assert marks.names == ('nose', 'tail') and not marks.has_split
-  np.testing.assert_array_equal(marks.rows['a.png'].points, [[1, 2], [3, 4]])
+  assert marks.names == ('nose', 'tail') and marks.splits is None
+  np.testing.assert_array_equal(in_file(marks), [[[1, 2], [3, 4]]])
 
 
 def test_where_the_table_lies(tmp_path, monkeypatch):
@@ -101,13 +107,13 @@ def test_deeplabcut(tmp_path):
       + 'labeled-data,v2,2.png,5,6,7,8\n',
   )
   marks = read(tmp_path, 'deeplabcut')
-  assert marks.names == ('nose', 'tail') and not marks.has_split
-  first, second = marks.rows.values()
-  assert list(marks.rows) == ['labeled-data/v1/1.png', 'labeled-data/v2/2.png']
-  np.testing.assert_array_equal(first.points, [[1, 2], [np.nan] * 2])
-  np.testing.assert_array_equal(second.points, [[7, 8], [5, 6]])
+  assert marks.names == ('nose', 'tail') and marks.splits is None
+  first, second = in_file(marks)
+  assert marks.images == ('labeled-data/v1/1.png', 'labeled-data/v2/2.png')
+  np.testing.assert_array_equal(first, [[1, 2], [np.nan] * 2])
+  np.testing.assert_array_equal(second, [[7, 8], [5, 6]])
   left = read(tmp_path, 'deeplabcut', exclude=('*/v1/*',))
-  assert left.names == ('tail', 'nose') and len(left.rows) == 1
+  assert left.names == ('tail', 'nose') and len(left.images) == 1
 
 
 @pytest.mark.parametrize('folder', ['', 'labeled-data/'])
@@ -117,7 +123,7 @@ def test_layout_of_lightning_pose(tmp_path, folder):
       DLC_HEADER.format('').replace('\n', '\r\n')
       + 'labeled-data/1.png,1,2,3,4\r\n',
   )
-  assert list(read(tmp_path, 'deeplabcut').rows) == ['labeled-data/1.png']
+  assert read(tmp_path, 'deeplabcut').images == ('labeled-data/1.png',)
 
 
 TABLE_ERRORS = [

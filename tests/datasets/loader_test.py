@@ -2,16 +2,15 @@
 
 import itertools
 import multiprocessing
-import pathlib
 
+import fixtures
 import numpy as np
 import pytest
 
 from eqlandmarks import errors
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import loader
-from eqlandmarks.datasets.base import unpacked
-from eqlandmarks.system import files
+from eqlandmarks.datasets.base import storage
 
 
 def _batches(start=0, seed=0, count=12, batch_size=5):
@@ -61,27 +60,32 @@ def test_processes_share_every_epoch(count, processes):
     assert sorted(epoch) == list(range(count))
 
 
-def _read_a_part(path, count, shard):
-  """Numbers of the images that a process sees in four epochs."""
-  pixels = unpacked.Pixels([path], np.arange(count), (2,))
+def _make(folder):
+  return fixtures.make(
+      'signer', image_size=32, num_train=23, num_validation=5, num_test=4,
+      data_dir=folder,
+  )  # fmt: skip
+
+
+def _read_a_part(folder, shard):
+  """The images that a process sees in four epochs."""
+  pixels = storage.open_pixels(_make(folder), 'train')
   batches = loader.batches(
       pixels, batch_size=4, seed=3, start=0, shard=shard
   )
-  return _take(batches, count)[..., 0]
+  return _take(batches, len(pixels))
 
 
-def test_two_processes_share_a_file(tmp_path):
-  count, path = 23, tmp_path / 'x.array_record'
-  unpacked.write_pixels(path, np.repeat(np.arange(23, dtype=np.uint8), 2)
-                        .reshape(23, 2))  # fmt: skip
+def test_two_processes_share_a_file(builder):
   spawn = multiprocessing.get_context('spawn')
   with spawn.Pool(2) as pool:
     parts = pool.starmap(
-        _read_a_part, [(path, count, (p, 2)) for p in range(2)]
+        _read_a_part, [(builder.data_dir_root, (p, 2)) for p in range(2)]
     )
   both = np.concatenate(parts, axis=1)  # 23 batches of 2 + 2
-  for epoch in both.reshape(4, count):
-    assert sorted(epoch) == list(range(count))
+  numbers = {i.tobytes(): n for n, i in enumerate(_drawn('train', 23))}
+  for epoch in both.reshape(4, 23, -1):
+    assert sorted(numbers[i.tobytes()] for i in epoch) == list(range(23))
 
 
 def test_a_batch_that_cannot_be_shared_equally():
@@ -99,12 +103,8 @@ def test_steps_of_epochs():
 
 @pytest.fixture(scope='module')
 def builder(tmp_path_factory):
-  made = signer.Signer(
-      image_size=32, num_train=23, num_validation=5, num_test=4,
-      data_dir=tmp_path_factory.mktemp('data'), file_format='array_record',
-  )  # fmt: skip
+  made = _make(tmp_path_factory.mktemp('data'))
   made.download_and_prepare()
-  unpacked.unpack(made)
   return made
 
 
@@ -115,7 +115,7 @@ def _drawn(split, count):
 def test_disk_and_memory_hold_the_same_images_in_the_order_of_ids(builder):
   files = loader.open_images(builder, 'train', memory_gib=0.0)
   memory = loader.open_images(builder, 'train', memory_gib=1.0)
-  assert isinstance(files, unpacked.Pixels)
+  assert isinstance(files, storage.Pixels)
   assert isinstance(memory, np.ndarray)
   assert files.shape == memory.shape == (23, 32, 32, 3)
   np.testing.assert_array_equal(memory, _drawn('train', 23))
@@ -133,7 +133,7 @@ def test_the_limit_of_memory_counts_bytes(builder):
   inside = loader.open_images(builder, 'train', memory_gib=exact)
   beyond = loader.open_images(builder, 'train', memory_gib=exact * 0.999)
   assert isinstance(inside, np.ndarray)
-  assert isinstance(beyond, unpacked.Pixels)
+  assert isinstance(beyond, storage.Pixels)
 
 
 def test_several_splits_are_read_as_one(builder):
@@ -148,33 +148,3 @@ def test_several_splits_are_read_as_one(builder):
   )
   files = loader.open_images(builder, 'validation+test', memory_gib=0.0)
   np.testing.assert_array_equal(files[np.arange(9)], drawn)
-
-
-def test_half_unpacked_is_not_taken_for_whole(tmp_path, monkeypatch):
-  made = signer.Signer(
-      image_size=32, num_train=3, num_validation=2, num_test=2,
-      data_dir=tmp_path, file_format='array_record',
-  )  # fmt: skip
-  made.download_and_prepare()
-  folder = pathlib.Path(made.data_dir)
-  before = sorted(folder.iterdir())
-  savez = np.savez
-
-  def full(path, **arrays):
-    if 'test' in str(path):
-      raise OSError(28, 'No space left on device')
-    savez(path, **arrays)
-
-  monkeypatch.setattr(np, 'savez', full)
-  with pytest.raises(errors.UserError, match='expected a folder with room'):
-    unpacked.unpack(made)
-  assert sorted(folder.iterdir()) == before
-  monkeypatch.undo()
-  # What a killed run leaves is made anew.
-  left = folder / '.eqlandmarks-killed.partial/unpacked'
-  left.mkdir(parents=True)
-  (left / 'train.npz').write_bytes(b'half')
-  files._remove_leftovers.cache_clear()  # as another process
-  unpacked.unpack(made)
-  assert not left.parent.exists()
-  assert len(loader.load(made, 'train')) == 3

@@ -1,6 +1,5 @@
 """Labels that come with a likelihood: predictions, not annotations."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -11,7 +10,6 @@ from folder_fixtures import images
 from folder_fixtures import prepared
 
 from eqlandmarks import formats
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.errors import UserError
 
@@ -71,7 +69,7 @@ def test_columns_of_tables(root, column):
 
 def test_two_likelihoods_of_one_point(root):
   (root / 'l.csv').write_text('path,a_x,a_y,a_score,a_likelihood\n')
-  with pytest.raises(UserError, match=r"column 'a_likelihood' for what an"):
+  with pytest.raises(UserError, match=r'a_likelihood. for what another'):
     formats.read(root / 'l.csv')
 
 
@@ -112,16 +110,17 @@ def test_the_score_of_an_object_is_that_of_its_points(root):
   }
   (root / 'l.json').write_text(json.dumps(data))
   found = labels.read_labels('l.json', root, [root / 'l.json'], 0.6)
-  assert [row.labelled for row in found.rows.values()] == [False, True, True]
-  assert (found.scored, found.unsure) == (3, 1)
+  assert found.poses.labelled.tolist() == [False, True, True]
+  assert ': 1 of 3 points have a likelihood below' in found.notes[-1]
 
 
 def test_points_that_are_missing_do_not_count(root):
   given = poses(np.full((4, 2), 0.1))
   given.points[:3] = np.nan
-  given = dataclasses.replace(given, where=('',) * 4)
-  found = label_rows.from_poses(given, 'table', 0.6)
-  assert (found.scored, found.unsure) == (2, 2)
+  given.confidence[3, 0] = 0.7
+  formats.write(given, root / 'l.csv', 'table')
+  found = labels.read_labels('l.csv', root, [root / 'l.csv'], 0.6)
+  assert ': 1 of 2 points have a likelihood below' in found.notes[-1]
 
 
 def test_a_point_that_is_never_likely_is_left_out(root):

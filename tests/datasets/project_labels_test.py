@@ -67,10 +67,10 @@ def test_several_views(tmp_path, place):
         tmp_path / f'{place.format(view)}CollectedData_{view}.csv',
         HEADER + f'labeled-data/s_{view}/img3.png,{n},2\n',
     )
-  found = read(tmp_path)
-  assert {path: row.points.tolist() for path, row in found.rows.items()} == {
-      'labeled-data/s_side/img3.png': [[0, 2]],
-      'labeled-data/s_top/img3.png': [[1, 2]],
+  found = read(tmp_path).poses
+  assert dict(zip(found.images, found.points.tolist(), strict=True)) == {
+      'labeled-data/s_side/img3.png': [[2.5, 0.5]],
+      'labeled-data/s_top/img3.png': [[2.5, 1.5]],
   }
 
 

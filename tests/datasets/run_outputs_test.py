@@ -6,9 +6,10 @@ import pathlib
 import folder_fixtures
 import pytest
 
+from configs import common
 from configs import folder
 from eqlandmarks import errors
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import run_outputs
 from eqlandmarks.predictor import inputs
 
@@ -42,7 +43,7 @@ def test_folders_of_runs_are_recognised(tmp_path):
 
 
 def _ids(config, workdir):
-  builder = registry.make_builder(
+  builder = by_name.make_builder(
       config.dataset, image_size=32, data_dir=str(workdir / 'data'),
       outputs=[str(workdir)],
   )  # fmt: skip
@@ -82,7 +83,8 @@ def test_images_below_the_workdir_do_count(tmp_path):
 @pytest.mark.parametrize('name', ['folder', 'video'])
 def test_the_folder_of_the_data_is_no_workdir(tmp_path, name):
   config = folder.get_config()
-  config.dataset.update(name=name, root=f'{tmp_path}/x/..')
+  config.dataset = common.dataset(name)
+  config.dataset.update(root=f'{tmp_path}/x/..')
   (tmp_path / 'x').mkdir()
   with pytest.raises(errors.UserError, match=r'such as .*/run'):
     _ids(config, tmp_path)

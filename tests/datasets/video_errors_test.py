@@ -27,7 +27,7 @@ ERRORS = {
     'size changes': (
         {'root': 'vary.ts'}, ['vary.ts: frame 3', '64 x 32', '64 x 48'],
     ),
-    'every': ({'every': 0}, ['dataset.every', 'found 0']),
+    'every': ({'every': 0}, ['dataset.every', ' is 0,']),
     'crop text': ({'crop_box': '1,2,x,4'}, ['crop_box', "'1,2,x,4'"]),
     'crop count': ({'crop_box': '1,2,3'}, ['crop_box', "'1,2,3'"]),
     'crop empty': ({'crop_box': (0, 0, 0, 5)}, ['crop_box', 'height']),

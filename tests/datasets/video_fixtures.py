@@ -1,8 +1,8 @@
 """A tiny video. A blob's place says which number a frame has."""
 
+import fixtures
 import numpy as np
 
-from eqlandmarks.datasets.video import Video
 from eqlandmarks.media import videos
 
 # Frames of 48 x 64 pixels, in cells of 8 x 8: numbers from 0 to 47. Stored
@@ -33,4 +33,4 @@ def table(root, rows, header=HEADER):
 
 
 def build(root, data_dir, **fields):
-  return Video(root=root, data_dir=data_dir, **{'image_size': SIZE} | fields)
+  return fixtures.make('video', root, data_dir, **{'image_size': SIZE} | fields)

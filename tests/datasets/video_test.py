@@ -21,7 +21,7 @@ from video_fixtures import table
 
 from configs import signer
 from configs import video as video_config
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.media import videos
 from eqlandmarks.program import modes
@@ -322,6 +322,7 @@ def test_only_the_prepared_copy_stays(root, data_dir, capfd):
   names = {path.name for path in data_dir.rglob('*') if path.is_file()}
   assert {name.partition('.')[0] for name in names} == {
       'dataset_info', 'features', 'metadata', 'video-unlabelled',
+      'unlabelled',
   }  # fmt: skip
   assert 'decode v.mp4: 100%' in capfd.readouterr().err
 
@@ -362,7 +363,7 @@ def test_the_config_reaches_the_builder(root, data_dir):
   config = video_config.get_config()
   config.dataset.root = str(root)
   config.dataset.every, config.dataset.crop_box = 7, '8,16,24,32'
-  builder = registry.make_builder(
+  builder = by_name.make_builder(
       config.dataset, image_size=SIZE, data_dir=str(data_dir)
   )
   same = build(root, data_dir, every=7, crop_box=(8, 16, 24, 32))

@@ -10,8 +10,8 @@ import pytest
 import tables
 
 from eqlandmarks import formats
+from eqlandmarks.datasets import folder
 from eqlandmarks.datasets import video
-from eqlandmarks.datasets.folder.builder import Folder
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import label_files
 from eqlandmarks.predictor import inputs
@@ -93,14 +93,13 @@ def test_no_format_runs_a_program(bomb, form, ending):
 
 
 @pytest.mark.parametrize('labels', ['deeplabcut', 'file', 'pts'])
-@pytest.mark.parametrize('builder', [Folder, video.Video])
-def test_no_dataset_runs_a_program(bomb, labels, builder, tmp_path):
+@pytest.mark.parametrize('room', [folder, video])
+def test_no_dataset_runs_a_program(bomb, labels, room, tmp_path):
   (tmp_path / 'v.mp4').write_bytes(b'')
   with pytest.raises(UserError) as error:
-    builder(
-        root=tmp_path,
-        labels=str(bomb[0]) if labels == 'file' else labels,
-        data_dir=tmp_path / 'prepared',
+    options = room.Options(str(bomb[0]) if labels == 'file' else labels)
+    room.build(
+        options, root=tmp_path, image_size=32, data_dir=tmp_path / 'prepared'
     )
   assert '\n' not in str(error.value)
   assert not bomb[1].exists()

@@ -10,10 +10,11 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from configs import common
 from configs import folder
 from configs import signer
 from eqlandmarks import errors
-from eqlandmarks.datasets import registry
+from eqlandmarks.datasets import by_name
 from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
@@ -353,7 +354,7 @@ def test_a_table_with_missing_points_and_eyes(tmp_path):
         (lambda c: c.discover.warp.update({'elastic': 0.5}),
          'config.discover.warp.elastic is 0.5'),
         (lambda c: c.dataset.update({'name': 'birds'}),
-         'one of signer, folder'),
+         'one of bbc_pose, cat_head'),
         (lambda c: c.dataset.update({'num_test': 0}), 'num_test'),
         (lambda c: c.evaluation.update({'layers': (1, 5)}),
          'config.evaluation.layers is (1, 5), expected layers out of'),
@@ -390,6 +391,9 @@ class _Recording:
 
   __getattr__ = __getitem__
 
+  def get(self, name, default=None):
+    return self[name] if name in self._config else default
+
   def keys(self):
     return self._config.keys()
 
@@ -415,9 +419,9 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   }  # see tests/runs/ablation_test.py
   for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
-    other.dataset.name = name
+    other.dataset = common.dataset(name)
     with pytest.raises(errors.UserError, match=r'config\.dataset\.root'):
-      registry.make_builder(
+      by_name.make_builder(
           _Recording(other, read).dataset, image_size=32, data_dir=''
       )
   configs[0].discover.train_features = True
@@ -426,7 +430,11 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   configs[0].predict.input = str(tmp_path / 'photos')
   modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'predict')
   modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'export')
-  assert set(config_fields.flatten(configs[0].to_dict())) == read
+  every = {
+      f'dataset.{field}' for name in by_name.names()
+      for field in by_name.defaults(name)
+  }
+  assert {*config_fields.flatten(configs[0].to_dict()), *every} == read
 
 
 def test_what_a_comparison_needs_is_checked_before_it_trains(tmp_path):

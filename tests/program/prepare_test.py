@@ -10,7 +10,7 @@ from PIL import Image
 
 from configs import folder
 from configs import signer
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.program import modes
 from eqlandmarks.program import prepare
 from eqlandmarks.training import loop
@@ -105,7 +105,7 @@ def test_the_estimate_is_steps_times_seconds(tmp_path, monkeypatch):
 
 def _table(ids, digests):
   count = len(ids)
-  return unpacked.Table(
+  return storage.Table(
       np.array(ids), np.zeros((count, 1, 2)), np.ones((count, 2)),
       np.array(digests), np.zeros((count, 32), np.uint8),
   )

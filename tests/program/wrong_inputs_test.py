@@ -181,7 +181,7 @@ CASES = [
     field('evaluation.checkpoint', 'best', "but config.checkpoint.best is ''"),
     field('pretrain.clip_norm', -1.0, 'clip_norm is -1.0'),
     field('pretrained', '/no/such/run', '/no/such/run'),
-    field('dataset.name', 'birds', "'birds'", 'one of signer, folder'),
+    field('dataset.name', 'birds', "'birds'", 'one of bbc_pose, cat_head'),
     field('dataset.num_test', 0, 'num_test'),
     # Datasets.
     ('no root', plain(config=FOLDER), ['config.dataset.root']),

@@ -170,11 +170,11 @@ def test_ways_in_a_comparison(workdir):
 def test_fields_of_labels_are_judged_by_the_data(workdir):
   _begin(workdir, 'pretrain')
   fields = {
-      'dataset.min_likelihood': 0.1, 'dataset.test_share': 0.5,
-      'dataset.outside': 'missing',
+      'dataset.num_validation': 5, 'dataset.num_test': 5, 'dataset.root': 'x',
   }  # fmt: skip
   claims.check(workdir, _config(**fields))
-  assert 'dataset.every' in _refusal(workdir, _config(**{'dataset.every': 2}))
+  changed = _config(**{'dataset.num_train': 2})
+  assert 'dataset.num_train' in _refusal(workdir, changed)
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_other_images(workdir, capsys, names, first, said):
   _begin(workdir, 'pretrain')
   claims.check_images(workdir, _config(), _content(labels='y'))
   with pytest.raises(errors.UserError) as caught:
-    claims.check_images(workdir, _config(**{'dataset.exclude': 'x'}), now)
+    claims.check_images(workdir, _config(**{'dataset.num_test': 9}), now)
   assert said in str(caught.value) and '\n' not in str(caught.value)
-  assert "dataset.exclude ('' there, 'x' asked)" in str(caught.value)
+  assert "dataset.num_test (32 there, 9 asked)" in str(caught.value)
   assert str(caught.value).endswith('same ones, or another --workdir.')
   # Less is known, and it is refused all the same.
   (workdir.path / 'images.npz').unlink()

@@ -12,7 +12,7 @@ from configs import folder
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks.datasets import signer as signer_lib
+from eqlandmarks.datasets.signer import builder as signer_lib
 from eqlandmarks.program import modes
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
@@ -81,7 +81,7 @@ def test_memory_of_stage_one(tmp_path, monkeypatch):
       'config.image_size, config.model.widths, or raise config.accumulate.'
   )
   # What is prepared is used again.
-  monkeypatch.setattr(signer_lib.Signer, '_generate_examples', None)
+  monkeypatch.setattr(signer_lib.Signer, '_examples', None)
   for fields in (
       {'batch_size': 4}, {'pretrain.num_locations': 4}, {'accumulate': 2},
       {'model.widths': (4, 4, 8, 8)},

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import errors
-from eqlandmarks.datasets.base import unpacked
-from eqlandmarks.datasets.video import frame_store
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.media import videos
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -81,23 +80,6 @@ def test_frames_that_are_too_large(tmp_path, monkeypatch):
     videos.probe(tmp_path / 'v.mp4')
 
 
-def test_what_waits_on_disk_comes_back_as_it_was(tmp_path):
-  waiting = frame_store.Spool(tmp_path)
-  examples = [
-      {'image': b'a\x00b\x00', 'points': np.array([[np.nan, i]], np.float32),
-       'id': f'é{i}', 'original_size': np.array([1.5, 2], np.float32)}
-      for i in range(3)
-  ]  # fmt: skip
-  for i, example in enumerate(examples):
-    waiting[str(i)] = example
-  for i in (2, 0, 1):
-    found = waiting[str(i)]
-    assert (found['image'], found['id']) == (b'a\x00b\x00', f'é{i}')
-    np.testing.assert_array_equal(found['points'], examples[i]['points'])
-    assert found['points'].dtype == np.float32
-  waiting.close()
-
-
 class _Builder:
   def __init__(self, folder):
     self.data_dir = folder
@@ -105,8 +87,7 @@ class _Builder:
 
 @pytest.mark.parametrize('damage', ['missing', 'cut', 'objects'])
 def test_prepared_data_that_are_gone_or_damaged(tmp_path, damage):
-  (tmp_path / 'unpacked').mkdir()
-  path = tmp_path / 'unpacked/train.npz'
+  path = tmp_path / 'train.npz'
   fields = {'ids': ['a'], 'points': np.zeros((1, 1, 2)),
             'original_sizes': np.zeros((1, 2)), 'digests': ['0']}  # fmt: skip
   if damage == 'objects':
@@ -117,6 +98,6 @@ def test_prepared_data_that_are_gone_or_damaged(tmp_path, damage):
   if damage == 'cut':
     path.write_bytes(path.read_bytes()[:300])
   with pytest.raises(errors.UserError) as caught:
-    unpacked.open_table(_Builder(tmp_path), 'train')
+    storage.open_table(_Builder(tmp_path), 'train')
   assert str(path) in str(caught.value)
   assert f'without {tmp_path}, it is prepared anew' in str(caught.value)

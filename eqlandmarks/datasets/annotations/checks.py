@@ -1,7 +1,6 @@
 """Checks the labels against the fields and the images that were found."""
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable
 
@@ -9,13 +8,15 @@ import numpy as np
 
 from eqlandmarks.datasets.annotations import deeplabcut
 from eqlandmarks.datasets.annotations import label_paths
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import unread
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import conventions
 from eqlandmarks.formats import paths
+from eqlandmarks.formats import poses as poses_lib
+from eqlandmarks.formats.poses import Poses
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
@@ -23,26 +24,29 @@ from eqlandmarks.media import images
 _OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
 
 
-def matched_labels(
-    fields: Fields, kept: list[str]
-) -> tuple[labels.Labels, dict[str, labels.Row]]:
-  """The labels, and their rows by the images' own paths."""
+def matched_labels(fields: Fields, kept: list[str]) -> labels.Labels:
+  """The labels of the images that were found, by these images' own paths."""
   files = labels.label_files(fields.labels, fields.root, fields.unread)
-  marks = labels.read_labels(
+  given = labels.read_labels(
       fields.labels, fields.root, files, fields.min_likelihood
   )
+  poses, notes = given.poses, given.notes
   own_path = {finding.canonical(path): path for path in kept}
-  marks = label_paths.below_their_folder(marks, files, own_path, fields)
-  frames = label_paths.Frames(
-      kept if marks.form in _OF_VIDEOS else [], fields.root
+  names, note = label_paths.below_their_folder(
+      poses.images, files, own_path, fields
   )
-  rows, missing = {}, []
-  for path, row in marks.rows.items():
-    own = own_path.get(path) or frames.find(path, row)
+  frames = label_paths.Frames(
+      kept if given.form in _OF_VIDEOS else [], fields.root
+  )
+  numbers, seen, missing = [], {}, []
+  for n, path in enumerate(names):
+    video = poses.videos[n] if poses.videos else ''
+    own = own_path.get(path) or frames.find(path, video, poses.where[n])
     if own:
-      label_rows.add(rows, own, row)
+      poses_lib.check_new(own, poses.where[n], seen)
+      numbers.append(n)
     elif not finding.matches(path, fields.exclude):
-      missing.append((path, row.where))
+      missing.append((path, poses.where[n]))
   if missing:
     path, where = missing[0]
     others = [name for name, _ in missing if unread.is_unread(name)]
@@ -53,11 +57,13 @@ def matched_labels(
           'as .png'
       )
     raise UserError(
-        f'config.dataset.labels: {len(missing)} of {len(marks.rows)} rows name '
+        f'config.dataset.labels: {len(missing)} of {len(names)} rows name '
         f"images that were not found, the first is '{paths.shown(path)}' "
         f'({where}), expected paths of images below {fields.root}{remedy}'
     )
-  return marks, rows
+  return labels.Labels(
+      poses.take(numbers, [*seen]), given.form, (*notes, *filter(None, [note]))
+  )
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:
@@ -96,58 +102,45 @@ def without_bad(
 
 def inside(
     fields: Fields,
-    names: tuple[str, ...],
-    rows: dict[str, labels.Row],
+    poses: Poses,
     notes: list[str],
-    box_of: Callable[[str], crops.Box] | None = None,
-) -> dict[str, labels.Row]:
-  """Checks that the points lie on their images; drops them if that is asked.
+    box_of: Callable[[str], crops.Box],
+) -> Poses:
+  """Checks that the points lie on their images, or drops those that do not.
 
   Args:
     fields: say whether they are dropped.
-    names: the points.
-    rows: path below the root -> labels.
+    poses: the labels.
     notes: gets a line if points are dropped.
-    box_of: what is seen of the image of a path; all of its file if None.
+    box_of: what is seen of the image of a path.
 
   Returns:
-    The rows, with NaN where points were dropped.
+    The labels, with NaN where points were dropped.
   """
-  box_of = box_of or functools.partial(_whole, fields.root)
-  checked, dropped = {}, []
-  for path, row in rows.items():
-    if row.labelled:
-      box = box_of(path)
-      # Pixel centres are whole numbers, so pixels end at the halves.
-      limits = np.array([[box.left, box.top], [box.right, box.bottom]]) - 0.5
-      out = ((row.points < limits[0]) | (row.points > limits[1])).any(-1)
-      for j in np.flatnonzero(out):
-        text = _outside_text(path, row, names[j], row.points[j], limits)
-        if fields.outside == 'error':
-          raise UserError(text)
-        dropped.append(f"'{names[j]}' ({row.where})")
-      points = np.where(out[:, None], np.nan, row.points)
-      row = dataclasses.replace(row, points=points)
-    checked[path] = row
+  points, dropped = poses.points.copy(), []
+  for n in np.flatnonzero(poses.labelled):
+    box = box_of(poses.images[n])
+    out = ~box.contains(points[n]) & np.isfinite(points[n]).all(-1)
+    for j in np.flatnonzero(out):
+      if fields.outside == 'error':
+        raise UserError(_outside_text(poses, n, j, box))
+      dropped.append(f"'{poses.names[j]}' ({poses.where[n]})")
+    points[n, out] = np.nan
   if dropped:
     notes.append(
         f'outside: {len(dropped)} points outside their image count as missing, '
         f'the first is {dropped[0]}'
     )
-  return checked
+  return dataclasses.replace(poses, points=points)
 
 
-def _whole(root: pathlib.Path, path: str) -> crops.Box:
-  return crops.Box(0, 0, *images.displayed_size(root / path))
-
-
-def _outside_text(
-    path: str, row: labels.Row, name: str, point: np.ndarray, limits: np.ndarray
-) -> str:
-  (left, top), (right, bottom) = limits
+def _outside_text(poses: Poses, n: int, j: int, box: crops.Box) -> str:
+  # As tables have it: the centre of the top-left pixel at 0.
+  x, y = conventions.to_file(poses.points[n, j], 'table')
   return (
-      f"{row.where}: found point '{name}' at x={point[0]:g}, y={point[1]:g} "
-      f'outside {path}, expected {left:g} <= x <= {right:g} and {top:g} <= y '
-      f"<= {bottom:g}; config.dataset.outside='missing' counts such points as "
-      'missing'
+      f"{poses.where[n]}: found point '{poses.names[j]}' at x={x:g}, y={y:g} "
+      f'outside {poses.images[n]}, expected {box.left - 0.5:g} <= x <= '
+      f'{box.right - 0.5:g} and {box.top - 0.5:g} <= y <= '
+      f"{box.bottom - 0.5:g}; config.dataset.outside='missing' counts such "
+      'points as missing'
   )

@@ -1,15 +1,15 @@
 """The labels of whole DeepLabCut projects, and Lightning Pose's like them."""
 
-import dataclasses
 import pathlib
 import posixpath
 import re
+from collections.abc import Collection
 
 from eqlandmarks import formats
 from eqlandmarks.datasets.annotations import deeplabcut_config
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.formats import poses as poses_lib
 from eqlandmarks.media.finding import matches
 
 NAME = 'deeplabcut'  # as the value of config.dataset.labels
@@ -51,53 +51,28 @@ def _find(root: pathlib.Path, ending: str) -> list[pathlib.Path]:
   ]
 
 
-def read(
-    root: pathlib.Path, files: list[pathlib.Path], least: float
-) -> label_rows.Labels:
+def read(root: pathlib.Path, files: list[pathlib.Path]) -> poses_lib.Poses:
   """Reads the files that `annotation_files` found.
 
   Args:
     root: the project's folder.
     files: with the same bodyparts and different images, as those of several
       videos or of several views.
-    least: as for `label_rows.from_poses`.
   """
-  merged = _read_annotations(files[0], root, least)
-  rows, scored, unsure = dict(merged.rows), merged.scored, merged.unsure
-  for path in files[1:]:
-    more = _read_annotations(path, root, least)
-    if set(more.names) != set(merged.names):
-      odd = sorted(set(more.names) ^ set(merged.names))
+  parts = [formats.read(path, NAME, root=root) for path in files]
+  for path, part in zip(files, parts, strict=True):
+    odd = sorted({*part.names} ^ {*parts[0].names})
+    if odd:
       raise UserError(
           f'{files[0]} and {path}: their bodyparts differ '
           f'({paths.shown(", ".join(odd))}), expected the same bodyparts in '
           'every file'
       )
-    order = [more.names.index(name) for name in merged.names]
-    for key, row in more.rows.items():
-      if key in rows:
-        raise UserError(
-            f"{row.where}: found '{key}' again, expected one row for an image; "
-            f'the first is {rows[key].where}; config.dataset.exclude can leave '
-            'out one of two files'
-        )
-      rows[key] = dataclasses.replace(row, points=row.points[order])
-    scored, unsure = scored + more.scored, unsure + more.unsure
-  return dataclasses.replace(
-      merged, rows=rows, scored=scored, unsure=unsure, notes=_unread(root)
-  )
+  remedy = '; config.dataset.exclude can leave out one of two files'
+  return poses_lib.join(parts, remedy)
 
 
-def _read_annotations(
-    path: pathlib.Path, root: pathlib.Path, least: float
-) -> label_rows.Labels:
-  """Reads one CollectedData csv of DeepLabCut or Lightning Pose."""
-  return label_rows.from_poses(
-      formats.read(path, NAME, root=root), NAME, least
-  )
-
-
-def _unread(root: pathlib.Path) -> tuple[str, ...]:
+def unread(root: pathlib.Path) -> tuple[str, ...]:
   """A line for the folders whose labels are there in H5 only."""
   found = [
       path for path in _find(root, '.h5')
@@ -114,28 +89,28 @@ def _unread(root: pathlib.Path) -> tuple[str, ...]:
 def without_drawn_pictures(
     root: pathlib.Path,
     kept: list[str],
-    rows: dict[str, label_rows.Row],
+    labelled: Collection[str],
     form: str,
     notes: list[str],
 ) -> list[str]:
   """Leaves out the pictures into which DeepLabCut has drawn points.
 
   It writes them into folders of its projects: '<video>_labeled' beside
-  '<video>', and `_DRAWN`. A folder with labels of its own is no such folder,
+  '<video>', and `_DRAWN`. A folder that has labels is no such folder,
   whatever its name.
 
   Args:
     root: the folder of images.
     kept: paths below it.
-    rows: path -> labels.
+    labelled: those that have labels.
     form: the format of the labels.
     notes: gets a line if pictures are left out.
   """
   bases = _projects(root, kept, form)
   folders = {posixpath.dirname(path) for path in kept} if bases else set()
-  labelled = {posixpath.dirname(path) for path in rows}
+  own = {posixpath.dirname(path) for path in labelled}
   drawn = {
-      folder for folder in folders - labelled
+      folder for folder in folders - own
       if _is_drawn(folder, bases, folders)
   }
   rest = [path for path in kept if posixpath.dirname(path) not in drawn]

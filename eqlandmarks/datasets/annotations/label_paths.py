@@ -1,12 +1,10 @@
 """Finds the images that paths in label files mean, where folders differ."""
 
-import dataclasses
 import os
 import pathlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
@@ -14,34 +12,36 @@ from eqlandmarks.media import finding
 
 
 def below_their_folder(
-    marks: label_rows.Labels,
+    named: Sequence[str],
     files: list[pathlib.Path],
     own_path: Mapping[str, str],
     fields: Fields,
-) -> label_rows.Labels:
-  """The labels with paths below the root, if they are below another folder.
+) -> tuple[Sequence[str], str]:
+  """The paths in a label file below the root, if they are below another folder.
 
   That is the folder of the label file, or the only one below which all of the
   images are, or the one in which the root is. Where some images are below no
   such folder, nothing changes.
 
   Args:
-    marks: the labels.
+    named: the paths.
     files: the files that they were read from.
     own_path: the images, by their path below the root in its one spelling.
     fields: say what the root is, and what is excluded.
 
+  Returns:
+    The paths, and a note, or ''.
+
   Raises:
     UserError: the images are below several folders.
   """
-  named = [p for p in marks.rows if not finding.matches(p, fields.exclude)]
-  absent = next((path for path in named if path not in own_path), None)
+  used = [p for p in named if not finding.matches(p, fields.exclude)]
+  absent = next((path for path in used if path not in own_path), None)
   if absent is None or len(files) != 1:
-    return marks
+    return named, ''
   top = f'{paths.canonical(fields.root.absolute().name)}/'
-  if all(p.startswith(top) and p[len(top):] in own_path for p in named):
-    rows = {path.removeprefix(top): row for path, row in marks.rows.items()}
-    return dataclasses.replace(marks, rows=rows)
+  if all(p.startswith(top) and p[len(top):] in own_path for p in used):
+    return [path.removeprefix(top) for path in named], ''
   folders = [
       path.removesuffix(f'/{absent}') for path in own_path
       if path.endswith(f'/{absent}')
@@ -51,11 +51,11 @@ def below_their_folder(
       if all(
           f'{folder}/{path}' in own_path
           or finding.matches(f'{folder}/{path}', fields.exclude)
-          for path in named
+          for path in used
       )
   ]
   if not fitting:
-    return marks
+    return named, ''
   beside = below(fields.root, files[0].parent)
   chosen = beside if beside in fitting else fitting[0]
   if chosen != beside and len(fitting) > 1:
@@ -64,9 +64,8 @@ def below_their_folder(
         f'{fitting[1]}, expected paths below {fields.root}, or the label file '
         'beside its images'
     )
-  rows = {f'{chosen}/{path}': row for path, row in marks.rows.items()}
   note = f'labels: their paths are below {chosen}/'
-  return dataclasses.replace(marks, rows=rows, notes=(*marks.notes, note))
+  return [f'{chosen}/{path}' for path in named], note
 
 
 def below(root: pathlib.Path, folder: pathlib.Path) -> str | None:
@@ -94,19 +93,19 @@ class Frames:
         folder.setdefault(key[1], []).append(path)
     self._nearest = paths.Nearest(self._images, root)
 
-  def find(self, path: str, row: label_rows.Row) -> str | None:
-    """The image of a row; None where there is none."""
+  def find(self, path: str, video: str, where: str) -> str | None:
+    """The image of a path in a label file; None where there is none."""
     key, folder = paths.frame_key(path), posixpath.dirname(path)
     if key is None:
       return None
-    folders = self._nearest.find_video(folder, row.video)
+    folders = self._nearest.find_video(folder, video)
     same = [
         image for folder in folders
         for image in self._images[folder].get(key[1], [])
     ]
     if len(same) > 1:
       raise UserError(
-          f"{row.where}: path '{paths.shown(path)}' may mean "
+          f"{where}: path '{paths.shown(path)}' may mean "
           f"{' or '.join(same)}, expected the path below the root; "
           'config.dataset.exclude can leave images out'
       )

@@ -1,9 +1,4 @@
-"""Labels made by hand, in any format of `eqlandmarks.formats`.
-
-Rows hold x, y in pixels of the image as displayed, with the CENTRE of the
-top-left pixel at 0, as tables do; `to_ours` turns them into this project's
-(row, column) with that centre at (0.5, 0.5).
-"""
+"""Labels of a user, in any format of `eqlandmarks.formats`."""
 
 import contextlib
 import dataclasses
@@ -14,34 +9,37 @@ import numpy as np
 
 from eqlandmarks import formats
 from eqlandmarks.datasets.annotations import deeplabcut
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.annotations import roboflow
-from eqlandmarks.datasets.annotations.label_rows import Labels
-from eqlandmarks.datasets.annotations.label_rows import Row
+from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import conventions
 from eqlandmarks.formats import pts
+from eqlandmarks.formats.poses import Poses
 from eqlandmarks.media import finding
 from eqlandmarks.system import file_names
+from eqlandmarks.system import fingerprints
 from eqlandmarks.system import regular_files
-
-__all__ = ['DEEPLABCUT', 'PTS', 'Labels', 'Row', 'label_files', 'read_labels',
-           'to_ours']  # fmt: skip
 
 DEEPLABCUT = deeplabcut.NAME
 PTS = 'pts'  # files beside the images, as the value of config.dataset.labels
 
 
-def to_ours(points: np.ndarray) -> np.ndarray:
-  """(x, y) of rows to this project's (row, column).
+# Of a folder without labels.
+NONE = Poses((), (), np.zeros((0, 0, 2)))
 
-  Args:
-    points: [J, 2] (x, y) in pixels of the image, top-left centre at 0.
 
-  Returns:
-    [J, 2] (row, column) in the same pixels, top-left centre at (0.5, 0.5).
+@dataclasses.dataclass(frozen=True)
+class Labels:
+  """The labels of a dataset.
+
+  Attributes:
+    poses: the points, of images below the root.
+    form: the format they were read from, a key of `formats.FORMATS`, or ''.
+    notes: lines that the program shows.
   """
-  return conventions.from_file(points, 'table')
+
+  poses: Poses = NONE
+  form: str = ''
+  notes: tuple[str, ...] = ()
 
 
 def label_files(
@@ -60,10 +58,18 @@ def label_files(
   """
   files = _files(labels, root, exclude) if labels else []
   for file in files:
-    # What is not there is said where it is read.
+    # Reading reports a file that is missing.
     with contextlib.suppress(OSError):
       regular_files.check(file)
   return files
+
+
+def state(fields: Fields) -> list[tuple[str, str]]:
+  """The label files of a folder, and the fingerprints of what they hold."""
+  return [
+      (str(path), fingerprints.of_file(path))
+      for path in label_files(fields.labels, fields.root, fields.unread)
+  ]
 
 
 def _files(
@@ -140,32 +146,39 @@ def read_labels(
   Raises:
     UserError: a file is not as it must be, or no point is likely enough.
   """
-  found = _read(labels, root, files, least) if files else Labels()
-  if not found.scored:
+  found = _read(labels, root, files) if files else Labels()
+  if found.poses.confidence is None:
     return found
-  if not any(row.labelled for row in found.rows.values()):
+  scored = np.isfinite(found.poses.points).all(-1)
+  scored &= np.isfinite(found.poses.confidence)
+  if not scored.any():
+    return found
+  unsure = scored & (found.poses.confidence < least)
+  points = np.where(unsure[..., None], np.nan, found.poses.points)
+  count = np.count_nonzero(unsure)
+  if not np.isfinite(points).any():
     raise UserError(
-        f"config.dataset.labels='{labels}': all {found.unsure} points have a "
+        f"config.dataset.labels='{labels}': all {count} points have a "
         f'likelihood below config.dataset.min_likelihood={least:g}, expected '
         'some above it; 0 takes all'
     )
   line = (
-      f'labels: they are predictions: {found.unsure} of {found.scored} points '
-      f'have a likelihood below min_likelihood={least:g} and are left out'
+      f'labels: they are predictions: {count} of {np.count_nonzero(scored)} '
+      f'points have a likelihood below min_likelihood={least:g} and are left '
+      'out'
   )
-  return dataclasses.replace(found, notes=(*found.notes, line))
+  poses = dataclasses.replace(found.poses, points=points)
+  return dataclasses.replace(found, poses=poses, notes=(*found.notes, line))
 
 
-def _read(
-    labels: str, root: pathlib.Path, files: list[pathlib.Path], least: float
-) -> Labels:
+def _read(labels: str, root: pathlib.Path, files: list[pathlib.Path]) -> Labels:
   if labels == DEEPLABCUT:
-    return deeplabcut.read(root, files, least)
+    poses = deeplabcut.read(root, files)
+    return Labels(poses, DEEPLABCUT, deeplabcut.unread(root))
   place, exported = _located(labels, root)
   if exported:
-    return roboflow.read(files, root, least)
+    return Labels(*roboflow.read(files, root))
   if place.is_dir():
-    return label_rows.from_poses(pts.read_files(files, place, root), PTS, least)
+    return Labels(pts.read_files(files, place, root), PTS)
   form = formats.recognise(place)
-  poses = formats.read(place, form, root=root)
-  return label_rows.from_poses(poses, form, least)
+  return Labels(formats.read(place, form, root=root), form)

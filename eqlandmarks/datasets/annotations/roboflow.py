@@ -14,9 +14,9 @@ import posixpath
 
 from eqlandmarks import formats
 from eqlandmarks.datasets.annotations import label_paths
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.formats import poses as poses_lib
 
 _FORM = 'coco'
 _LABELS = '_annotations.coco.json'
@@ -46,10 +46,14 @@ def _is_below(root: pathlib.Path, folder: pathlib.Path) -> bool:
 
 
 def read(
-    files: list[pathlib.Path], root: pathlib.Path, least: float
-) -> label_rows.Labels:
-  """Reads the files that `find` found."""
-  splits = {file.parent.name: file for file in files}
+    files: list[pathlib.Path], root: pathlib.Path
+) -> tuple[formats.Poses, str, tuple[str, ...]]:
+  """Reads the files that `find` found.
+
+  Returns:
+    The labels, their format, and lines that the program shows.
+  """
+  splits = [file.parent.name for file in files]
   parts = [_read(file, root) for file in files]
   for file, poses in zip(files, parts, strict=True):
     if poses.names != parts[0].names:
@@ -63,19 +67,16 @@ def read(
         'expected train, too, whose labels the regressor is fitted on'
     )
   notes = [f"labels: {', '.join(splits)} of Roboflow's export are read"]
-  # A file alone says nothing of what is test.
-  no_test = len(files) > 1 and 'test' not in splits
-  if no_test:
+  if len(files) == 1:  # which says nothing of what is test
+    return parts[0], _FORM, tuple(notes)
+  if 'test' not in splits:
     notes.append('labels: there is no folder test, valid is the test split')
-  rows: dict[str, label_rows.Row] = {}
-  for split, poses in zip(splits, parts, strict=True):
-    if split == 'valid' and no_test:
-      split = 'test'
-    for image, row in label_rows.from_poses(poses, _FORM).rows.items():
-      rows[image] = dataclasses.replace(row, split=split)
-  return label_rows.Labels(
-      parts[0].names, rows, len(files) > 1, _FORM, notes=tuple(notes)
-  )
+    splits[splits.index('valid')] = 'test'
+  parts = [
+      dataclasses.replace(poses, splits=(split,) * len(poses.images))
+      for split, poses in zip(splits, parts, strict=True)
+  ]
+  return poses_lib.join(parts), _FORM, tuple(notes)
 
 
 def _read(file: pathlib.Path, root: pathlib.Path) -> formats.Poses:

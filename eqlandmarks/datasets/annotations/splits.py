@@ -4,51 +4,45 @@ Everything that can be wrong with the listing and the labels is found here,
 before anything is written.
 """
 
-import dataclasses
+import functools
 import posixpath
 
 import numpy as np
 
 from eqlandmarks.datasets.annotations import checks
 from eqlandmarks.datasets.annotations import deeplabcut
-from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import stated_sizes
 from eqlandmarks.datasets.annotations import unread
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import Poses
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """What to write.
+def make_plan(
+    fields: Fields, found: list[str]
+) -> tuple[dict[str, list[str]], Poses, Description]:
+  """Decides what becomes of each of the images found below the root.
 
-  Attributes:
-    splits: split -> paths below the root in natural order; none is empty.
-    points: path of a labelled image -> [J, 2] (x, y), as in `labels.Row`.
-    description: what is stored beside the records.
+  Returns:
+    Split -> paths below the root in natural order, of which none is empty; the
+    labels of these images; and what is stored beside the records.
   """
-
-  splits: dict[str, list[str]]
-  points: dict[str, np.ndarray]
-  description: Description
-
-
-def make_plan(fields: Fields, found: list[str]) -> Plan:
-  """Decides what becomes of each of the images found below the root."""
   notes: list[str] = []
   kept = [p for p in found if not finding.matches(p, fields.exclude)]
   if fields.exclude:
     notes.append(f'exclude: {len(found) - len(kept)} images are left out')
   left_out = unread.note(fields.root, fields.unread)
   notes += [left_out] if left_out else []
-  marks, rows = checks.matched_labels(fields, kept)
-  checks.check_names(fields, marks.names)
-  notes += marks.notes
+  given = checks.matched_labels(fields, kept)
+  poses = given.poses
+  checks.check_names(fields, poses.names)
+  notes += given.notes
   kept = deeplabcut.without_drawn_pictures(
-      fields.root, kept, rows, marks.form, notes
+      fields.root, kept, poses.images, given.form, notes
   )
   if fields.skip_bad:
     kept = checks.without_bad(fields.root, kept, notes)
@@ -57,17 +51,18 @@ def make_plan(fields: Fields, found: list[str]) -> Plan:
         f'config.dataset.root: found {len(kept)} images below {fields.root}, '
         f'expected at least 2{"; " * bool(left_out)}{left_out}'
     )
-  rows = {path: rows[path] for path in kept if path in rows}
-  stated_sizes.check(
-      rows, marks.form, lambda path: images.displayed_size(fields.root / path),
-      lambda path: fields.root / path,
-  )  # fmt: skip
-  rows = checks.inside(fields, marks.names, rows, notes)
-  splits = assign(fields, marks.has_split, kept, rows, notes)
-  check(fields, marks.has_split, splits, rows)
-  points = {p: rows[p].points for s in ('train', 'test') for p in splits[s]}
+  poses = poses.take([poses.number_of[p] for p in kept if p in poses.number_of])
+  size_of = functools.cache(
+      lambda path: images.displayed_size(fields.root / path)
+  )
+  stated_sizes.check(poses, given.form, size_of, lambda p: fields.root / p)
+  poses = checks.inside(
+      fields, poses, notes, lambda path: crops.Box(0, 0, *size_of(path))
+  )
+  splits = assign(fields, kept, poses, notes)
+  check(fields, splits, poses)
   splits = {split: paths for split, paths in splits.items() if paths}
-  return Plan(splits, points, describe(fields, marks.names, splits, notes))
+  return splits, poses, describe(fields, poses.names, splits, notes)
 
 
 def describe(
@@ -92,9 +87,8 @@ def describe(
 
 def assign(
     fields: Fields,
-    has_split: bool,
     kept: list[str],
-    rows: dict[str, labels.Row],
+    poses: Poses,
     notes: list[str],
     folders: str = 'folders',
 ) -> dict[str, list[str]]:
@@ -102,19 +96,22 @@ def assign(
 
   Args:
     fields: say how.
-    has_split: whether the labels have a split column.
     kept: paths of the images, in natural order.
-    rows: path -> labels.
+    poses: the labels of some of them.
     notes: gets a line for what was decided.
     folders: what users know the images' folders by.
 
   Returns:
     'train', 'unlabelled' and 'test' -> paths; some may be empty.
   """
-  labelled = [p for p in kept if p in rows and rows[p].labelled]
-  with_labels = set(labelled)
-  if has_split:
-    fate = {p: _column_fate(p, rows.get(p), fields.test) for p in kept}
+  with_labels = {poses.images[n] for n in np.flatnonzero(poses.labelled)}
+  labelled = [path for path in kept if path in with_labels]
+  if poses.splits is not None:
+    column = dict(zip(poses.images, poses.splits, strict=True))
+    fate = {
+        p: _column_fate(p, column.get(p, ''), p in with_labels, fields.test)
+        for p in kept
+    }
     how = 'by the split column' + (' and dataset.test' if fields.test else '')
   elif fields.test:
     fate = {p: _pattern_fate(p, p in with_labels, fields.test) for p in kept}
@@ -139,16 +136,16 @@ def assign(
 
 
 def _column_fate(
-    path: str, row: labels.Row | None, patterns: tuple[str, ...]
+    path: str, split: str, labelled: bool, patterns: tuple[str, ...]
 ) -> str:
   """The split of an image by the table's column, or why it is left out."""
-  if row is None or (row.split != 'test' and not row.labelled):
+  if split != 'test' and not labelled:
     return 'unlabelled'
-  if row.split == 'train':
+  if split == 'train':
     return 'train'
-  if row.split != 'test':
+  if split != 'test':
     return 'labelled images whose split is neither train nor test'
-  if not row.labelled:
+  if not labelled:
     return 'images of split test without coordinates'
   if patterns and not finding.matches(path, patterns):
     return 'images of split test that dataset.test does not match'
@@ -186,15 +183,12 @@ def _hold_out(
 
 
 def check(
-    fields: Fields,
-    has_split: bool,
-    splits: dict[str, list[str]],
-    rows: dict[str, labels.Row],
+    fields: Fields, splits: dict[str, list[str]], poses: Poses
 ) -> None:
   """Refuses labels that leave nothing to fit or nothing to score on."""
   if not fields.labels:
     return
-  count = sum(row.labelled for row in rows.values())
+  count = np.count_nonzero(poses.labelled)
   found = f'{count} labelled images, of which {len(splits["train"])} are train'
   if not splits['train']:
     raise UserError(
@@ -206,7 +200,7 @@ def check(
   if fields.test:
     patterns = ','.join(fields.test)
     wanted = f"config.dataset.test='{patterns}' to match at least one"
-  elif has_split:
+  elif poses.splits is not None:
     wanted = 'at least one row of split test with coordinates'
   else:
     wanted = 'at least two'

@@ -1,8 +1,8 @@
 """What the builders of published benchmarks share.
 
-A benchmark has an expected number of everything. What is on disk is counted,
-and where it is another number, that is said, since a figure on a part of a
-benchmark must not stand beside figures on all of it.
+A benchmark has a known number of everything. The builders count what is on disk
+and report any difference: a figure on a part of a benchmark must not stand
+beside figures on all of it.
 """
 
 import dataclasses
@@ -47,8 +47,8 @@ class Audit:
     """Raises a UserError, or takes a note where `partial` is set."""
     if not self.partial:
       raise UserError(
-          f'{text}; likely {reason}. --config.dataset.partial=True goes on '
-          'with what is there'
+          f'{text}; likely {reason}. --config.dataset.partial=True takes '
+          'what is there'
       )
     self.findings.append(text)
 
@@ -62,17 +62,17 @@ class Audit:
       paths: the files.
       listed: what lists them.
     """
-    known = _files_in({path.parent for path in paths})
-    there = [i for i, path in enumerate(paths) if path in known]
-    if len(there) < len(names):
-      first = next(i for i in range(len(paths)) if paths[i] not in known)
+    files = _files_in({path.parent for path in paths})
+    existing = [i for i, path in enumerate(paths) if path in files]
+    if len(existing) < len(names):
+      first = next(i for i in range(len(paths)) if paths[i] not in files)
       self.fail(
-          f'{listed}: {len(names) - len(there)} of the {len(names)} images '
+          f'{listed}: {len(names) - len(existing)} of the {len(names)} images '
           f'that it names are not on disk, the first is {names[first]}; '
           f'expected {paths[first]}',
           'an archive that was unpacked in part',
       )
-    return there
+    return existing
 
   def nothing_of(self, split: str) -> UserError:
     """The error of a split without images, with what has been found out."""
@@ -142,20 +142,10 @@ def listing(folder: pathlib.Path) -> list[pathlib.Path]:
     ) from error
 
 
-def one_of(field: str, value: str, choices: Sequence[str]) -> str:
-  """Checks a field against its choices."""
-  if value not in choices:
-    raise UserError(
-        f'config.dataset.{field} is {value!r}, expected one of '
-        f'{", ".join(choices)}'
-    )
-  return value
-
-
 def _files_in(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
   # One listing of a folder is far quicker than a question for every file.
-  known: set[pathlib.Path] = set()
+  files: set[pathlib.Path] = set()
   for folder in folders:
     if os.path.isdir(folder):  # pathlib's raises where a name is too long
-      known.update(listing(folder))
-  return known
+      files.update(listing(folder))
+  return files

@@ -1,4 +1,4 @@
-"""What all builders of image files share: preparing, and leaving nothing half.
+"""What all builders share: preparing, and leaving nothing half.
 
 A builder decides in `_plan` what is stored; here, images are read, cropped and
 resized, and written as array_record without TensorFlow.
@@ -9,22 +9,136 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from eqlandmarks.datasets.base import buckets
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import fitting
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
+from eqlandmarks.system import fingerprints
+
+
+class Builder(tfds.core.DatasetBuilder, abc.ABC):
+  """Base of the builders.
+
+  The prepared copy is found again by a fingerprint of all that decides what is
+  written, so that other fields or changed data are prepared anew. A subclass
+  looks at the data in `_open`, which is called first.
+
+  Args:
+    options: the dataset's `Options`.
+    root: the folder of the data, as the user gives it.
+    image_size: side of the stored square images, in pixels.
+    data_dir: where the prepared copy goes.
+    outputs: folders that this run writes to, the workdir first; they may lie
+      below `root`.
+
+  Raises:
+    UserError: the options or the data are not as they must be.
+  """
+
+  # Raise a builder's own when what it stores changes, so that copies are made
+  # anew.
+  VERSION = tfds.core.Version('2.0.0')
+
+  def __init__(
+      self,
+      options: Any,
+      *,
+      root: str = '',
+      image_size: int = 128,
+      data_dir: str | os.PathLike[str] | None = None,
+      outputs: Sequence[str] = (),
+  ):
+    self._options, self._image_size = options, image_size
+    state = fingerprints.of_values(*self._open(root, outputs))
+    config = tfds.core.BuilderConfig(name=f'{image_size}px-{state[:16]}')
+    with caching.readable(self):
+      super().__init__(config=config, data_dir=data_dir)
+      self.info.set_file_format('array_record')
+    # tfds pickles a builder as the arguments of its constructor.
+    self._original_state = dict(
+        options=options, root=root, image_size=image_size, data_dir=data_dir,
+        outputs=outputs,
+    )  # fmt: skip
+
+  @abc.abstractmethod
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
+    """Looks at the data, and returns all that decides what is written."""
+
+  @abc.abstractmethod
+  def _describe(self) -> examples.Description:
+    """Describes the dataset; called only where it is not prepared yet."""
+
+  @abc.abstractmethod
+  def _examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Splits and examples, with the features of `examples.features`."""
+
+  def split_sizes(self) -> dict[str, int]:
+    """Images of each split, before they are prepared as well."""
+    if self.info.splits:
+      return {n: s.num_examples for n, s in self.info.splits.items()}
+    return self._counts()
+
+  @abc.abstractmethod
+  def _counts(self) -> dict[str, int]:
+    """Images of each split that are to be stored."""
+
+  def _about(self) -> dict[str, Any]:
+    """Fields of `DatasetInfo`: what the dataset is, and whose."""
+    return {'description': type(self).__doc__.splitlines()[0]}
+
+  def _info(self) -> tfds.core.DatasetInfo:
+    # A prepared copy has passed all checks; its fingerprint says that nothing
+    # has changed since.
+    if (self.data_path / 'dataset_info.json').exists():
+      stored = json.loads((self.data_path / 'metadata.json').read_bytes())
+      description = examples.Description.from_metadata(stored)
+    else:
+      description = self._describe()
+    return tfds.core.DatasetInfo(
+        builder=self,
+        features=examples.features(
+            self._image_size, len(description.point_names)
+        ),
+        metadata=description.to_metadata(),
+        **self._about(),
+    )
+
+  def download_and_prepare(self, **kwargs: Any) -> None:
+    """Prepares the images; on failure nothing stays behind in `data_dir`."""
+    try:
+      super().download_and_prepare(**kwargs)
+    except (OSError, RuntimeError) as error:
+      reason = _why_not_written(error)
+      if reason is None:
+        raise
+      raise UserError(
+          f'{self.data_dir_root}: the dataset cannot be prepared there '
+          f'({reason}), expected a folder that can be written to, with room'
+      ) from error
+    finally:
+      caching.tidy(self)
+
+  def _download_and_prepare(self, dl_manager: Any, download_config: Any):
+    del dl_manager, download_config  # nothing is downloaded
+    info = self._info()  # of the folder that tfds renames once it is whole
+    storage.write(info, self._counts(), self._examples())
+    self.info.set_splits(info.splits)
+
+  def _as_dataset(self, *args: Any, **kwargs: Any):
+    raise NotImplementedError('needs TensorFlow; there is as_data_source()')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +153,7 @@ class Item:
       outside the image. None if they are known only once the item is
       read; none is missing then.
     box: what is cut out; None for the whole image.
-    clip: whether the box ends where the image does. It goes on beyond, else.
+    clip: whether the box ends where the image does, instead of beyond.
     shape: (height, width) that the image must have; None for any.
   """
 
@@ -53,46 +167,17 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """What to store: the items of each split, and what is said of them."""
+  """What to store: the items of each split, and their description."""
 
   splits: dict[str, Sequence[Item]]
   description: examples.Description
 
 
-class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
-  """Base of the builders that prepare image files.
+class ImageBuilder(Builder):
+  """Base of the builders that prepare image files."""
 
-  The prepared copy is found again by a fingerprint of all that decides what is
-  written, so that other fields or changed data are prepared anew.
-
-  Args:
-    image_size: side of the stored square images, in pixels.
-    fingerprint: what the copy is found by, besides `image_size`.
-    arguments: those of the subclass's constructor, by which tfds pickles it.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
-  """
-
-  # Raise a builder's own when what it stores changes, so that copies are made
-  # anew.
-  VERSION = tfds.core.Version('1.2.0')
   # What messages advise about a file that does not decode.
   REMEDY = 'put an intact copy in its place'
-
-  def __init__(
-      self,
-      *,
-      image_size: int,
-      fingerprint: str,
-      arguments: dict[str, Any],
-      **kwargs: Any,
-  ):
-    self._image_size = image_size
-    kwargs.setdefault('file_format', 'array_record')
-    name = f'{image_size}px-{fingerprint[:16]}'
-    config = tfds.core.BuilderConfig(name=name)
-    with caching.readable(self):
-      super().__init__(config=config, **kwargs)
-    self._original_state = dict(kwargs, image_size=image_size, **arguments)
 
   @abc.abstractmethod
   def _plan(self) -> Plan:
@@ -107,77 +192,34 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
     plan = self._plan()
     plan = Plan(*fitting.without_unfitted(plan.splits, plan.description))
     for split, items in plan.splits.items():
-      known: set[str] = set()
+      ids: set[str] = set()
       for item in items:
-        if item.id in known:
+        if item.id in ids:
           raise UserError(
               f'{item.path}: is in split {split} twice, expected each image '
               'once'
           )
-        known.add(item.id)
+        ids.add(item.id)
     return plan
 
-  def split_sizes(self) -> dict[str, int]:
-    """Images of each split, before they are prepared as well."""
-    if self.info.splits:
-      return {n: s.num_examples for n, s in self.info.splits.items()}
+  def _describe(self) -> examples.Description:
+    return self._planned.description
+
+  def _counts(self) -> dict[str, int]:
     return {split: len(items) for split, items in self._planned.splits.items()}
 
-  def _info(self) -> tfds.core.DatasetInfo:
-    # A prepared copy has passed all checks; its fingerprint says that nothing
-    # has changed since.
-    if (self.data_path / 'dataset_info.json').exists():
-      stored = json.loads((self.data_path / 'metadata.json').read_bytes())
-      description = examples.Description.from_metadata(stored)
-    else:
-      description = self._planned.description
-    return tfds.core.DatasetInfo(
-        builder=self,
-        features=examples.example_features(
-            self._image_size, len(description.point_names)
-        ),
-        metadata=description.to_metadata(),
-        **self._about(),
-    )
-
-  def _about(self) -> dict[str, Any]:
-    """Fields of `DatasetInfo`: what the dataset is, and whose."""
-    return {'description': type(self).__doc__.splitlines()[0]}
-
-  def download_and_prepare(self, **kwargs: Any) -> None:
-    """Prepares the images; on failure nothing stays behind in `data_dir`."""
-    try:
-      with buckets.plain_files():
-        super().download_and_prepare(**kwargs)
-    except (OSError, RuntimeError) as error:
-      reason = _why_not_written(error)
-      if reason is None:
-        raise
-      raise UserError(
-          f'{self.data_dir_root}: the dataset cannot be prepared there '
-          f'({reason}), expected a folder that can be written to, with room'
-      ) from error
-    finally:
-      caching.tidy(self)
-
-  def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-    del dl_manager  # nothing is downloaded
-    return {
-        split: self._generate_examples(split, items)
-        for split, items in self._planned.splits.items()
-    }
-
-  def _generate_examples(self, split: str, items: Sequence[Item]):
-    for item in examples.with_progress(items, split):
-      yield item.id, self._example(item)
+  def _examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    for split, items in self._planned.splits.items():
+      for item in examples.with_progress(items, split):
+        yield split, self._example(item)
 
   def _example(self, item: Item) -> dict[str, Any]:
-    content, known = self._read(item)
+    content, points = self._read(item)
     image = images.decode(item.path, content, remedy=self.REMEDY)
-    return self._encode(item, image, content, known)
+    return self._cut(item, image, content, points)
 
-  def _encode(
-      self, item: Item, image: Image.Image, content: bytes, known: np.ndarray
+  def _cut(
+      self, item: Item, image: Image.Image, content: bytes, points: np.ndarray
   ) -> dict[str, Any]:
     """The example of an item.
 
@@ -185,14 +227,14 @@ class ImageBuilder(tfds.core.GeneratorBasedBuilder, abc.ABC):
       item: says what is cut out.
       image: the item's, whole.
       content: what the digest is taken of.
-      known: `[J, 2]`, its points, as in `Item`.
+      points: `[J, 2]`, as in `Item`.
     """
     box, size = _checked_box(item, image.height, image.width), self._image_size
-    points = np.full((max(len(known), 1), 2), np.nan, np.float32)
-    points[: len(known)] = box.to_stored(known, size)
+    moved = np.full((max(len(points), 1), 2), np.nan, np.float32)
+    moved[: len(points)] = box.to_stored(points, size)
     return {
-        'image': images.to_png(crops.cut(image, box, size)),
-        'points': points,
+        'image': np.asarray(crops.cut(image, box, size)),
+        'points': moved,
         'original_size': np.array(box.shape, np.float32),
         'id': item.id,
         'digest': hashlib.sha256(content).hexdigest(),
@@ -222,5 +264,5 @@ def _why_not_written(error: OSError | RuntimeError) -> str | None:
     return error.strerror or ' '.join(str(error).split())
   # array_record has no error of its own: 'write() failed: No space left on
   # device; writing FILE; at byte 307200; ...'.
-  found = re.search(r'\b\w+\(\) failed: ([^;\n]+);', str(error))
-  return found and found[1]
+  quoted = re.search(r'\b\w+\(\) failed: ([^;\n]+);', str(error))
+  return quoted and quoted[1]

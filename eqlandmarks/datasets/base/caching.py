@@ -13,17 +13,17 @@ from collections.abc import Iterator
 
 import tensorflow_datasets as tfds
 
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.system import locking
 from eqlandmarks.system import stored
 
-# Seconds after which nobody is taken to write into a folder any more, where
-# there are no locks to tell.
+# Seconds after which a half-written folder counts as abandoned where there are
+# no locks to tell.
 _ABANDONED = 24 * 3600
 
 
 def prepare(builder: tfds.core.DatasetBuilder, doing: str) -> None:
-  """Prepares and unpacks a dataset, unless both have been done already.
+  """Prepares a dataset, unless that has been done already.
 
   Args:
     builder: of the dataset.
@@ -33,7 +33,7 @@ def prepare(builder: tfds.core.DatasetBuilder, doing: str) -> None:
     UserError: the folder of the dataset cannot be written, or is full.
   """
   folder = pathlib.Path(builder.data_dir)
-  if unpacked.is_there(builder):  # perhaps on a disk that is read-only
+  if storage.is_there(builder):  # perhaps on a disk that is read-only
     _read_info(builder)
     _sweep(folder, False)
     return
@@ -44,7 +44,6 @@ def prepare(builder: tfds.core.DatasetBuilder, doing: str) -> None:
       _sweep(folder, alone)  # first, since it takes up room
       _read_info(builder)
       builder.download_and_prepare()
-      unpacked.unpack(builder)
   finally:
     tidy(builder)  # of folders that were there before, and empty
 
@@ -98,8 +97,8 @@ def _sweep(folder: pathlib.Path, alone: bool) -> None:
 
   Args:
     folder: of the dataset.
-    alone: whether nobody else can be at work there. A young folder may be
-      another process's, else.
+    alone: whether no other process can be at work there. Otherwise, a young
+      folder may be another's.
   """
   for half in folder.parent.glob(f'incomplete.*_{folder.name}'):
     with contextlib.suppress(OSError):

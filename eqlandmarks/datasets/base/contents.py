@@ -1,7 +1,7 @@
 """What a run is made from: the images that train it, and what scores it.
 
-Both are told by what is stored, not by where it came from: a dataset that was
-moved, copied or touched is the same, and one with another pixel is not.
+What is stored decides, not where it came from: a dataset that was moved, copied
+or touched is the same, and one that differs in a pixel is not.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from eqlandmarks.datasets.base import examples
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.system import fingerprints
 
 
@@ -40,9 +40,9 @@ def of(
 
   Args:
     builder: a prepared builder of `eqlandmarks.datasets`.
-    description: what it says of the dataset.
+    description: of the dataset.
   """
-  table = unpacked.open_table(builder, description.stage_split)
+  table = storage.open_table(builder, description.stage_split)
   about = dataclasses.asdict(description)
   del about['notes']  # which decide nothing
   fitted = description.test_split and description.fit_split
@@ -50,7 +50,7 @@ def of(
       part
       for split in (fitted, description.shown_split)
       if split
-      for part in _parts(unpacked.open_table(builder, split))
+      for part in _parts(storage.open_table(builder, split))
   ]
   return Content(
       ids=table.ids,
@@ -60,7 +60,7 @@ def of(
   )
 
 
-def _parts(table: unpacked.Table) -> list[bytes]:
+def _parts(table: storage.Table) -> list[bytes]:
   """The parts of a table: ids, pixels, points and sizes."""
   # A missing value has many forms.
   points = np.where(np.isnan(table.points), np.nan, table.points)
@@ -89,11 +89,11 @@ def difference(
   altered = [
       name for name in after if before.get(name, after[name]) != after[name]
   ]
-  said = [
+  parts = [
       f'{len(names)} {what}, the first is {names[0]}'
       for names, what in (
           (more, 'more'), (fewer, 'fewer'), (altered, 'of other content')
       )
       if names
   ]
-  return f'{len(after)} now, {len(before)} then: {"; ".join(said)}'
+  return f'{len(after)} now, {len(before)} then: {"; ".join(parts)}'

@@ -2,7 +2,7 @@
 
 **Convention.** Boxes and points are (row, column) in pixels of the image, from
 its top left corner: the centre of the top-left pixel is (0.5, 0.5). A box may
-reach beyond the image; there, the image's edge pixels go on.
+reach beyond the image, whose edge pixels are repeated there.
 """
 
 import dataclasses
@@ -43,6 +43,11 @@ class Box:
         max(self.top, 0.0), max(self.left, 0.0),
         min(self.bottom, height), min(self.right, width),
     )  # fmt: skip
+
+  def contains(self, points: np.ndarray) -> np.ndarray:
+    """Which of the points `[J, 2]` lie in the box, edges included: `[J]`."""
+    low, high = (self.top, self.left), (self.bottom, self.right)
+    return ((points >= low) & (points <= high)).all(axis=-1)
 
   def lies_in(self, other: 'Box') -> bool:
     """Whether no part of the box is outside another one."""

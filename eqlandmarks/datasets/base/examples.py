@@ -1,13 +1,13 @@
 """What every dataset of eqlandmarks looks like once it is prepared.
 
 Each dataset is a tfds builder, written as array_record without TensorFlow. Its
-examples have the features of `example_features`, and its metadata is a
+examples have the features of `features`, and its metadata is a
 `Description`, so that the loader, the training and the evaluation need not know
 which dataset they read.
 
 **Convention.** `points` are (row, column) in pixels of the stored square image,
 on [0, size] x [0, size]: the centre of the top-left pixel is (0.5, 0.5). A
-point that nobody annotated is NaN.
+point without an annotation is NaN.
 """
 
 import dataclasses
@@ -77,7 +77,7 @@ class Description:
     return cls(**fields)
 
 
-def example_features(
+def features(
     size: int, num_points: int
 ) -> tfds.features.FeaturesDict:
   """The features of one example.
@@ -88,8 +88,9 @@ def example_features(
       stored, since array_record holds no empty tensor; the reader drops it.
   """
   return tfds.features.FeaturesDict({
-      'image': tfds.features.Image(
-          shape=(size, size, 3), encoding_format='png'
+      # Plain: PNG takes half of the room, and ten times as long to read.
+      'image': tfds.features.Tensor(
+          shape=(size, size, 3), dtype=np.uint8, encoding='bytes'
       ),
       'points': tfds.features.Tensor(
           shape=(max(num_points, 1), 2), dtype=np.float32,

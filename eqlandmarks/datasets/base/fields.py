@@ -1,4 +1,4 @@
-"""The fields of `config.dataset` that describe a folder, checked."""
+"""The fields of `config.dataset` that say how a user's own data are read."""
 
 import dataclasses
 import os
@@ -7,25 +7,86 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import field_rules
 from eqlandmarks.system import file_names
+
+_RULES = {
+    'test_share': field_rules.number(lambda v: 0 <= v < 1, 'a share below 1'),
+    'outside': field_rules.one_of('error', 'missing'),
+    'min_likelihood': field_rules.SHARE,
+}
 
 
 @dataclasses.dataclass(frozen=True)
-class Fields:
-  """The checked fields of `config.dataset`; see `folder.Folder`."""
+class Options:
+  """The fields of `config.dataset`.
 
-  root: pathlib.Path
-  labels: str
-  eyes: tuple[str, ...]
-  groups: dict[str, list[str]]
-  test: tuple[str, ...]
-  test_share: float
-  exclude: tuple[str, ...]
-  skip_bad: bool
-  outside: str
-  min_likelihood: float
-  # Patterns of what runs have written below the root (`datasets.outputs`).
+  Once made, `eyes`, `test` and `exclude` are tuples of names, and `groups` is a
+  dict of lists of names.
+  """
+
+  # '' (none), deeplabcut (a project), pts (beside the images), or the path of a
+  # label file: a table (path,split,NAME_x,NAME_y,...) or one of the other
+  # formats of docs/formats.md.
+  labels: str = ''
+  # The two annotated points whose distance normalises the error, 'left,right'.
+  eyes: str = ''
+  # Points scored together: 'ears=left_ear+right_ear,eyes=left_eye+right_eye'.
+  groups: str = ''
+  # Which labelled images are the test images: comma-separated patterns of
+  # paths below the root. '' leaves it to the labels' own split, or otherwise to
+  # test_share.
+  test: str = ''
+  # The last labelled images (whole folders where there are several), of this
+  # share, are the test images where nothing else says which; 0 for none.
+  test_share: float = 1 / 3
+  # Images that are left out of everything: comma-separated patterns.
+  exclude: str = ''
+  # Leave out images that do not decode, instead of stopping.
+  skip_bad: bool = False
+  # A labelled point outside its image: error (stop) or missing (leave it out).
+  outside: str = 'error'
+  # Labels that come with a likelihood are predictions, of DeepLabCut, say:
+  # points below this are left out. 0.6 is DeepLabCut's pcutoff, 0 takes all.
+  min_likelihood: float = 0.6
+
+  def __post_init__(self):
+    field_rules.check(self, vars(self), _RULES, 'dataset.')
+    given = {
+        'labels': str(self.labels or '').strip(),
+        'eyes': names(self.eyes),
+        'groups': groups(self.groups),
+        'test': names(self.test),
+        'exclude': names(self.exclude),
+    }
+    for name, value in given.items():
+      object.__setattr__(self, name, value)
+    if self.test and not self.labels:
+      raise UserError(
+          f"config.dataset.test: found '{','.join(self.test)}' without "
+          'labels, expected config.dataset.labels to be given too'
+      )
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields(Options):
+  """The options, and the folder that they are of.
+
+  Attributes:
+    root: below which all paths lie.
+    outputs: patterns of what runs have written below the root.
+  """
+
+  root: pathlib.Path = pathlib.Path()
   outputs: tuple[str, ...] = ()
+
+  @classmethod
+  def of(
+      cls, options: Options, root: pathlib.Path, outputs: tuple[str, ...]
+  ) -> 'Fields':
+    """The fields of a folder."""
+    shared = {f.name: getattr(options, f.name) for f in _SHARED}
+    return cls(**shared, root=root, outputs=outputs)
 
   @property
   def unread(self) -> tuple[str, ...]:
@@ -37,22 +98,8 @@ class Fields:
     # What is found tells which outputs are left out.
     return dict(vars(self), root=str(self.root.resolve()), outputs=None)
 
-  def __post_init__(self):
-    if self.outside not in ('error', 'missing'):
-      raise UserError(
-          f"config.dataset.outside: found '{self.outside}', expected 'error' "
-          "or 'missing'"
-      )
-    if not 0 <= self.test_share < 1:
-      raise UserError(
-          f'config.dataset.test_share: found {self.test_share}, expected a '
-          'share of at least 0 and less than 1'
-      )
-    if self.test and not self.labels:
-      raise UserError(
-          f"config.dataset.test: found '{','.join(self.test)}' without "
-          'labels, expected config.dataset.labels to be given too'
-      )
+
+_SHARED = dataclasses.fields(Options)
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:

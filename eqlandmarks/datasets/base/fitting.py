@@ -1,7 +1,7 @@
 """Annotated points that no image has on which the regressor is fitted.
 
-Nothing can be predicted of them: they leave the description and all examples
-when a dataset is planned, before anything is trained.
+They cannot be predicted, so they are removed from the description and from all
+examples before anything is trained.
 """
 
 import dataclasses
@@ -35,23 +35,23 @@ def without_unfitted(
   fitted = _of(splits, description.fit_split)
   if not fitted or not names or any(item.points is None for item in fitted):
     return splits, description
-  there = np.any([_has(item) for item in fitted], axis=0)
-  if there.all():
+  is_fitted = np.any([_has(item) for item in fitted], axis=0)
+  if is_fitted.all():
     return splits, description
-  _check_needed(description, there, len(fitted))
+  _check_needed(description, is_fitted, len(fitted))
   notes = [
       _note(j, splits, description, len(fitted))
-      for j in np.flatnonzero(~there)
+      for j in np.flatnonzero(~is_fitted)
   ]
   test = _of(splits, description.test_split)
-  if test and not any(_has(item)[there].any() for item in test):
+  if test and not any(_has(item)[is_fitted].any() for item in test):
     raise UserError(
         f'config.dataset.labels: none of the {len(test)} test images has a '
         'point that a train image has, expected at least one'
     )
   # Images without labels share one array.
   kept = {
-      id(item.points): item.points[there]
+      id(item.points): item.points[is_fitted]
       for items in splits.values() for item in items
   }
   splits = {
@@ -63,7 +63,7 @@ def without_unfitted(
   }
   return splits, dataclasses.replace(
       description,
-      point_names=tuple(np.array(names)[there].tolist()),
+      point_names=tuple(np.array(names)[is_fitted].tolist()),
       notes=(*description.notes, *notes),
   )
 
@@ -79,12 +79,12 @@ def _has(item: Any) -> np.ndarray:
 
 
 def _check_needed(
-    description: Description, there: np.ndarray, count: int
+    description: Description, is_fitted: np.ndarray, count: int
 ) -> None:
   missing = {
       name
-      for name, known in zip(description.point_names, there, strict=True)
-      if not known
+      for name, has in zip(description.point_names, is_fitted, strict=True)
+      if not has
   }
   lists = {'eyes': description.eyes}
   lists |= {f'groups.{g}': points for g, points in description.groups.items()}

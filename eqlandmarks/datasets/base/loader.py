@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import caching
 from eqlandmarks.datasets.base import examples
-from eqlandmarks.datasets.base import unpacked
+from eqlandmarks.datasets.base import storage
 
 # A state counts its steps in 32 bits.
 _MOST_STEPS = 2**31
@@ -73,8 +73,8 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
     builder: a prepared builder of `eqlandmarks.datasets`.
     split: names of splits, such as 'train+unlabelled'.
   """
-  table = unpacked.open_table(builder, split)
-  pixels = unpacked.open_pixels(builder, split)
+  table = storage.open_table(builder, split)
+  pixels = storage.open_pixels(builder, split)
   num_points = len(describe(builder).point_names)
   return Split(
       images=pixels[np.arange(len(pixels))],
@@ -94,7 +94,7 @@ def open_images(
     split: names of splits, such as 'train+unlabelled'.
     memory_gib: how many GiB they may take.
   """
-  pixels = unpacked.open_pixels(builder, split)
+  pixels = storage.open_pixels(builder, split)
   if np.prod(pixels.shape, dtype=np.int64) > memory_gib * 2**30:
     return pixels
   return pixels[np.arange(len(pixels))]

@@ -18,9 +18,9 @@ from eqlandmarks.system import stored
 # No image is as large; what is beyond is no coordinate.
 LARGEST = 100_000
 
-# SciPy is not made for damaged files: a type that is out of range ends the
-# process without a word. So it is another process that reads them, within
-# bounds of memory, and what it says is read as plain arrays and JSON.
+# SciPy is not made for damaged files: a type that is out of range kills the
+# process. So another process reads them, with bounded memory, and answers with
+# plain arrays and JSON.
 _READ = """
 import io, json, resource, sys, warnings
 import numpy as np
@@ -63,7 +63,7 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
   Raises:
     UserError: the file is damaged, of version 7.3, or lacks a variable.
   """
-  with contextlib.suppress(OSError):  # the other process says it
+  with contextlib.suppress(OSError):  # which the other process reports
     regular_files.check(path)
   answer = subprocess.run(
       # Without -P, Python would import modules from the current folder.
@@ -104,8 +104,8 @@ def _unpack(node: Any, leaves: Any) -> Any:
 
 def _why(answer: subprocess.CompletedProcess[bytes]) -> str:
   """What went wrong in the other process, and what was expected."""
-  said = answer.stderr.decode(errors='replace').split('\n')
-  reason = next((line for line in reversed(said) if line.strip()), '')
+  lines = answer.stderr.decode(errors='replace').split('\n')
+  reason = next((line for line in reversed(lines) if line.strip()), '')
   if reason.startswith('NotImplementedError'):  # SciPy reads no HDF5
     return (
         'is a MATLAB 7.3 file, expected an earlier form (in MATLAB: save -v7)'

@@ -8,7 +8,7 @@ import glob
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import file_names
@@ -46,23 +46,27 @@ def below(
 
 
 def check_apart(
-    workdir: str | os.PathLike[str], root: str | os.PathLike[str]
+    outputs: Sequence[str | os.PathLike[str]], root: pathlib.Path
 ) -> None:
   """Checks that a workdir is not the very folder of the data.
+
+  Args:
+    outputs: where this run writes to, the workdir first.
+    root: the folder of the data, or a file.
 
   Raises:
     UserError: it is. Nothing would tell its pictures from the images.
   """
-  folder, place = file_names.expanded(root), pathlib.Path(workdir)
-  if str(root) and folder.is_dir() and folder.resolve() == place.resolve():
-    raise UserError(
-        f'workdir {place} is config.dataset.root, the folder of the data; '
-        f'expected another one, such as {place / "run"}'
-    )
+  for place in map(pathlib.Path, outputs[:1]):
+    if root.is_dir() and root.resolve() == place.resolve():
+      raise UserError(
+          f'workdir {place} is config.dataset.root, the folder of the data; '
+          f'expected another one, such as {place / "run"}'
+      )
 
 
 def patterns(folders: Iterable[str]) -> tuple[str, ...]:
-  """As `images.matches` takes them: all paths below these folders."""
+  """As `finding.matches` takes them: all paths below these folders."""
   return tuple(f'{glob.escape(folder)}/*' for folder in folders)
 
 

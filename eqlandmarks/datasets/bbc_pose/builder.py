@@ -1,7 +1,7 @@
 """The tfds builder of BBC Pose."""
 
 import math
-import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from eqlandmarks.datasets.bbc_pose import mat
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
 
-CROPS = ('centre', 'box', 'square', 'whole')
 _MANUAL_FRAMES = 200
 _SPLITS = {'train': 'train', 'val': 'validation', 'test': 'test'}
 _MAT = (
@@ -41,62 +40,28 @@ class BBCPose(builder.ImageBuilder):
 
   The first two end at the frame's edge, and what is left is squashed, as there.
   The paper says "loose crops", and no more.
-
-  Args:
-    root: the folder with the videos' folders `1` to `20`, and `code`.
-    crop: one of `CROPS`.
-    crop_margin: in pixels of the frame.
-    partial: whether a part of the dataset will do.
-    image_size: side of the stored square images, in pixels.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
 
   name = 'bbc_pose'
-  MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  From https://www.robots.ox.ac.uk/~vgg/data/pose/index.html take
-  bbcpose_data_1.0.zip (20 tar files: unpack each, which gives the folders 1 to
-  20 with <frame>.jpg) and bbcpose_extbbcpose_code_1.0.tgz (the labels), so that
-
-      ROOT/1/1.jpg ... ROOT/20/...jpg
-      ROOT/code/bbcpose.mat   or ROOT/bbcpose_extbbcpose_code_1.0/bbcpose.mat
-
-  and name the folder: --config=configs/bbc_pose.py --config.dataset.root=ROOT
-  """
-
-  def __init__(
-      self,
-      *,
-      root: str | os.PathLike[str],
-      crop: str = 'centre',
-      crop_margin: float = 150.0,
-      partial: bool = False,
-      image_size: int = 128,
-      **kwargs: Any,
-  ):
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
+    given = self._options
+    self._crop, self._margin = given.crop, given.crop_margin
     self._root = benchmark.checked_root(
         root, 'BBC Pose', 'folders 1 to 20, and code/bbcpose.mat'
     )
-    self._crop = benchmark.one_of('crop', crop, CROPS)
-    self._margin, self._partial = crop_margin, partial
-    _check_margin(crop, crop_margin)
+    _check_margin(given.crop, given.crop_margin)
     self._mat = benchmark.required(self._root, _MAT, 'bbcpose.mat')
     folders = [self._root / str(n) for n in range(1, mat.NUM_VIDEOS + 1)]
-    super().__init__(
-        image_size=image_size,
-        fingerprint=fingerprints.of_values(
-            str(self._root.resolve()), crop, crop_margin, partial,
-            fingerprints.of_file(self._mat),
-            [
-                fingerprints.of_stats(folder, (
-                    path.name for path in benchmark.listing(folder)
-                )) if folder.is_dir() else None
-                for folder in folders
-            ],
-        ),
-        arguments=dict(
-            root=root, crop=crop, crop_margin=crop_margin, partial=partial
-        ),
-        **kwargs,
+    return (
+        str(self._root.resolve()),
+        vars(given),
+        fingerprints.of_file(self._mat),
+        [
+            fingerprints.of_stats(folder, (
+                path.name for path in benchmark.listing(folder)
+            )) if folder.is_dir() else None
+            for folder in folders
+        ],
     )  # fmt: skip
 
   def _about(self) -> dict[str, Any]:
@@ -108,17 +73,16 @@ class BBCPose(builder.ImageBuilder):
     }
 
   def _plan(self) -> builder.Plan:
-    audit = benchmark.Audit(self._root, self._partial)
+    audit = benchmark.Audit(self._root, self._options.partial)
     splits: dict[str, list[builder.Item]] = {s: [] for s in _SPLITS.values()}
     without = 0
     for video in mat.read(self._mat):
-      labels = video.tracked if video.kind == 'train' else video.manual
       if video.kind != 'train':
         audit.expect(
             f'{self._mat}: frames labelled by hand in video {video.number}',
-            len(labels.frames), _MANUAL_FRAMES, 'another file of that name',
+            len(video.frames), _MANUAL_FRAMES, 'another file of that name',
         )  # fmt: skip
-      items = self._items(video.number, labels, audit)
+      items = self._items(video, audit)
       kept = [item for item in items if self._shows_something(item.points)]
       without += len(items) - len(kept)
       splits[_SPLITS[video.kind]] += kept
@@ -128,20 +92,20 @@ class BBCPose(builder.ImageBuilder):
           f'{self._root}: found no frame of split {empty[0]}, expected the '
           'frames that bbcpose.mat lists, such as 1/1.jpg'
       )
-    return builder.Plan(splits, self._describe(audit, splits, without))
+    return builder.Plan(splits, self._description_of(audit, splits, without))
 
   def _items(
-      self, number: int, labels: mat.Labels, audit: benchmark.Audit
+      self, video: mat.Video, audit: benchmark.Audit
   ) -> list[builder.Item]:
-    names = [f'{number}/{frame}.jpg' for frame in labels.frames]
+    names = [f'{video.number}/{frame}.jpg' for frame in video.frames]
     paths = [self._root / name for name in names]
-    listed = f'{self._mat}, record {number}'
+    listed = f'{self._mat}, record {video.number}'
     return [
         builder.Item(
             id=names[i],
             path=paths[i],
-            points=labels.joints[i],
-            box=self._box(labels.joints[i]),
+            points=video.joints[i],
+            box=self._box(video.joints[i]),
             clip=self._crop in ('centre', 'box'),
         )
         for i in audit.existing(names, paths, listed)
@@ -161,7 +125,7 @@ class BBCPose(builder.ImageBuilder):
     make = crops.centred if self._crop == 'centre' else crops.around
     return make(joints, self._margin)
 
-  def _describe(
+  def _description_of(
       self,
       audit: benchmark.Audit,
       splits: dict[str, list[builder.Item]],
@@ -192,8 +156,6 @@ class BBCPose(builder.ImageBuilder):
         },
         partial=f'{count} frames' if audit.findings else '',
     )  # fmt: skip
-
-
 
 
 def _check_margin(crop: str, margin: float) -> None:

@@ -25,34 +25,22 @@ _FIELDS = ('type', 'train_frames', 'train_joints', 'test_frames', 'test_joints')
 
 
 @dataclasses.dataclass(frozen=True)
-class Labels:
-  """Annotated frames of a video.
+class Video:
+  """The annotated frames of a video.
 
   Attributes:
+    number: 1 to 20, the name of the video's folder.
+    kind: 'train', with semi-automatic labels (`train_frames`), or 'val' or
+      'test', labelled by hand (`test_frames`).
     frames: `[N]`, numbers of the frames.
     joints: `[N, 7, 2]`, (row, column) in pixels of the frame, the centre of the
       top-left pixel at (0.5, 0.5); NaN where missing.
   """
 
-  frames: np.ndarray
-  joints: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Video:
-  """A record of the struct.
-
-  Attributes:
-    number: 1 to 20, the name of the video's folder.
-    kind: 'train', 'val' or 'test'.
-    tracked: frames with semi-automatic labels (`train_frames`).
-    manual: frames labelled by hand (`test_frames`); none in training videos.
-  """
-
   number: int
   kind: str
-  tracked: Labels
-  manual: Labels
+  frames: np.ndarray
+  joints: np.ndarray
 
 
 def read(path: pathlib.Path) -> list[Video]:
@@ -87,22 +75,21 @@ def _video(record: Any, number: int, path: pathlib.Path) -> Video:
         f'{where}: found type {kind[:20]!r}, expected {expected!r}: videos 1 '
         'to 10 are for training, 11 to 15 for validation, 16 to 20 for tests'
     )
-  return Video(
-      number,
-      kind,
-      tracked=_labels(record, 'train', where),
-      manual=_labels(record, 'test', where),
-  )
+  prefix = 'train' if kind == 'train' else 'test'
+  return Video(number, kind, *_labels(record, prefix, where))
 
 
-def _labels(record: Any, prefix: str, where: str) -> Labels:
+def _labels(
+    record: Any, prefix: str, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+  """The frames and the joints of a video."""
   frames = matlab.numbers(
       record[f'{prefix}_frames'], f"{where}, '{prefix}_frames'"
   ).ravel()
   where = f"{where}, '{prefix}_joints'"
   joints = matlab.numbers(record[f'{prefix}_joints'], where)
   if not (frames.size or joints.size):
-    return Labels(np.zeros(0, int), np.zeros((0, len(JOINTS), 2)))
+    return np.zeros(0, int), np.zeros((0, len(JOINTS), 2))
   if joints.ndim == 2:  # MATLAB drops a last axis of length one
     joints = joints[..., None]
   if joints.shape != (2, len(JOINTS), len(frames)):
@@ -130,4 +117,4 @@ def _labels(record: Any, prefix: str, where: str) -> Labels:
   # x, y to row, column; MATLAB's 1 is the centre of the first pixel.
   points = joints[::-1].transpose(2, 1, 0) - 0.5
   known = np.isfinite(points).all(axis=-1, keepdims=True)
-  return Labels(frames.astype(int), np.where(known, points, np.nan))
+  return frames.astype(int), np.where(known, points, np.nan)

@@ -1,7 +1,7 @@
 """The tfds builder of Cat Head."""
 
-import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from eqlandmarks.datasets.base import benchmark
@@ -13,8 +13,6 @@ from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import file_names
 from eqlandmarks.system import fingerprints
-
-CROPS = ('head', 'central', 'whole')
 
 
 class CatHead(builder.ImageBuilder):
@@ -28,80 +26,33 @@ class CatHead(builder.ImageBuilder):
   * the photos as first published. The release's crop was never published, so
     the crop is ours (it is that of Lorenz et al., too): a square twice as large
     as the box of the seven points, about its centre; beyond the photo, its edge
-    goes on. The split is by the release's lists where they are in the root, and
-    ours otherwise: CAT_06 for the test.
+    is repeated. The split is by the release's lists where they are in the root,
+    and ours otherwise: CAT_06 for the test.
 
   `central` is the central 80 % of a head, on which lmdis-rep evaluates; `whole`
   is the whole photo.
 
   The two ear tips are left out, as in the literature. The eyes' distance
   normalises the error.
-
-  Args:
-    root: the folder with `data/cat_images` and `data/cat_data`, or with
-      `CAT_00` to `CAT_06`.
-    crop: one of `CROPS`.
-    exclude_list: '' or a file that names photos to leave out, see
-      `raw.excluded`; for the photos as first published.
-    partial: whether a part of the dataset will do.
-    image_size: side of the stored square images, in pixels.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
   """
 
   name = 'cat_head'
-  MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  The paper's data are the release of lmdis-rep: cat_images.tar.gz and
-  cat_data.tar.gz from http://files.ytzhang.net/lmdis-rep/release-v1/cat/, so
-  that
-
-      ROOT/data/cat_images/...
-      ROOT/data/cat_data/cat_train_images.txt, cat_train_keypoints.mat,
-                         cat_test_images.txt, cat_test_keypoints.mat
-
-  Or the photos as first published: CAT_DATASET_01.zip, CAT_DATASET_02.zip and
-  00000003_015.jpg.cat (which replaces a wrong file) from
-  https://archive.org/download/CAT_DATASET/, so that
-
-      ROOT/CAT_00/00000001_000.jpg, 00000001_000.jpg.cat ... ROOT/CAT_06/...
-      ROOT/00000003_015.jpg.cat
-
-  Name the folder: --config=configs/cat_head.py --config.dataset.root=ROOT
-  """
-
-  def __init__(
-      self,
-      *,
-      root: str | os.PathLike[str],
-      crop: str = 'head',
-      exclude_list: str = '',
-      partial: bool = False,
-      image_size: int = 100,
-      **kwargs: Any,
-  ):
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     self._root = benchmark.checked_root(
         root, 'Cat Head', 'data/cat_images and data/cat_data, or CAT_00 to '
         'CAT_06',
     )  # fmt: skip
-    self._crop = benchmark.one_of('crop', crop, CROPS)
-    self._partial = partial
+    self._crop, self._partial = self._options.crop, self._options.partial
     self._base = release.find(self._root)
-    self._excluded = _exclude_file(exclude_list, self._base)
+    self._excluded = _exclude_file(self._options.exclude_list, self._base)
     if self._base is None and not raw.folders(self._root):
       raise UserError(
           'config.dataset.root: found neither data/cat_images nor CAT_00 '
           f'below {self._root}, expected Cat Head in one of its two forms '
           '(docs/benchmarks.md)'
       )
-    super().__init__(
-        image_size=image_size,
-        fingerprint=fingerprints.of_values(
-            str(self._root.resolve()), crop, partial, *self._state()
-        ),
-        arguments=dict(
-            root=root, crop=crop, exclude_list=exclude_list, partial=partial
-        ),
-        **kwargs,
-    )
+    root = str(self._root.resolve())
+    return root, self._crop, self._partial, *self._state()
 
   def _state(self) -> list[Any]:
     """All on disk that decides what is written."""

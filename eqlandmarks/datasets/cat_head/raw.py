@@ -15,7 +15,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.system import regular_files
 
 NUM_FOLDERS = 7
-# About 10,000, say those who use them; nobody gives the exact number.
+# Users report about 10,000; the exact number is not published.
 LEAST_PHOTOS = 9000
 # Photos of one cat follow each other in a folder, so the split is by folders:
 # the last one is for the test, where no lists say otherwise.

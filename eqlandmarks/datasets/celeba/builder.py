@@ -1,7 +1,7 @@
 """The tfds builder of CelebA with MAFL."""
 
 import dataclasses
-import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from eqlandmarks.datasets.celeba import sources
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
 
-CROPS = ('imm', 'dve', 'whole')
 _MAFL = {'training': rules.MAFL_TRAIN, 'testing': rules.MAFL_TEST}
 
 
@@ -36,63 +35,19 @@ class CelebA(builder.ImageBuilder):
     does. The aspect is kept.
   * `whole`: everything, squashed.
 
-  Args:
-    root: the folder with `Img`, `Anno`, `Eval` and `MAFL`, or with `MAFL` and
-      tfds's own `celeb_a` prepared as array_record.
-    crop: one of `CROPS`.
-    stage_rule: one of `rules.STAGE_RULES`.
-    fit_rule: one of `rules.FIT_RULES`.
-    partial: whether a part of the dataset will do.
-    image_size: side of the stored square images, in pixels.
-    **kwargs: for the tfds builder: `data_dir`, `file_format`.
+  The root may also hold `MAFL` and tfds's own `celeb_a`, prepared as
+  array_record.
   """
 
   name = 'celeba'
-  MANUAL_DOWNLOAD_INSTRUCTIONS = """\
-  From https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html take img_align_celeba
-  (Img/), list_landmarks_align_celeba.txt (Anno/) and list_eval_partition.txt
-  (Eval/), and the folder MAFL (training.txt, testing.txt) from
-  https://github.com/zhzhanp/TCDCN-face-alignment, so that
-
-      ROOT/Img/img_align_celeba/000001.jpg ... 202599.jpg
-      ROOT/Anno/list_landmarks_align_celeba.txt
-      ROOT/Eval/list_eval_partition.txt
-      ROOT/MAFL/training.txt, testing.txt
-
-  Or, in the place of the first three, Kaggle's copy (jessicali9530/
-  celeba-dataset) as it is unpacked:
-
-      ROOT/img_align_celeba/img_align_celeba/000001.jpg ... 202599.jpg
-      ROOT/list_landmarks_align_celeba.csv, list_eval_partition.csv
-
-  or tfds's own dataset:
-  `tfds build celeb_a --file_format=array_record --data_dir=ROOT`.
-
-  Name the folder: --config=configs/celeba.py --config.dataset.root=ROOT
-  """
-
-  def __init__(
-      self,
-      *,
-      root: str | os.PathLike[str],
-      crop: str = 'imm',
-      stage_rule: str = 'lmdis',
-      fit_rule: str = 'mafl',
-      partial: bool = False,
-      image_size: int = 128,
-      **kwargs: Any,
-  ):
+  def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
+    given = self._options
     self._root = benchmark.checked_root(
         root, 'CelebA', 'Img, Anno, Eval and MAFL'
     )
-    self._crop = benchmark.one_of('crop', crop, CROPS)
-    self._stage_rule = benchmark.one_of(
-        'stage_rule', stage_rule, [*rules.STAGE_RULES]
-    )
-    self._fit_rule = benchmark.one_of('fit_rule', fit_rule, [*rules.FIT_RULES])
-    self._audit = benchmark.Audit(self._root, partial)
+    self._audit = benchmark.Audit(self._root, given.partial)
     prepared = sources.find_prepared(self._root)
-    self._source: sources.Source = (
+    self._source = (
         sources.Prepared(prepared, self._audit)
         if prepared
         else sources.Files(self._root, self._audit)
@@ -103,19 +58,12 @@ class CelebA(builder.ImageBuilder):
         )
         for name in _MAFL
     }
-    super().__init__(
-        image_size=image_size,
-        fingerprint=fingerprints.of_values(
-            str(self._root.resolve()), crop, stage_rule, fit_rule, partial,
-            self._source.state(),
-            [*map(fingerprints.of_file, self._mafl.values())],
-        ),
-        arguments=dict(
-            root=root, crop=crop, stage_rule=stage_rule, fit_rule=fit_rule,
-            partial=partial,
-        ),
-        **kwargs,
-    )  # fmt: skip
+    return (
+        str(self._root.resolve()),
+        vars(given),
+        self._source.state(),
+        [*map(fingerprints.of_file, self._mafl.values())],
+    )
 
   def _about(self) -> dict[str, Any]:
     return {
@@ -129,23 +77,23 @@ class CelebA(builder.ImageBuilder):
     return self._source.read(item)
 
   def _plan(self) -> builder.Plan:
-    chosen = self._lists()
+    given, chosen = self._options, self._lists()
     names = {
-        'train': rules.stage_images(self._stage_rule, chosen),
-        'mafl_train': rules.fit_images(self._fit_rule, chosen),
+        'train': rules.stage_images(given.stage_rule, chosen),
+        'mafl_train': rules.fit_images(given.fit_rule, chosen),
         'mafl_test': sorted(chosen.mafl_test),
     }
     expected = {
-        'train': ('stage_rule', rules.STAGE_RULES[self._stage_rule]),
-        'mafl_train': ('fit_rule', rules.FIT_RULES[self._fit_rule]),
+        'train': ('stage_rule', rules.STAGE_RULES[given.stage_rule]),
+        'mafl_train': ('fit_rule', rules.FIT_RULES[given.fit_rule]),
     }
     for split, (field, count) in expected.items():
       self._audit.expect(
-          f'{self._root}: images by {field} {getattr(self, "_" + field)!r}',
+          f'{self._root}: images by {field} {getattr(given, field)!r}',
           len(names[split]), count, 'lists of another version',
       )  # fmt: skip
     listed = {
-        'train': f'stage_rule {self._stage_rule}',
+        'train': f'stage_rule {given.stage_rule}',
         'mafl_train': self._mafl['training'],
         'mafl_test': self._mafl['testing'],
     }
@@ -158,7 +106,7 @@ class CelebA(builder.ImageBuilder):
     for split, items in splits.items():
       if not items:
         raise self._audit.nothing_of(split)
-    return builder.Plan(splits, self._describe(splits))
+    return builder.Plan(splits, self._description_of(splits))
 
   def _lists(self) -> rules.Lists:
     mafl = {}
@@ -184,15 +132,16 @@ class CelebA(builder.ImageBuilder):
     )
 
   def _cropped(self, items: list[builder.Item]) -> list[builder.Item]:
-    box = crop_box(self._crop)
+    box = crop_box(self._options.crop)
     return [dataclasses.replace(item, box=box) for item in items]
 
-  def _describe(
+  def _description_of(
       self, splits: dict[str, list[builder.Item]]
   ) -> examples.Description:
+    given = self._options
     count = len({item.id for items in splits.values() for item in items})
     notes = list(self._audit.notes)
-    if self._stage_rule == 'all':
+    if given.stage_rule == 'all':
       notes.append("stage_rule 'all' trains on MAFL's test images, too")
     return examples.Description(
         point_names=lists.POINTS,
@@ -207,9 +156,9 @@ class CelebA(builder.ImageBuilder):
         test_split='mafl_test',
         notes=tuple(notes),
         protocol={
-            'crop': self._crop,
-            'stage_rule': f'{self._stage_rule}, {len(splits["train"])} images',
-            'fit_rule': self._fit_rule,
+            'crop': given.crop,
+            'stage_rule': f'{given.stage_rule}, {len(splits["train"])} images',
+            'fit_rule': given.fit_rule,
         },
         partial=f'{count} images' if self._audit.findings else '',
     )

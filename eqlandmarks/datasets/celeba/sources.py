@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -34,30 +34,14 @@ _PARTITION = (
 _TFDS_SPLITS = ('train', 'validation', 'test')
 
 
-class Source(Protocol):
-  """Images and landmarks by name; names have no ending."""
-
-  def partition(self) -> dict[str, int]:
-    """Name -> 0 train, 1 validation, 2 test."""
-
-  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
-    """What to store for these images, without a crop.
-
-    Args:
-      names: of the images.
-      listed: what names them, for messages.
-    """
-
-  def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
-    """The encoded bytes of an item's image, and its points."""
-
-  def state(self) -> list[Any]:
-    """What decides the images and landmarks, for a fingerprint."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Files:
-  """The aligned images and the text files, or Kaggle's csv files."""
+  """The aligned images and the text files, or Kaggle's csv files.
+
+  Args:
+    root: the dataset's folder.
+    audit: takes what is missing.
+  """
 
   root: pathlib.Path
   audit: benchmark.Audit
@@ -78,7 +62,7 @@ class Files:
     return '.png' if self._folder.name.endswith('_png') else '.jpg'
 
   def state(self) -> list[Any]:
-    """See `Source`."""
+    """What decides the images and landmarks, for a fingerprint."""
     names = [path.name for path in benchmark.listing(self._folder)]
     return [
         str(self._folder),
@@ -87,7 +71,7 @@ class Files:
     ]
 
   def partition(self) -> dict[str, int]:
-    """See `Source`."""
+    """Name, which has no ending -> 0 train, 1 validation, 2 test."""
     path = self._files[1]
     found = lists.read_partition(path)
     counts = np.bincount([*found.values()], minlength=3)
@@ -108,7 +92,12 @@ class Files:
     return {stem(name): points for name, points in found.items()}
 
   def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
-    """See `Source`."""
+    """What to store for these images, without a crop.
+
+    Args:
+      names: of the images.
+      listed: what names them, for messages.
+    """
     files = [f'{name}{self._ending}' for name in names]
     paths = [self._folder / name for name in files]
     without = [name for name in names if name not in self._landmarks]
@@ -126,7 +115,7 @@ class Files:
     ]  # fmt: skip
 
   def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
-    """See `Source`."""
+    """The encoded bytes of an item's image, and its points."""
     return images.read(item.path), item.points
 
 
@@ -168,7 +157,7 @@ class Prepared:
       start += count
 
   def state(self) -> list[Any]:
-    """See `Source`."""
+    """See `Files`."""
     names = [path.name for path in benchmark.listing(self._folder)]
     return [
         str(self._folder),
@@ -177,7 +166,7 @@ class Prepared:
     ]
 
   def partition(self) -> dict[str, int]:
-    """See `Source`."""
+    """See `Files`."""
     for split, (found, expected) in zip(
         _TFDS_SPLITS, self._counts, strict=True
     ):
@@ -198,7 +187,7 @@ class Prepared:
     }
 
   def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
-    """See `Source`."""
+    """See `Files`."""
     unknown = [name for name in names if name not in self._places]
     if unknown:
       self._audit.fail(
@@ -215,7 +204,7 @@ class Prepared:
     ]  # fmt: skip
 
   def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
-    """See `Source`."""
+    """See `Files`."""
     part, row = self._places[item.id]
     with _intact(self._folder):
       record = self._sources[part][row]

@@ -7,11 +7,42 @@ the same scene can be drawn at every size, since all shapes and textures are
 formulas in unit coordinates.
 """
 
-from eqlandmarks.datasets.signer.builder import MIN_SIZE
-from eqlandmarks.datasets.signer.builder import Signer
+import dataclasses
+from typing import Any
+
 from eqlandmarks.datasets.signer.person import JOINTS
 from eqlandmarks.datasets.signer.person import SPLITS
 from eqlandmarks.datasets.signer.person import joints
 from eqlandmarks.datasets.signer.scene import render
+from eqlandmarks.system import field_rules
 
-__all__ = ['JOINTS', 'MIN_SIZE', 'SPLITS', 'Signer', 'joints', 'render']
+__all__ = ['JOINTS', 'SPLITS', 'Options', 'build', 'joints', 'render']
+
+_RULES = {
+    'num_train': field_rules.integer(1),
+    'num_validation': field_rules.integer(1),
+    'num_test': field_rules.integer(1),
+    'seed': field_rules.SEED,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """The fields of `config.dataset`."""
+
+  # Images of each split, and the seed they are drawn from: two seeds share no
+  # image.
+  num_train: int = 1000
+  num_validation: int = 500
+  num_test: int = 500
+  seed: int = 0
+
+  def __post_init__(self):
+    field_rules.check(self, vars(self), _RULES, 'dataset.')
+
+
+def build(options: Options, **place: Any) -> Any:
+  """The builder; see `datasets.by_name`."""
+  from eqlandmarks.datasets.signer.builder import Signer  # takes a second
+
+  return Signer(options, **place)

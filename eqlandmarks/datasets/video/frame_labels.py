@@ -10,25 +10,23 @@ from collections.abc import Mapping, Sequence
 from eqlandmarks.datasets.annotations import checks
 from eqlandmarks.datasets.annotations import deeplabcut
 from eqlandmarks.datasets.annotations import deeplabcut_config
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.annotations import labels
-from eqlandmarks.datasets.annotations.label_rows import Row
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
+from eqlandmarks.formats import poses as poses_lib
+from eqlandmarks.formats.poses import Poses
 from eqlandmarks.media import finding
 
 
 @dataclasses.dataclass(frozen=True)
-class Marks:
+class FrameLabels:
   """The labels of frames and of image files.
 
   Attributes:
-    names: the points.
-    has_split: whether the labels say what is train and what is test.
-    rows: id -> labels. A frame's id is that of `sources.frame_id`, an image
-      file's is its path below the root.
+    poses: the labels. The id of a frame, among `images`, is that of
+      `sources.frame_id`; an image file's is its path below the root.
     files: id -> the file, of those that are image files.
     places: id -> (video, number of the frame), as far as that is known. An
       image file has one where its name says which frame it was taken from.
@@ -36,16 +34,14 @@ class Marks:
     notes: lines that the program shows.
   """
 
-  names: tuple[str, ...]
-  has_split: bool
-  rows: dict[str, Row]
+  poses: Poses
   files: dict[str, pathlib.Path]
   places: dict[str, tuple[str, int]]
   project: deeplabcut_config.Project | None = None
   notes: tuple[str, ...] = ()
 
 
-def read(fields: Fields, found: Sequence[str]) -> Marks:
+def read(fields: Fields, found: Sequence[str]) -> FrameLabels:
   """Reads the labels.
 
   Where a row names an image file that exists, its labels are those of that
@@ -64,12 +60,13 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
   project = None
   if given.form in deeplabcut.FORMS:
     project = deeplabcut_config.of_labels(files[0])
-  marks = Marks(
-      given.names, given.has_split, {}, {}, {}, project, given.notes
-  )
-  finder, missing = _Finder(fields.root, found, fields.exclude), []
-  for path, row in given.rows.items():
-    file, place = _file(fields.root, path), finder.place(path, row)
+  finder = _Finder(fields.root, found, fields.exclude)
+  files_of, places, numbers, seen, missing = {}, {}, [], {}, []
+  poses = given.poses
+  for n, path in enumerate(poses.images):
+    where = poses.where[n]
+    video = poses.videos[n] if poses.videos else ''
+    file, place = _file(fields.root, path), finder.place(path, video, where)
     if place and file is None:
       own = sources.frame_id(*place)
     else:
@@ -78,28 +75,31 @@ def read(fields: Fields, found: Sequence[str]) -> Marks:
     if any(finding.matches(name, fields.exclude) for name in excluded):
       continue
     if not place and not file:
-      missing.append(f"'{paths.shown(path)}' ({row.where})")
+      missing.append(f"'{paths.shown(path)}' ({where})")
       continue
-    label_rows.add(marks.rows, own, row)
+    poses_lib.check_new(own, where, seen)
+    numbers.append(n)
     if file:
-      marks.files[own] = file
+      files_of[own] = file
     if place:
-      marks.places[own] = place
+      places[own] = place
   if missing:
     raise UserError(
-        f'config.dataset.labels: {len(missing)} of {len(given.rows)} rows name '
-        f'neither a frame nor an image file, the first is {missing[0]}, '
+        f'config.dataset.labels: {len(missing)} of {len(poses.images)} rows '
+        f'name neither a frame nor an image file, the first is {missing[0]}, '
         f'expected VIDEO/NUMBER with a video below {fields.root}'
     )
-  return marks
+  return FrameLabels(
+      poses.take(numbers, [*seen]), files_of, places, project, given.notes
+  )
 
 
 def usable(
-    marks: Marks,
+    marks: FrameLabels,
     fields: Fields,
-    known: Mapping[str, sources.Source],
+    known: Mapping[str, sources.VideoFile],
     notes: list[str],
-) -> Marks:
+) -> FrameLabels:
   """The labels without those of what `skip_bad` has left out.
 
   Raises:
@@ -114,9 +114,13 @@ def usable(
   if fields.skip_bad:
     good = checks.without_bad(fields.root, list(files), notes)
     files = {own: files[own] for own in good}
+  kept = [
+      n for n, own in enumerate(marks.poses.images)
+      if own in files or own in places
+  ]
   return dataclasses.replace(
       marks,
-      rows={o: r for o, r in marks.rows.items() if o in files or o in places},
+      poses=marks.poses.take(kept),
       files=files,
       places={o: p for o, p in places.items()
               if o in files or o not in marks.files},
@@ -124,9 +128,9 @@ def usable(
 
 
 def _check_ends(
-    marks: Marks,
+    marks: FrameLabels,
     places: Mapping[str, tuple[str, int]],
-    known: Mapping[str, sources.Source],
+    known: Mapping[str, sources.VideoFile],
 ) -> None:
   beyond = [
       own for own, (name, _) in marks.places.items()
@@ -134,10 +138,11 @@ def _check_ends(
   ]
   if beyond:
     name, number = marks.places[beyond[0]]
+    where = marks.poses.where[marks.poses.number_of[beyond[0]]]
     raise UserError(
-        f'config.dataset.labels: {len(beyond)} of {len(marks.rows)} rows name '
-        f'frames that do not exist, the first is frame {number} '
-        f'({marks.rows[beyond[0]].where}), expected 0 to '
+        f'config.dataset.labels: {len(beyond)} of {len(marks.poses.images)} '
+        f'rows name frames that do not exist, the first is frame {number} '
+        f'({where}), expected 0 to '
         f'{known[name].count - 1} in {known[name].path}'
     )
 
@@ -160,7 +165,9 @@ class _Finder:
         self._videos.setdefault(key, set()).add(name)
     self._nearest = paths.Nearest(self._videos, root)
 
-  def place(self, path: str, row: Row) -> tuple[str, int] | None:
+  def place(
+      self, path: str, video: str, where: str
+  ) -> tuple[str, int] | None:
     """The video and the frame's number; None where there is no such video."""
     folder, last = posixpath.split(path)
     stem, extension = posixpath.splitext(last)
@@ -172,7 +179,7 @@ class _Finder:
       return None
     meant = {
         name
-        for key in self._nearest.find_video(folder, row.video)
+        for key in self._nearest.find_video(folder, video)
         for name in self._videos[key]
     }
     if not meant:
@@ -180,7 +187,7 @@ class _Finder:
     used = {name for name in meant if not finding.matches(name, self._exclude)}
     if len(used) > 1:
       raise UserError(
-          f"{row.where}: path '{paths.shown(path)}' may mean "
+          f"{where}: path '{paths.shown(path)}' may mean "
           f"{' or '.join(sorted(used))}, expected the video's path below the "
           'root; config.dataset.exclude can leave videos out'
       )

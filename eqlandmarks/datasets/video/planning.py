@@ -6,17 +6,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from eqlandmarks.datasets.annotations import checks
-from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import splits
 from eqlandmarks.datasets.annotations import stated_sizes
 from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.fields import Fields
+from eqlandmarks.datasets.video import cropping
 from eqlandmarks.datasets.video import frame_labels as frame_labels_lib
 from eqlandmarks.datasets.video import time_gap
-from eqlandmarks.datasets.video import views
-from eqlandmarks.datasets.video.frame_labels import Marks
-from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.datasets.video.frame_labels import FrameLabels
+from eqlandmarks.datasets.video.sources import VideoFile
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
@@ -34,8 +33,8 @@ class Frame(builder.Item):
 
 def make_plan(
     fields: Fields,
-    known: Mapping[str, Source],
-    marks: Marks,
+    known: Mapping[str, VideoFile],
+    marks: FrameLabels,
     every: int,
     crop: crops.Box | None,
     notes: list[str],
@@ -52,7 +51,6 @@ def make_plan(
   """
   notes += marks.notes
   marks, shown = _checked_labels(fields, known, marks, crop, notes)
-  rows = marks.rows
   frames = _frames(fields, known, marks, every)
   total = sum(source.count for source in known.values())
   notes.append(
@@ -61,45 +59,57 @@ def make_plan(
   )
   kept = sorted([*frames, *marks.files], key=finding.natural_key)
   parts = splits.assign(
-      fields, marks.has_split, kept, rows, notes, 'videos and folders'
+      fields, kept, marks.poses, notes, 'videos and folders'
   )
   places = frames | {own: marks.places[own] for own in marks.files
                      if own in marks.places}  # fmt: skip
-  parts = time_gap.part(parts, places, known, rows, marks.has_split, notes)
-  splits.check(fields, marks.has_split, parts, rows)
+  parts = time_gap.part(parts, places, known, marks.poses, notes)
+  splits.check(fields, parts, marks.poses)
   parts = {split: ids for split, ids in parts.items() if ids}
-  make = _ItemMaker(marks, frames, shown)
+  poses = marks.poses
+  points = dict(zip(poses.images, poses.points, strict=True))
+  # One array for all frames without labels, of which there may be many.
+  missing = np.full((len(poses.names), 2), np.nan)
+
+  def item(own: str) -> builder.Item:
+    name, number = frames.get(own, ('', 0))
+    place, box = points.get(own, missing), shown.cut(own, name)
+    if own in marks.files:
+      return builder.Item(own, marks.files[own], place, box)
+    return Frame(own, known[name].path, place, box, number=number)
+
   return builder.Plan(
-      {split: [make(own) for own in ids] for split, ids in parts.items()},
-      splits.describe(fields, marks.names, parts, notes, shown.protocol()),
+      {split: [*map(item, ids)] for split, ids in parts.items()},
+      splits.describe(fields, poses.names, parts, notes, shown.protocol()),
   )
 
 
 def _checked_labels(
     fields: Fields,
-    known: Mapping[str, Source],
-    marks: Marks,
+    known: Mapping[str, VideoFile],
+    marks: FrameLabels,
     crop: crops.Box | None,
     notes: list[str],
-) -> tuple[Marks, views.Views]:
+) -> tuple[FrameLabels, cropping.Cropping]:
   """The labels in pixels of what they are drawn on, and what is shown of it."""
   marks = frame_labels_lib.usable(marks, fields, known, notes)
-  shown = views.make(known, marks, crop, notes)
+  shown = cropping.make(known, marks, crop, notes)
   stated_sizes.check(
-      marks.rows, '',
+      marks.poses, '',
       lambda own: images.displayed_size(marks.files[own])
       if own in marks.files else known[marks.places[own][0]].size,
       marks.files.get,
   )  # fmt: skip
-  rows = checks.inside(
-      fields, marks.names, shown.in_frames(marks.rows), notes, shown
-  )
-  checks.check_names(fields, marks.names)
-  return dataclasses.replace(marks, rows=rows), shown
+  poses = checks.inside(fields, shown.in_frames(marks.poses), notes, shown)
+  checks.check_names(fields, poses.names)
+  return dataclasses.replace(marks, poses=poses), shown
 
 
 def _frames(
-    fields: Fields, known: Mapping[str, Source], marks: Marks, every: int
+    fields: Fields,
+    known: Mapping[str, VideoFile],
+    marks: FrameLabels,
+    every: int,
 ) -> dict[str, tuple[str, int]]:
   """The frames to be read: id -> (video, number).
 
@@ -110,10 +120,11 @@ def _frames(
       name: set(range(0, source.count, every))
       for name, source in known.items()
   }
+  poses = marks.poses
   for own, (name, number) in marks.places.items():
     if own in marks.files:
       wanted[name].discard(number)
-    elif marks.rows[own].labelled:
+    elif poses.labelled[poses.number_of[own]]:
       wanted[name].add(number)
   frames = {
       known[name].id_of(number): (name, number)
@@ -123,28 +134,3 @@ def _frames(
       own: place for own, place in frames.items()
       if not finding.matches(own, fields.exclude)
   }
-
-
-class _ItemMaker:
-  """Makes the items from what has been decided."""
-
-  def __init__(
-      self,
-      marks: Marks,
-      frames: Mapping[str, tuple[str, int]],
-      shown: views.Views,
-  ):
-    self._marks, self._frames, self._shown = marks, frames, shown
-    # One array for all frames without labels, of which there may be many.
-    self._missing = np.full((len(marks.names), 2), np.nan)
-
-  def __call__(self, own: str) -> builder.Item:
-    points = self._missing
-    if own in self._marks.rows:
-      points = labels.to_ours(self._marks.rows[own].points)
-    name, number = self._frames.get(own, ('', 0))
-    box = self._shown.cut(own, name)
-    if own in self._marks.files:
-      return builder.Item(own, self._marks.files[own], points, box)
-    path = self._shown.known[name].path
-    return Frame(own, path, points, box, number=number)

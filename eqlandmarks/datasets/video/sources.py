@@ -25,7 +25,7 @@ _DRAWN = re.compile(
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class VideoFile:
   """A video.
 
   Attributes:
@@ -69,6 +69,7 @@ def find(
   path = file_names.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
+  run_outputs.check_apart(written, path)
   if not path.is_dir():
     return path.parent, [path.name], ()
   leave_out = run_outputs.below(path, written)
@@ -116,7 +117,7 @@ def probe_all(
     crop: crops.Box | None,
     skip_bad: bool,
     notes: list[str],
-) -> dict[str, Source]:
+) -> dict[str, VideoFile]:
   """Opens the videos; those that cannot be used stop it, or are left out."""
   sources, bad = {}, []
   for name in names:
@@ -142,7 +143,7 @@ def probe_all(
 
 def _probed(
     root: pathlib.Path, name: str, crop: crops.Box | None
-) -> Source:
+) -> VideoFile:
   path = root / name
   about, count = videos.probe(path), videos.count(path)
   if count < 2:
@@ -157,4 +158,4 @@ def _probed(
         f'{crop.right:.0f}, expected a part of the {width} x {height} '
         f'pixels (width x height) of {path}'
     )
-  return Source(name, path, about.size, about.fps, count)
+  return VideoFile(name, path, about.size, about.fps, count)

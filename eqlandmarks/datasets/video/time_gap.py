@@ -15,9 +15,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.video import sources
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import Poses
 
 GAP_SECONDS = 1.0
 _LARGEST_SHARE = 0.1
@@ -26,7 +26,7 @@ Splits = dict[str, list[str]]
 Places = Mapping[str, tuple[str, int]]
 
 
-def gap(video: sources.Source) -> int:
+def gap(video: sources.VideoFile) -> int:
   """Within how many frames of a test frame none is trained on."""
   seconds, share = GAP_SECONDS * video.fps, _LARGEST_SHARE * video.count
   return max(1, math.ceil(min(seconds, share)))
@@ -35,9 +35,8 @@ def gap(video: sources.Source) -> int:
 def part(
     splits: Splits,
     places: Places,
-    known: Mapping[str, sources.Source],
-    rows: Mapping[str, label_rows.Row],
-    has_split: bool,
+    known: Mapping[str, sources.VideoFile],
+    poses: Poses,
     notes: list[str],
 ) -> Splits:
   """The splits without what lies in the test's blocks.
@@ -46,8 +45,7 @@ def part(
     splits: 'train', 'unlabelled' and 'test' -> ids.
     places: id -> (video, number), of frames and of image files that are some.
     known: the videos by name.
-    rows: id -> labels.
-    has_split: whether the user said of single rows that they are train.
+    poses: the labels, by ids; they may say of each whether it is train.
     notes: gets a line for what is left out.
 
   Raises:
@@ -61,8 +59,8 @@ def part(
 
   kept = {s: list(filter(is_free, splits[s])) for s in ('train', 'unlabelled')}
   lost = [own for own in splits['train'] if not is_free(own)]
-  if lost and (has_split or not kept['train']):
-    raise _too_near(lost[0], rows[lost[0]], places, known, len(lost), has_split)
+  if lost and (poses.splits is not None or not kept['train']):
+    raise _too_near(lost, poses, places, known)
   counts = [len(splits[s]) - len(kept[s]) for s in ('train', 'unlabelled')]
   if sum(counts):
     notes.append(
@@ -74,7 +72,7 @@ def part(
 
 
 def _blocked(
-    splits: Splits, places: Places, known: Mapping[str, sources.Source]
+    splits: Splits, places: Places, known: Mapping[str, sources.VideoFile]
 ) -> dict[str, np.ndarray]:
   """Video -> bool `[count]`, for the videos that have test frames."""
   labelled: dict[str, list[tuple[int, bool]]] = {}
@@ -91,7 +89,7 @@ def _blocked(
 
 
 def _block(
-    marks: list[tuple[int, bool]], video: sources.Source
+    marks: list[tuple[int, bool]], video: sources.VideoFile
 ) -> np.ndarray:
   """Bool `[count]` from the sorted (number, is test) of a video's labels."""
   blocked = np.zeros(video.count, bool)
@@ -111,19 +109,18 @@ def _block(
 
 
 def _too_near(
-    own: str,
-    row: label_rows.Row,
+    lost: list[str],
+    poses: Poses,
     places: Places,
-    known: Mapping[str, sources.Source],
-    count: int,
-    has_split: bool,
+    known: Mapping[str, sources.VideoFile],
 ) -> UserError:
-  name, number = places[own]
+  name, number = places[lost[0]]
+  where = poses.where[poses.number_of[lost[0]]]
   seconds = gap(known[name]) / known[name].fps
-  how = 'of split train' if has_split else 'left to train on'
+  how = 'of split train' if poses.splits is not None else 'left to train on'
   return UserError(
-      f'config.dataset.labels: {count} labelled frames {how} lie within '
+      f'config.dataset.labels: {len(lost)} labelled frames {how} lie within '
       f'{seconds:.2g} s of a test frame, the first is frame {number} of {name} '
-      f'({row.where}), expected test and train to be whole videos or blocks of '
+      f'({where}), expected test and train to be whole videos or blocks of '
       'time: neighbouring frames are near copies'
   )

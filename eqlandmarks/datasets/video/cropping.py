@@ -13,19 +13,17 @@ import dataclasses
 import posixpath
 from collections.abc import Container, Mapping
 
-import numpy as np
-
 from eqlandmarks.datasets.annotations import deeplabcut_config
-from eqlandmarks.datasets.annotations import label_rows
 from eqlandmarks.datasets.base import crops
-from eqlandmarks.datasets.video.frame_labels import Marks
-from eqlandmarks.datasets.video.sources import Source
+from eqlandmarks.datasets.video.frame_labels import FrameLabels
+from eqlandmarks.datasets.video.sources import VideoFile
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import Poses
 from eqlandmarks.media import images
 
 
 @dataclasses.dataclass(frozen=True)
-class Views:
+class Cropping:
   """What is shown of each picture.
 
   Attributes:
@@ -35,8 +33,8 @@ class Views:
     own: name of a video -> the project's crop of it, in pixels of its frames.
   """
 
-  known: Mapping[str, Source]
-  marks: Marks
+  known: Mapping[str, VideoFile]
+  marks: FrameLabels
   crop: crops.Box | None
   own: Mapping[str, crops.Box]
 
@@ -63,22 +61,17 @@ class Views:
       return None if is_whole else self(id_)
     return self.crop or self.own.get(name)
 
-  def in_frames(
-      self, rows: Mapping[str, label_rows.Row]
-  ) -> dict[str, label_rows.Row]:
+  def in_frames(self, poses: Poses) -> Poses:
     """Labels of frames, which may be in pixels of a crop, in those of frames.
 
     Args:
-      rows: id -> labels; those of image files stay.
+      poses: the labels, by ids; those of image files stay.
     """
-    moved = dict(rows)
+    points = poses.points.copy()
     for id_, (name, _) in self.marks.places.items():
       if name in self.own and id_ not in self.marks.files:
-        corner = np.array([self.own[name].left, self.own[name].top])
-        moved[id_] = dataclasses.replace(
-            rows[id_], points=rows[id_].points + corner
-        )
-    return moved
+        points[poses.number_of[id_]] += self.own[name].top, self.own[name].left
+    return dataclasses.replace(poses, points=points)
 
   def protocol(self) -> dict[str, str]:
     """What every figure has to say of it."""
@@ -123,11 +116,11 @@ class Views:
 
 
 def make(
-    known: Mapping[str, Source],
-    marks: Marks,
+    known: Mapping[str, VideoFile],
+    marks: FrameLabels,
     crop: crops.Box | None,
     notes: list[str],
-) -> Views:
+) -> Cropping:
   """Decides what is shown of each video.
 
   Args:
@@ -163,11 +156,11 @@ def make(
         f'labels: {odd} of {len(marks.files)} pictures are of another size '
         'than their videos, so their object may be seen larger or smaller'
     )
-  return Views(known, marks, crop, own)
+  return Cropping(known, marks, crop, own)
 
 
 def _own_crop(
-    source: Source,
+    source: VideoFile,
     project: deeplabcut_config.Project,
     sizes: Container[tuple[int, int]],
     crop: crops.Box | None,

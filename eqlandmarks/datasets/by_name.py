@@ -1,0 +1,111 @@
+"""Finds a dataset by its name: a file or folder here, or a user's own module.
+
+A dataset is a module that has
+
+    Options                  its fields of `config.dataset`: a frozen dataclass
+                             with a default and a comment for each, which
+                             refuses wrong values;
+    build(options, *, root,  its tfds builder, not prepared yet, see
+          image_size,        `base.builder.ImageBuilder`;
+          data_dir, outputs)
+    INSTRUCTIONS             how to get the data, and how they must lie on disk
+                             (if there is anything to say).
+
+Nothing lists the datasets: `dataset.name` is the module's name.
+"""
+
+import dataclasses
+import importlib
+import os
+import pathlib
+import sys
+import textwrap
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import eqlandmarks.datasets
+from eqlandmarks.errors import UserError
+
+_FOLDER = pathlib.Path(eqlandmarks.datasets.__path__[0])
+# Beside the datasets in this folder.
+_OTHERS = ('annotations', 'base', 'by_name', '__init__', '__pycache__')
+
+
+def names() -> list[str]:
+  """The datasets of this package."""
+  stems = (path.stem for path in _FOLDER.iterdir() if path.name[0] != '.')
+  return sorted({*stems}.difference(_OTHERS))
+
+
+def find(name: str) -> types.ModuleType:
+  """The module of a dataset.
+
+  Args:
+    name: of a file or folder here; or of any module that Python finds, for
+      which it searches the current folder as well.
+
+  Raises:
+    UserError: there is no such module, or it is no dataset.
+  """
+  own = name in names()
+  try:
+    if not own and os.getcwd() not in sys.path:
+      sys.path.append(os.getcwd())
+    module = importlib.import_module(f'{__package__}.{name}' if own else name)
+    _ = module.Options, module.build
+  except Exception as error:  # whatever a user's own module raises
+    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
+    raise UserError(
+        f'config.dataset.name is {name!r} ({reason}), expected one of '
+        f'{", ".join(names())}, or a module of your own with Options and build.'
+    ) from error
+  return module
+
+
+def defaults(name: str) -> dict[str, Any]:
+  """The fields that a dataset adds to `config.dataset`, and their defaults."""
+  return {f.name: f.default for f in dataclasses.fields(find(name).Options)}
+
+
+def options(dataset: Any) -> Any:
+  """The checked `Options` of a config's `dataset` section.
+
+  Raises:
+    UserError: the value of a field is wrong.
+  """
+  fields = {field: dataset[field] for field in defaults(dataset.name)}
+  return find(dataset.name).Options(**fields)
+
+
+def make_builder(
+    dataset: Any,
+    *,
+    image_size: int,
+    data_dir: str,
+    outputs: Sequence[str | os.PathLike[str]] = (),
+) -> Any:
+  """The tfds builder that a config names, not prepared yet.
+
+  Args:
+    dataset: the config's `dataset` section.
+    image_size: side of the stored images, in pixels.
+    data_dir: where prepared datasets are kept.
+    outputs: folders that the run writes to, the workdir first; they may lie
+      among the images.
+
+  Raises:
+    UserError: a field, or the data it names, is not as it must be.
+  """
+  return find(dataset.name).build(
+      options(dataset),
+      root=dataset.root,
+      image_size=image_size,
+      data_dir=data_dir,
+      outputs=tuple(map(os.fspath, outputs)),
+  )
+
+
+def instructions(name: str) -> str:
+  """How to get a dataset, and how it must lie on disk; '' if not said."""
+  return textwrap.dedent(getattr(find(name), 'INSTRUCTIONS', '')).rstrip()
