@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets import signer
 from eqlandmarks.media import videos
 
@@ -30,10 +31,21 @@ _TINY = (
 )  # fmt: skip
 
 
-def test_the_page_of_fields_shows_every_config():
+def test_the_page_of_fields_shows_every_config_and_section():
   shown = re.findall(r'^--8<-- "(.+)"$', (DOCS / 'config.md').read_text(), re.M)
   configs = {path.name for path in (ROOT / 'configs').glob('[!_]*.py')}
-  assert {*shown} == {f'configs/{name}' for name in configs}
+  sections = {
+      path.relative_to(ROOT).as_posix()
+      for path in (ROOT / 'eqlandmarks').glob('**/*.py')
+      if '# --8<-- [start:fields]' in path.read_text()
+  }
+  assert sections >= {
+      by_name.find(name).__name__.replace('.', '/') + '/__init__.py'
+      for name in by_name.names() if name != 'folder'
+  }  # fmt: skip
+  assert {*shown} == {f'configs/{name}' for name in configs} | {
+      f'{path}:fields' for path in sections
+  }
 
 
 @pytest.fixture(scope='module')

@@ -8,21 +8,18 @@ column), the centre of the top-left pixel at (0.5, 0.5); `conventions` has what
 the formats say instead. Needs no JAX.
 """
 
+import importlib
 import os
 import pathlib
-from collections.abc import Callable
-from typing import NamedTuple
+import pkgutil
+from collections.abc import Iterator
 
 from eqlandmarks.errors import UserError
-from eqlandmarks.formats import coco
+from eqlandmarks.formats import base
 from eqlandmarks.formats import csv_cells
-from eqlandmarks.formats import deeplabcut
 from eqlandmarks.formats import label_files
-from eqlandmarks.formats import lightning_pose
 from eqlandmarks.formats import paths
 from eqlandmarks.formats import pts
-from eqlandmarks.formats import sleap
-from eqlandmarks.formats import table
 from eqlandmarks.formats.poses import Poses
 from eqlandmarks.system import file_names
 from eqlandmarks.system import regular_files
@@ -30,26 +27,14 @@ from eqlandmarks.system import regular_files
 __all__ = ['FORMATS', 'Poses', 'read', 'recognise', 'write']
 
 
-class Format(NamedTuple):
-  """How to read a format (file, root), and how to write it (poses, file)."""
+def _formats() -> Iterator[base.Format]:
+  """Those of all files of this folder that have `FORMATS`."""
+  for module in pkgutil.iter_modules(__path__):
+    file = importlib.import_module(f'{__name__}.{module.name}')
+    yield from getattr(file, 'FORMATS', ())
 
-  read: Callable[[pathlib.Path, pathlib.Path], Poses]
-  write: Callable[[Poses, pathlib.Path], None]
 
-
-FORMATS = {
-    'table': Format(table.read, table.write),
-    'deeplabcut': Format(deeplabcut.read, deeplabcut.write),
-    'deeplabcut-h5': Format(deeplabcut.read_h5, deeplabcut.write_h5),
-    'lightning-pose': Format(lightning_pose.read, lightning_pose.write),
-    'coco': Format(coco.read, coco.write),
-    'sleap': Format(sleap.read, sleap.write),
-    'pts': Format(pts.read, pts.write),
-}
-_ENDINGS = {
-    '.h5': 'deeplabcut-h5', '.hdf5': 'deeplabcut-h5', '.json': 'coco',
-    '.slp': 'sleap', '.pts': 'pts',
-}  # fmt: skip
+FORMATS = {form.name: form for form in _formats()}
 
 
 def read(
@@ -126,18 +111,19 @@ def checked(form: str) -> str:
 
 
 def recognise(path: pathlib.Path) -> str:
-  """The format of a file by its ending, and of a csv by its first row.
+  """The format of a file by its ending, or of a csv by its first row.
 
   Raises:
     UserError: no format goes with it.
   """
   if path.is_dir():
     return 'pts'
-  ending = path.suffix.lower()
-  if ending in _ENDINGS:
-    return _ENDINGS[ending]
+  for form in FORMATS.values():
+    if path.suffix.lower() in form.endings:
+      return form.name
   # Tables may have any ending, .csv and .txt above all.
   first = next(iter(csv_cells.read_cells(path)), (1, ['']))[1]
-  if first[0].lower() != 'scorer':
-    return 'table'
-  return 'lightning-pose' if first[-1] == 'set' else 'deeplabcut'
+  for form in FORMATS.values():
+    if form.begins(first):
+      return form.name
+  return 'table'

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import base
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import csv_cells
 from eqlandmarks.formats import label_files
@@ -62,7 +63,8 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   info = data.get('info')
   scorer = info.get('contributor') if isinstance(info, dict) else ''
   scorer = scorer if isinstance(scorer, str) else ''
-  return assemble('coco', path, names, list(rows.values()), scorer=scorer)
+  centre = conventions.CENTRE['coco']
+  return assemble(centre, path, names, list(rows.values()), scorer=scorer)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -278,7 +280,9 @@ def write(poses: Poses, path: pathlib.Path) -> None:
 def _annotation(poses: Poses, n: int) -> dict[str, Any]:
   """The annotation of an image."""
   keypoints = []
-  points = conventions.to_file(poses.points[n], 'coco').tolist()
+  points = conventions.to_file(
+      poses.points[n], conventions.CENTRE['coco']
+  ).tolist()
   for x, y in points:
     missing = math.isnan(x)
     keypoints += [0, 0, 0] if missing else [round(x, 4), round(y, 4), 2]
@@ -299,3 +303,8 @@ def _annotation(poses: Poses, n: int) -> dict[str, Any]:
     entry['score'] = round(float(scores.sum() / entry['num_keypoints']), 4)
     entry['keypoint_scores'] = [round(s, 4) for s in scores.tolist()]
   return entry
+
+
+FORMATS = (
+    base.Format('coco', read, write, endings=('.json',), ending='.json'),
+)

@@ -31,22 +31,22 @@ CENTRE = {
 }
 
 
-def from_file(points: np.ndarray, form: str) -> np.ndarray:
+def from_file(points: np.ndarray, centre: float) -> np.ndarray:
   """Points as a format stores them, in this project's convention.
 
   Args:
     points: [..., 2] (x, y) as in the file.
-    form: a key of `CENTRE`.
+    centre: the number of the format, as in `CENTRE`.
 
   Returns:
     [..., 2] (row, column), the centre of the top-left pixel at (0.5, 0.5).
   """
-  return points[..., ::-1] + (0.5 - CENTRE[form])
+  return points[..., ::-1] + (0.5 - centre)
 
 
-def to_file(points: np.ndarray, form: str) -> np.ndarray:
+def to_file(points: np.ndarray, centre: float) -> np.ndarray:
   """The inverse of `from_file`."""
-  return points[..., ::-1] - (0.5 - CENTRE[form])
+  return points[..., ::-1] - (0.5 - centre)
 
 
 def coco_box(points: np.ndarray) -> list[float]:

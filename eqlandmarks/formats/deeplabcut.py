@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import base
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import csv_cells
 from eqlandmarks.formats import label_files
@@ -56,7 +57,7 @@ def read(
     rows.append(Row(image, values, where, confidence, kind))
   splits = [row.split for row in rows] if split else None
   fields = {'scorer': scorer, 'video': video, 'splits': splits}
-  return assemble(form, path, tuple(points), rows, **fields)
+  return assemble(conventions.CENTRE[form], path, tuple(points), rows, **fields)
 
 
 def _header(
@@ -194,7 +195,8 @@ def _frame(
     poses: Poses, form: str
 ) -> tuple[list[tuple[str, ...]], list[str] | list[int], np.ndarray]:
   """The columns, the index, and the values [N, columns] of the frame."""
-  axes, parts = ('x', 'y'), [conventions.to_file(poses.points, form)]
+  points = conventions.to_file(poses.points, conventions.CENTRE[form])
+  axes, parts = ('x', 'y'), [points]
   if poses.confidence is not None:
     axes, parts = (*axes, 'likelihood'), [*parts, poses.confidence[..., None]]
   scorer = poses.scorer or 'unknown'
@@ -204,3 +206,16 @@ def _frame(
   if poses.video and poses.confidence is not None:
     index = [number for _, number in map(paths.frame_key, index)]
   return columns, index, values
+
+
+FORMATS = (
+    base.Format(
+        'deeplabcut', read, write,
+        begins=lambda row: row[0].lower() == 'scorer' and row[-1] != 'set',
+        by_number=True,
+    ),
+    base.Format(
+        'deeplabcut-h5', read_h5, write_h5, endings=('.h5', '.hdf5'),
+        ending='.h5', by_number=True,
+    ),
+)  # fmt: skip

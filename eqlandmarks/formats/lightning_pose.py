@@ -6,6 +6,7 @@ column `set`, which says whether the image was one to train on.
 
 import pathlib
 
+from eqlandmarks.formats import base
 from eqlandmarks.formats import deeplabcut
 from eqlandmarks.formats.poses import Poses
 
@@ -20,3 +21,12 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
 def write(poses: Poses, path: pathlib.Path) -> None:
   """Writes a csv, of predictions if there is a confidence."""
   deeplabcut.write(poses, path, NAME)
+
+
+FORMATS = (
+    base.Format(
+        NAME, read, write,
+        begins=lambda row: row[0].lower() == 'scorer' and row[-1] == 'set',
+        by_number=True,
+    ),
+)  # fmt: skip

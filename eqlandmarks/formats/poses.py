@@ -176,7 +176,7 @@ class Row:
 
 
 def assemble(
-    form: str,
+    centre: float,
     path: pathlib.Path,
     names: tuple[str, ...],
     rows: list[Row],
@@ -185,7 +185,8 @@ def assemble(
   """Makes the rows of a file into `Poses`.
 
   Args:
-    form: the format, a key of `conventions.CENTRE`.
+    centre: the number that the format gives to the centre of the top-left
+      pixel, see `conventions.CENTRE`.
     path: the file, for messages.
     names: the points.
     rows: one for each image.
@@ -198,7 +199,7 @@ def assemble(
   seen: dict[str, str] = {}
   for row in rows:
     check_new(row.image, row.where, seen)
-  points = [conventions.from_file(row.points, form) for row in rows]
+  points = [conventions.from_file(row.points, centre) for row in rows]
   sizes = [row.size or (0, 0) for row in rows]
   videos = [row.video for row in rows]
   try:

@@ -19,6 +19,7 @@ import re
 import numpy as np
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import base
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
@@ -68,7 +69,7 @@ def read_files(
     image = _image(path, folder, root, listings)
     rows.append(Row(image, points, str(path)))
   names = tuple(str(j + 1) for j in range(len(rows[0].points)))
-  return assemble('pts', folder, names, rows, scorer='')
+  return assemble(conventions.CENTRE['pts'], folder, names, rows, scorer='')
 
 
 def _read_file(path: pathlib.Path) -> np.ndarray:
@@ -137,7 +138,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
     UserError: the folder is there and not empty, two images differ only in
       their ending, or the path of one leads out of the folder.
   """
-  points = conventions.to_file(poses.points, 'pts')
+  points = conventions.to_file(poses.points, conventions.CENTRE['pts'])
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):
     file = file_names.below(path, paths.canonical(image)).with_suffix(SUFFIX)
@@ -161,3 +162,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       file = partial / name
       file.parent.mkdir(parents=True, exist_ok=True)
       file.write_text(text, encoding='utf-8', newline='')
+
+
+FORMATS = (base.Format('pts', read, write, endings=('.pts',), ending=''),)

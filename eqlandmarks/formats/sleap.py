@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import base
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import label_files
 from eqlandmarks.formats import paths
@@ -41,7 +42,9 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
     names = tuple(labels.skeletons[0].node_names)
     rows = _rows(labels, len(names), _Videos(labels.videos, path, root))
     video = _only_video(labels)
-  return assemble('sleap', path, names, rows, scorer='', video=video)
+  return assemble(
+      conventions.CENTRE['sleap'], path, names, rows, scorer='', video=video
+  )
 
 
 def _check_memory(path: pathlib.Path) -> None:
@@ -188,7 +191,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   sleap_io = label_files.library('sleap_io')
   skeleton = sleap_io.Skeleton(nodes=list(poses.names))
   video = _new_video(sleap_io, poses)
-  points = conventions.to_file(poses.points, 'sleap')
+  points = conventions.to_file(poses.points, conventions.CENTRE['sleap'])
   frames = []
   for n, image in enumerate(poses.images):
     number = paths.frame_key(image)[1] if poses.video else n
@@ -236,3 +239,8 @@ def _animal(
       point_scores=scores,
       score=float(scores[present].mean()),
   )
+
+
+FORMATS = (
+    base.Format('sleap', read, write, endings=('.slp',), ending='.slp'),
+)

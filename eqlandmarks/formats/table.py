@@ -8,6 +8,7 @@ at 0, as docs/own_images.md says.
 import pathlib
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.formats import base
 from eqlandmarks.formats import conventions
 from eqlandmarks.formats import csv_cells
 from eqlandmarks.formats import label_files
@@ -38,7 +39,8 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
     image = paths.below_root(cells[columns['path']], root, where)
     rows.append(Row(image, values, where, confidence, split))
   splits = [row.split for row in rows] if 'split' in columns else None
-  return assemble('table', path, tuple(points), rows, scorer='', splits=splits)
+  centre, names = conventions.CENTRE['table'], tuple(points)
+  return assemble(centre, path, names, rows, scorer='', splits=splits)
 
 
 def _columns(
@@ -98,7 +100,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       for name in poses.names
       for suffix in _SUFFIXES[: 3 if scored else 2]
   ]
-  points = conventions.to_file(poses.points, 'table')
+  points = conventions.to_file(poses.points, conventions.CENTRE['table'])
   rows = [header]
   for n, image in enumerate(poses.images):
     row = [image] + ([poses.splits[n]] if poses.splits is not None else [])
@@ -107,3 +109,6 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       row += [label_files.number(poses.confidence[n, j])] if scored else []
     rows.append(row)
   label_files.write_cells(path, rows)
+
+
+FORMATS = (base.Format('table', read, write),)

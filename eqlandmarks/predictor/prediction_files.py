@@ -24,9 +24,6 @@ from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import stored
 
 _DONE = 'predictions.json'
-_ENDINGS = {'deeplabcut-h5': '.h5', 'coco': '.json', 'sleap': '.slp', 'pts': ''}
-# Their rows have numbers of frames, and only the file's name says of what.
-_BY_NUMBER = ('deeplabcut', 'deeplabcut-h5', 'lightning-pose')
 
 
 def label_file(
@@ -42,8 +39,8 @@ def label_file(
       where nothing else would tell it.
   """
   name = kind if form == 'table' else f'{kind}_{form}'
-  name += _ENDINGS.get(form, '.csv')
-  if video and form in _BY_NUMBER:
+  name += formats.FORMATS[form].ending
+  if video and formats.FORMATS[form].by_number:
     name = file_names.fitting(video, f'_{name}')
   return folder / name
 

@@ -19,7 +19,7 @@ def read(root, value='labels.csv', exclude=()):
 
 def in_file(poses):
   """Points as a table has them: (x, y), the top-left pixel's centre at 0."""
-  return conventions.to_file(poses.points, 'table')
+  return conventions.to_file(poses.points, conventions.CENTRE['table'])
 
 
 def write(path, text):
@@ -30,7 +30,9 @@ def write(path, text):
 
 def stored_points(points, shape, size):
   box = crops.Box(0, 0, *shape)
-  return box.to_stored(conventions.from_file(points, 'table'), size)
+  return box.to_stored(
+      conventions.from_file(points, conventions.CENTRE['table']), size
+  )
 
 
 def test_convention_of_pixel_centres(tmp_path):

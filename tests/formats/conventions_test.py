@@ -179,12 +179,15 @@ def test_table_by_numpy(written, tmp_path):
 @pytest.mark.parametrize('form', conventions.CENTRE)
 def test_there_and_back(form):
   points = np.random.default_rng(0).uniform(-5, 500, (2, 4, 2))
-  stored = conventions.to_file(points, form)
-  np.testing.assert_allclose(conventions.from_file(stored, form), points)
+  stored = conventions.to_file(points, conventions.CENTRE[form])
+  np.testing.assert_allclose(
+      conventions.from_file(stored, conventions.CENTRE[form]), points
+  )
   first = {'pts': 1}.get(form, 0)
   xy = np.array([[first, first], [first + 2, first]])
   np.testing.assert_array_equal(
-      conventions.from_file(xy, form), [[0.5, 0.5], [0.5, 2.5]]
+      conventions.from_file(xy, conventions.CENTRE[form]),
+      [[0.5, 0.5], [0.5, 2.5]],
   )
 
 

@@ -136,7 +136,9 @@ def inside(
 
 def _outside_text(poses: Poses, n: int, j: int, box: crops.Box) -> str:
   # As tables have it: the centre of the top-left pixel at 0.
-  x, y = conventions.to_file(poses.points[n, j], 'table')
+  x, y = conventions.to_file(
+      poses.points[n, j], conventions.CENTRE['table']
+  )
   return (
       f"{poses.where[n]}: found point '{poses.names[j]}' at x={x:g}, y={y:g} "
       f'outside {poses.images[n]}, expected {box.left - 0.5:g} <= x <= '

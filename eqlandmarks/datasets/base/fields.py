@@ -25,6 +25,7 @@ class Options:
   dict of lists of names.
   """
 
+  # --8<-- [start:fields]
   # '' (none), deeplabcut (a project), pts (beside the images), or the path of a
   # label file: a table (path,split,NAME_x,NAME_y,...) or one of the other
   # formats of docs/formats.md.
@@ -49,6 +50,7 @@ class Options:
   # Labels that come with a likelihood are predictions, of DeepLabCut, say:
   # points below this are left out. 0.6 is DeepLabCut's pcutoff, 0 takes all.
   min_likelihood: float = 0.6
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     field_rules.check(self, vars(self), _RULES, 'dataset.')

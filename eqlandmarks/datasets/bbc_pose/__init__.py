@@ -29,6 +29,7 @@ and name the folder: --config=configs/bbc_pose.py --config.dataset.root=ROOT
 class Options:
   """The fields of `config.dataset`."""
 
+  # --8<-- [start:fields]
   # What is cut out of the frames, see `builder.BBCPose`. NVIDIA's evaluation
   # has centre; the paper says "loose crops". Open.
   crop: str = 'centre'
@@ -36,6 +37,7 @@ class Options:
   crop_margin: float = 150.0
   # Make do with a part of the dataset, instead of stopping.
   partial: bool = False
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     field_rules.check(self, vars(self), _RULES, 'dataset.')

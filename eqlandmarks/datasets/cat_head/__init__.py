@@ -34,6 +34,7 @@ Name the folder: --config=configs/cat_head.py --config.dataset.root=ROOT
 class Options:
   """The fields of `config.dataset`."""
 
+  # --8<-- [start:fields]
   # What is cut out of the photos, see `builder.CatHead`.
   crop: str = 'head'
   # A file that names photos to leave out, see `raw.excluded`; for the photos as
@@ -41,6 +42,7 @@ class Options:
   exclude_list: str = ''
   # Make do with a part of the dataset, instead of stopping.
   partial: bool = False
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     field_rules.check(self, vars(self), _RULES, 'dataset.')

@@ -43,6 +43,7 @@ Name the folder: --config=configs/celeba.py --config.dataset.root=ROOT
 class Options:
   """The fields of `config.dataset`."""
 
+  # --8<-- [start:fields]
   # What is cut out of the aligned images, see `builder.CelebA`. IMM and
   # lmdis-rep have imm; the paper says "resized". Open.
   crop: str = 'imm'
@@ -52,6 +53,7 @@ class Options:
   fit_rule: str = 'mafl'
   # Make do with a part of the dataset, instead of stopping.
   partial: bool = False
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     field_rules.check(self, vars(self), _RULES, 'dataset.')

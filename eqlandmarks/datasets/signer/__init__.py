@@ -30,12 +30,14 @@ _RULES = {
 class Options:
   """The fields of `config.dataset`."""
 
+  # --8<-- [start:fields]
   # Images of each split, and the seed they are drawn from: two seeds share no
   # image.
   num_train: int = 1000
   num_validation: int = 500
   num_test: int = 500
   seed: int = 0
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     field_rules.check(self, vars(self), _RULES, 'dataset.')

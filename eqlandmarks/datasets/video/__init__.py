@@ -13,11 +13,13 @@ __all__ = ['Options', 'build']
 class Options(fields.Options):
   """The fields of `config.dataset`."""
 
+  # --8<-- [start:fields]
   # Of the frames without labels, every n-th is used.
   every: int = 1
   # Of all frames only this box, 'top,left,height,width' in their pixels; '' for
   # all.
   crop_box: str = ''
+  # --8<-- [end:fields]
 
   def __post_init__(self):
     super().__post_init__()

@@ -25,6 +25,7 @@ from eqlandmarks.training.pairs import base as pairs
 _FLAT = 0.01
 
 
+# --8<-- [start:fields]
 def section() -> ConfigDict:
   """The fields of this objective."""
   fields = ConfigDict()
@@ -36,6 +37,7 @@ def section() -> ConfigDict:
   # tau of the contrastive loss.
   fields.temperature = 0.1
   return fields
+# --8<-- [end:fields]
 
 
 def _check_locations(config: Any, section: Any, prefix: str) -> None:

@@ -23,6 +23,7 @@ TERMS = ('equivariance', 'diversity', 'variance')
 _DIVERSITY = 0.9
 
 
+# --8<-- [start:fields]
 def section() -> ConfigDict:
   """The fields of this objective."""
   fields = ConfigDict()
@@ -34,6 +35,7 @@ def section() -> ConfigDict:
   # Side of the patches of the diversity loss, in pixels.
   fields.patch = 8
   return fields
+# --8<-- [end:fields]
 
 
 def _check_patch(config: Any, section: Any, prefix: str) -> None:

@@ -14,6 +14,7 @@ from eqlandmarks.system import field_rules
 from eqlandmarks.training.pairs import base
 
 
+# --8<-- [start:fields]
 def section() -> ConfigDict:
   """The fields of a stage: no warp, and no change of the colours."""
   fields = ConfigDict()
@@ -57,6 +58,7 @@ def appearance_section(**strengths: float) -> ConfigDict:
   appearance.noise = 0.0
   appearance.update(strengths)
   return appearance
+# --8<-- [end:fields]
 
 
 def _check_elastic(config: Any, warp: Any, prefix: str) -> None:
