@@ -18,14 +18,6 @@ EVERYWHERE = {'eqlandmarks', 'eqlandmarks.errors'}
 # Configs are programs of their own, which the fields' checks read.
 CONFIGS = {'eqlandmarks.runs', 'eqlandmarks.program'}
 
-# Imports that point upwards still: (module, what it imports).
-EXCEPTIONS = {
-    # A checkpoint holds the config of its run.
-    ('eqlandmarks.training.checkpoints', 'eqlandmarks.runs.config_fields'),
-    ('eqlandmarks.training.checkpoints', 'eqlandmarks.configs.common'),
-    ('eqlandmarks.training.stages', 'eqlandmarks.runs.config_fields'),
-}
-
 
 def _name(path):
   parts = path.relative_to(ROOT).with_suffix('').parts
@@ -85,8 +77,7 @@ def test_imports_point_down():
           wrong.add((module, imported))
       elif ROOMS.index(room) > ROOMS.index(_room(imported)):
         wrong.add((module, imported))
-  assert wrong - EXCEPTIONS == set()
-  assert EXCEPTIONS - wrong == set(), 'these are no exceptions any more'
+  assert wrong == set()
 
 
 def test_errors_import_nothing_of_ours():

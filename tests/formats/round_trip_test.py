@@ -231,7 +231,7 @@ def test_nothing_stays_behind_if_the_writer_breaks(tmp_path, form, monkeypatch):
 
 def test_refused_before_anything_is_written(tmp_path):
   cases = [
-      (some_poses(), 'dlc', ["found 'dlc'", 'expected one of table, deepl']),
+      (some_poses(), 'dlc', ["found 'dlc'", 'expected one of coco, deepl']),
       (some_poses(), '', ["found ''", 'expected one of']),
       (
           some_poses(images=('a.png', 'a.jpg', 'b.png')), 'pts',

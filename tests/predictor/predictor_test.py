@@ -13,6 +13,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
+from configs import common
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import models
@@ -24,6 +25,7 @@ from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import confidence
 from eqlandmarks.predictor import framing
 from eqlandmarks.predictor import trained
+from eqlandmarks.runs import config_checks
 from eqlandmarks.runs.workdir import Workdir
 
 
@@ -400,7 +402,8 @@ def test_a_video_that_was_trained_on_with_a_crop(tmp_path):
       coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), np.uint8))
       append(np.asarray(coarse.resize((140, 100), Image.BICUBIC)))
   config = fresh_run.make_config(path)
-  config.dataset.update(name='video', labels='', crop_box='10,30,64,96')
+  config.dataset = common.dataset('video')
+  config.dataset.update(root=str(path), crop_box='10,30,64,96')
   workdir = fresh_run.make(tmp_path / 'w', config)
   with np.load(workdir / 'two_stage/outcome.npz') as outcome:
     landmarks = outcome['landmarks']  # [8, K, 2] of the crop at 32 x 32
@@ -431,8 +434,8 @@ def test_the_crop_of_a_project_is_that_of_its_records(said, box, expected):
   assert trained._crop(Folder(), 'two_stage', config) == expected
 
 
-def test_a_box_of_videos_is_for_videos(photos, tmp_path):
+def test_a_box_of_videos_is_for_videos(photos):
   config = fresh_run.make_config(photos)
   config.dataset.crop_box = '0,0,50,50'
-  with pytest.raises(UserError, match=r'crop_box.*not for folder'):
-    fresh_run.make(tmp_path / 'w', config)
+  with pytest.raises(UserError, match=r'crop_box is no field'):
+    config_checks.check(config)

@@ -391,6 +391,9 @@ class _Recording:
 
   __getattr__ = __getitem__
 
+  def __contains__(self, name):
+    return name in self._config
+
   def get(self, name, default=None):
     return self[name] if name in self._config else default
 

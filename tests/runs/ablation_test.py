@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from configs import signer
+from eqlandmarks.evaluation import records
 from eqlandmarks.program import modes
 from eqlandmarks.program import report as report_lib
 from eqlandmarks.report import tables
@@ -100,7 +101,7 @@ def test_every_row_has_mean_and_deviation_over_seeds(compared):
   assert found['count'] == 2 * 12 * 7
   assert pck['mean_shape', ()]['count'] == 12 * 7
   # So does the table of the page: the points of one seed.
-  table = tables.points(_results(compared))
+  table = tables.points(records.from_json(_results(compared)))
   assert {row[-1] for row in table.rows if row[0] == 'all'} == {'84'}
 
 
