@@ -27,7 +27,8 @@ PAGE = pathlib.Path(__file__).parents[2] / 'docs/extend.md'
 @pytest.fixture
 def config(tmp_path, monkeypatch):
   """The config of the documentation, and its module in the current folder."""
-  module, file = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
+  blocks = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
+  module, file = blocks[:2]
   (tmp_path / 'narrow_landmarks.py').write_text(
       'import dataclasses\n' + module + _COLLAPSED
   )
