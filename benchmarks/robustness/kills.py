@@ -98,7 +98,7 @@ def _disturbed(
 
   Args:
     workdir: a fresh one.
-    most: after so many kills, the run is left alone.
+    most: after this many kills, the run is not killed again.
     sent: the signal.
     longest: it comes at most so many seconds after a start.
     rng: draws when.

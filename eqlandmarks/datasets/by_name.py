@@ -15,17 +15,15 @@ Nothing lists the datasets: `dataset.name` is the module's name.
 """
 
 import dataclasses
-import importlib
 import os
 import pathlib
-import sys
 import textwrap
 import types
 from collections.abc import Sequence
 from typing import Any
 
 import eqlandmarks.datasets
-from eqlandmarks.errors import UserError
+from eqlandmarks.system import own_modules
 
 _FOLDER = pathlib.Path(eqlandmarks.datasets.__path__[0])
 # Beside the datasets in this folder.
@@ -48,19 +46,14 @@ def find(name: str) -> types.ModuleType:
   Raises:
     UserError: there is no such module, or it is no dataset.
   """
-  own = name in names()
-  try:
-    if not own and os.getcwd() not in sys.path:
-      sys.path.append(os.getcwd())
-    module = importlib.import_module(f'{__package__}.{name}' if own else name)
-    _ = module.Options, module.build
-  except Exception as error:  # whatever a user's own module raises
-    reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-    raise UserError(
-        f'config.dataset.name is {name!r} ({reason}), expected one of '
-        f'{", ".join(names())}, or a module of your own with Options and build.'
-    ) from error
-  return module
+  return own_modules.load(
+      name,
+      __package__ if name in names() else None,
+      ('Options', 'build'),
+      field='config.dataset.name',
+      expected=f'one of {", ".join(names())}, or a module of your own with '
+      'Options and build',
+  )
 
 
 def defaults(name: str) -> dict[str, Any]:

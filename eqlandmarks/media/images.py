@@ -6,7 +6,6 @@ and size / height.
 """
 
 import contextlib
-import io
 import pathlib
 from collections.abc import Iterable, Iterator
 
@@ -98,13 +97,6 @@ def resize(
   # Pillow widens the triangle filter when it shrinks, which is anti-aliasing;
   # unlike Lanczos it does not ring around edges.
   return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-
-
-def to_png(image: Image.Image) -> bytes:
-  """An image as the bytes of a PNG file."""
-  buffer = io.BytesIO()
-  image.save(buffer, 'PNG')
-  return buffer.getvalue()
 
 
 def bad_images(root: pathlib.Path, paths: Iterable[str]) -> list[str]:

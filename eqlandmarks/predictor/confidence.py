@@ -86,7 +86,7 @@ def make_annotator(
   """Fits the regressor again, as the evaluation did.
 
   Args:
-    outcome: arrays `fit_landmarks` and `fit_points` of `evaluation.Outcome`.
+    outcome: arrays `fit_landmarks` and `fit_points` of `observe.Outcome`.
     names: the annotated points.
     config: fields `image_size` and `regression`.
   """

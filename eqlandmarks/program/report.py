@@ -87,8 +87,8 @@ def measure(run: run_lib.Run, *, again: bool = False) -> None:
   sources.append(ablation.results(run.workdir))
   if not any(sources):
     raise errors.UserError(
-        f'workdir {run.workdir.path} holds a comparison of which no seed is '
-        'finished, expected --mode=ablation to resume it first.'
+        f'workdir {run.workdir.path} holds a comparison without a '
+        'finished seed, expected --mode=ablation to resume it first.'
     )
   run.workdir.write_results(*sources)
 

@@ -46,7 +46,7 @@ def draw_sheets(
   Args:
     folder: where the pictures go.
     images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `evaluation.Outcome` on these images.
+    outcome: arrays of `observe.Outcome` on these images.
     point_names: names of the annotated points.
     count: number of images on a sheet, taken evenly over all.
     protocol: what the pictures depend on, for the files' metadata.
@@ -84,7 +84,7 @@ def draw_pairs(
   Args:
     folder: where the pictures go.
     images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `evaluation.Outcome` on these images.
+    outcome: arrays of `observe.Outcome` on these images.
     point_names: names of the annotated points.
     layer: 1 to 4, the features by which the points are found.
     protocol: what the picture depends on, for the files' metadata.

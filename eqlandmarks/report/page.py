@@ -28,7 +28,7 @@ class Method:
   Attributes:
     name: a word for links.
     label: what readers call it.
-    outcome: arrays of `evaluation.Outcome`.
+    outcome: arrays of `observe.Outcome`.
     landmarks: the table of its landmarks, or None.
   """
 

@@ -74,15 +74,6 @@ def plain(config: Any) -> dict[str, Any]:
   return json.loads(json.dumps(config.to_dict()))
 
 
-def filled(known: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-  """Nested fields, with the defaults of those that are not there."""
-  result = {**defaults, **known}
-  for name, value in defaults.items():
-    if isinstance(value, dict) and isinstance(result[name], dict):
-      result[name] = filled(result[name], value)
-  return result
-
-
 def flatten(tree: dict[str, Any], prefix: str = '') -> dict[str, Any]:
   """The fields of nested dicts, by their dotted names."""
   flat = {}

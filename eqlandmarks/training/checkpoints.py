@@ -269,7 +269,7 @@ def none_sound(
   newest = max(damaged)
   return errors.UserError(
       f'{folder_of(stage)}: none of its {len(damaged)} checkpoints can be read '
-      f'(step {newest}: {damaged[newest]}), expected one at least; remove '
+      f'(step {newest}: {damaged[newest]}), expected at least one; remove '
       f'{stage} to start the stage again'
   )
 

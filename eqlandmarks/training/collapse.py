@@ -65,7 +65,7 @@ def alignment(directions: np.ndarray) -> float:
 
   Args:
     directions: `[N, D + 1]`, the mean of the unit features over each image's
-      pixels, see `evaluation.Observation`.
+      pixels, see `observe.Observation`.
 
   Returns:
     The length of their mean: 1 where all features have one direction, 0 where
@@ -78,9 +78,7 @@ def of_records(records: Sequence[Any]) -> list[str]:
   """What the records of one method of one run tell of a collapse.
 
   Args:
-    records: see `eqlandmarks.evaluation.records`. Those of earlier versions,
-    which lack
-      both metrics, tell nothing.
+    records: see `eqlandmarks.evaluation.records`.
 
   Returns:
     A sentence for each sign that was found; [] for a healthy run.

@@ -2,14 +2,12 @@
 
 import dataclasses
 import importlib
-import os
 import pathlib
-import sys
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from eqlandmarks import errors
+from eqlandmarks.system import own_modules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +41,15 @@ class Seam:
     """
     attribute = self.field.upper()
     field = f'config.{stage}.{self.field}' if stage else self.field
-    try:
-      if self.is_ours(name):
-        module = importlib.import_module(f'{self.package}.{name}')
-      else:
-        if os.getcwd() not in sys.path:
-          sys.path.append(os.getcwd())
-        module = importlib.import_module(name)
-      return getattr(module, attribute)
-    except Exception as error:  # whatever a user's own module raises
-      reason = ' '.join(f'{type(error).__name__}: {error}'.split())
-      raise errors.UserError(
-          f'{field} is {name!r} ({reason}), expected a file of '
-          f'{self.package.replace(".", "/")}/, or a module that Python finds, '
-          f'with {attribute}.'
-      ) from error
+    module = own_modules.load(
+        name,
+        self.package if self.is_ours(name) else None,
+        (attribute,),
+        field=field,
+        expected=f'a file of {self.package.replace(".", "/")}/, or a module '
+        f'that Python finds, with {attribute}',
+    )
+    return getattr(module, attribute)
 
   def use(self, section: ConfigDict, name: str) -> None:
     """Makes a stage's section that of another part, with its defaults.

@@ -125,9 +125,8 @@ def test_resize_squashes_and_averages(tmp_path):
   stripes = np.zeros((64, 128), np.uint8)
   stripes[:, ::2] = 200
   path = save(tmp_path / 'x.png', stripes)
-  encoded = images.to_png(images.resize(images.decode(path), 32))
-  small = Image.open(io.BytesIO(encoded))
-  assert (small.size, small.mode, small.format) == ((32, 32), 'RGB', 'PNG')
+  small = images.resize(images.decode(path), 32)
+  assert (small.size, small.mode) == ((32, 32), 'RGB')
   # Without anti-aliasing the stripes would come out as 0 or 200.
   assert np.abs(np.asarray(small).astype(int)[:, 2:-2] - 100).max() <= 2
 

@@ -1,8 +1,12 @@
 """A model to predict with, made once for each file of tests."""
 
+import pathlib
+
 import fresh_run
 import jax
 import pytest
+
+from eqlandmarks.program import modes
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -23,3 +27,17 @@ def photos(tmp_path_factory):
 def workdir(photos, tmp_path_factory):
   path = tmp_path_factory.mktemp('runs') / 'w'
   return fresh_run.make(path, fresh_run.make_config(photos))
+
+
+@pytest.fixture
+def run(workdir, photos, tmp_path):
+  """Predicts an input, in fields of config.predict; returns the folder."""
+
+  def predict(what, **fields):
+    config = fresh_run.make_config(photos)
+    output = tmp_path / 'out'
+    config.predict.update({'input': str(what), 'output': str(output), **fields})
+    modes.run(config, str(workdir), 'predict')
+    return pathlib.Path(config.predict.output)
+
+  return predict

@@ -15,7 +15,6 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor import prediction_files
-from eqlandmarks.program import modes
 from eqlandmarks.program import predict as predict_mode
 from eqlandmarks.system import locking
 
@@ -119,20 +118,6 @@ def test_names_of_label_files_fit(tmp_path):
   for form in formats.FORMATS:
     path = prediction_files.label_file(tmp_path, 'annotations', form, 'v' * 251)
     assert len(path.name) <= 255
-
-
-@pytest.fixture
-def run(workdir, photos, tmp_path):
-  """Predicts an input, in fields of config.predict; returns the folder."""
-
-  def predict(what, **fields):
-    config = fresh_run.make_config(photos)
-    output = tmp_path / 'out'
-    config.predict.update({'input': str(what), 'output': str(output), **fields})
-    modes.run(config, str(workdir), 'predict')
-    return output
-
-  return predict
 
 
 def test_a_failing_prediction_leaves_those_of_others(run, workdir, tmp_path):

@@ -36,20 +36,6 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture
-def run(workdir, photos, tmp_path):
-  """Predicts an input, in fields of config.predict; returns the folder."""
-
-  def predict(what, **fields):
-    config = fresh_run.make_config(photos)
-    output = tmp_path / 'out'
-    config.predict.update({'input': str(what), 'output': str(output), **fields})
-    modes.run(config, str(workdir), 'predict')
-    return pathlib.Path(config.predict.output)
-
-  return predict
-
-
-@pytest.fixture
 def small_parts(monkeypatch):
   monkeypatch.setattr(chunks_lib, '_PER_CHUNK', 4)
 

@@ -23,7 +23,7 @@ class Views:
     x: `[B, H, W, 3]` in [0, 1].
     other: the other view, of the same shape.
     g: batched maps that take points of x to where they are in the other view;
-      None where nobody knows them.
+      None where they are unknown.
   """
 
   x: jax.Array
