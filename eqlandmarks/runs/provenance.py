@@ -9,6 +9,8 @@ from typing import Any
 
 import jax
 
+import eqlandmarks
+
 # Of the workdir, as run.json tells it: raised when what it holds changes.
 FORMAT = 1
 _PACKAGES = ('eqlandmarks', 'jax', 'jaxlib', 'flax', 'optax',
@@ -48,7 +50,8 @@ def _version(package: str) -> str | None:
 
 def _git_commit() -> str | None:
   """The commit of the checkout that this file belongs to, if any."""
-  checkout = pathlib.Path(__file__).resolve().parent.parent
+  # The folder of the package lies at the top of it.
+  checkout = pathlib.Path(eqlandmarks.__file__).resolve().parents[1]
   try:
     answer = subprocess.run(
         ['git', 'rev-parse', '--show-toplevel', 'HEAD'],
