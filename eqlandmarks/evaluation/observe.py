@@ -17,8 +17,8 @@ from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.evaluation import records as records_lib
-from eqlandmarks.evaluation import scene as scene_lib
 from eqlandmarks.evaluation import score
+from eqlandmarks.evaluation import scored_data
 from eqlandmarks.system import memory
 
 # The warps of the evaluation depend on the image's place in the split alone:
@@ -116,7 +116,7 @@ def evaluate(
       then there are only the figures that need none.
     test_split: images to find landmarks in, and to score on.
     description: of the dataset.
-    training: see `scene.make_scene`.
+    training: see `scored_data.collect`.
 
   Raises:
     UserError: an annotated point is missing in all images of the fit, or
@@ -127,7 +127,7 @@ def evaluate(
         test_split, points=test_split.points[:, :0]
     )
   seen = observe(config, variables, test_split)
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       method, config, description, fit_split, test_split, training or {}
   )
   records, arrays, predicted = [], {}, test_split.points
@@ -135,17 +135,17 @@ def evaluate(
     fit_landmarks = find_landmarks(config, variables, fit_split.images)
     regressor = regression.from_config(fit_landmarks, fit_split.points, config)
     predicted = regressor.predict(seen.landmarks)
-    records += score.forward_records(scene, predicted)
-    records += score.sample_records(scene, fit_landmarks, seen.landmarks)
-    records += score.backward_records(scene, fit_landmarks, seen.landmarks)
-    records += score.acc_records(scene, seen.match_errors(), seen.targets)
+    records += score.forward_records(data, predicted)
+    records += score.sample_records(data, fit_landmarks, seen.landmarks)
+    records += score.backward_records(data, fit_landmarks, seen.landmarks)
+    records += score.acc_records(data, seen.match_errors(), seen.targets)
     arrays = {
         'fit_landmarks': fit_landmarks,
         'fit_points': fit_split.points,
         'point_names': np.array(description.point_names, str),
     }
-  records += score.landmark_records(scene, seen.moved, seen.spreads)
-  records += score.collapse_records(scene, seen.landmarks, seen.directions)
+  records += score.landmark_records(data, seen.moved, seen.spreads)
+  records += score.collapse_records(data, seen.landmarks, seen.directions)
   rows = np.linspace(
       0, len(test_split) - 1, min(_PAIRS, len(test_split))
   ).astype(int)

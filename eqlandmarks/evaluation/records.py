@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eqlandmarks.system import stored
+from eqlandmarks.system import data_files
 
 # Methods that train nothing, under all others.
 FLOORS = ('mean_shape', 'random')
@@ -47,13 +47,13 @@ def check(records: Any) -> None:
   Raises:
     ValueError: it is not.
   """
-  for record in stored.typed(records, list):
+  for record in data_files.typed(records, list):
     for name, kind in _FORM.items():
-      stored.field(record, name, kind)
+      data_files.field(record, name, kind)
     protocol = record['protocol']
-    stored.typed(protocol.get('seed', 0), int, 'seed')
-    for seed in stored.typed(protocol.get('seeds', []), list, 'seeds'):
-      stored.typed(seed, int, 'seeds')
+    data_files.typed(protocol.get('seed', 0), int, 'seed')
+    for seed in data_files.typed(protocol.get('seeds', []), list, 'seeds'):
+      data_files.typed(seed, int, 'seeds')
 
 
 @dataclasses.dataclass(frozen=True)

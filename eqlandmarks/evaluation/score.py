@@ -16,9 +16,9 @@ from eqlandmarks import geometry
 from eqlandmarks import metrics
 from eqlandmarks import regression
 from eqlandmarks.datasets.base import examples
-from eqlandmarks.evaluation import scene as scene_lib
+from eqlandmarks.evaluation import scored_data
 from eqlandmarks.evaluation.records import Record
-from eqlandmarks.evaluation.scene import Scene
+from eqlandmarks.evaluation.scored_data import ScoredData
 from eqlandmarks.training import collapse
 
 # Numbers of annotated images whose use is measured where no config says which.
@@ -50,41 +50,41 @@ def samples(
   return asked or tuple(n for n in _SAMPLES if n < count)
 
 
-def forward_records(scene: Scene, predicted: np.ndarray) -> list[Record]:
+def forward_records(data: ScoredData, predicted: np.ndarray) -> list[Record]:
   """Figures of predicted annotations `[N, J, 2]`, and of the mean shape."""
-  mean = np.nanmean(scene.fit.points.astype(np.float64), axis=0)
-  mean_shape = np.broadcast_to(mean, scene.points.shape)
-  floor = scene.floor.replace(method='mean_shape')
+  mean = np.nanmean(data.fit.points.astype(np.float64), axis=0)
+  mean_shape = np.broadcast_to(mean, data.points.shape)
+  floor = data.floor.replace(method='mean_shape')
   return [
-      *_point_records(scene, scene.record, predicted),
-      *_point_records(scene, floor, mean_shape),
+      *_point_records(data, data.record, predicted),
+      *_point_records(data, floor, mean_shape),
   ]
 
 
 def sample_records(
-    scene: Scene, fit_landmarks: np.ndarray, landmarks: np.ndarray
+    data: ScoredData, fit_landmarks: np.ndarray, landmarks: np.ndarray
 ) -> list[Record]:
   """Figures of regressors fitted on few images, over random draws.
 
   The draws of `[M, K, 2]` landmarks depend on their number and the repeat
   alone: they are the same for every method and seed.
   """
-  fit, records = scene.fit, []
-  repeats = scene.config.evaluation.repeats
-  partial = bool(scene.description.partial)
-  for number in samples(scene.config.evaluation, len(fit), partial=partial):
+  fit, records = data.fit, []
+  repeats = data.config.evaluation.repeats
+  partial = bool(data.description.partial)
+  for number in samples(data.config.evaluation, len(fit), partial=partial):
     values: dict[tuple[str, float | None], list[float]] = {}
     for repeat in range(repeats):
       draw = np.random.default_rng([number, repeat]).choice(
           len(fit), number, replace=False
       )
       regressor = regression.from_config(
-          fit_landmarks[draw], fit.points[draw], scene.config,
+          fit_landmarks[draw], fit.points[draw], data.config,
           allow_missing=True,
       )  # fmt: skip
-      for name, at, value in _summary(scene, regressor.predict(landmarks)):
+      for name, at, value in _summary(data, regressor.predict(landmarks)):
         values.setdefault((name, at), []).append(value)
-    base = scene.record.depending_on(
+    base = data.record.depending_on(
         fit_images=number,
         missing_in_fit=None,  # another number in each draw
         repeats=repeats,
@@ -93,121 +93,123 @@ def sample_records(
       # A draw may lack every annotation that is scored.
       mean = metrics.Mean.of(figures)
       std = np.nanstd(figures, ddof=1) if mean.count > 1 else np.nan
-      records.append(scene_lib.figure(
+      records.append(scored_data.figure(
           base, f'samples_{name}', mean.value, mean.count, at=at,
-          fit_images=number, std=scene_lib.number(std),
+          fit_images=number, std=scored_data.number(std),
       ))  # fmt: skip
   return records
 
 
 def backward_records(
-    scene: Scene, fit_landmarks: np.ndarray, landmarks: np.ndarray
+    data: ScoredData, fit_landmarks: np.ndarray, landmarks: np.ndarray
 ) -> list[Record]:
   """The other way round: landmarks from annotations, by the same ridge.
 
   A landmark that annotations cannot predict is on no part that they name. Only
   images with all annotations are used.
   """
-  whole_fit = ~np.isnan(scene.fit.points).any((1, 2))
-  whole_test = ~np.isnan(scene.points).any((1, 2))
+  whole_fit = ~np.isnan(data.fit.points).any((1, 2))
+  whole_test = ~np.isnan(data.points).any((1, 2))
   if not whole_fit.any() or not whole_test.any():
     return []
   regressor = regression.from_config(
-      scene.fit.points[whole_fit], fit_landmarks[whole_fit], scene.config
+      data.fit.points[whole_fit], fit_landmarks[whole_fit], data.config
   )
-  predicted = regressor.predict(scene.points[whole_test])
+  predicted = regressor.predict(data.points[whole_test])
   distances = metrics.distances(predicted, landmarks[whole_test])
   fitted, scored = int(whole_fit.sum()), int(whole_test.sum())
-  base = scene.record.depending_on(
+  base = data.record.depending_on(
       fit_images=fitted, images=scored, test_images=scored,
       missing_in_fit=0, missing_in_test=0,
   )  # fmt: skip
-  return scene_lib.landmark_means(
-      base, 'backward_px', scene.to_128(distances), fit_images=fitted
+  return scored_data.landmark_means(
+      base, 'backward_px', data.to_128(distances), fit_images=fitted
   )
 
 
 def acc_records(
-    scene: Scene, errors: np.ndarray, targets: np.ndarray
+    data: ScoredData, errors: np.ndarray, targets: np.ndarray
 ) -> list[Record]:
   """Equation (6) of each layer, and of uniformly random points."""
-  evaluation = scene.config.evaluation
-  size = (scene.config.image_size,) * 2
+  evaluation = data.config.evaluation
+  size = (data.config.image_size,) * 2
   # Missing annotations, and those beside a crop, have not left the image.
-  inside = np.asarray(geometry.inside(scene.test.points, size))[:, None]
+  inside = np.asarray(geometry.inside(data.test.points, size))[:, None]
   gone = np.isnan(targets).any(-1)
-  protocol = _warp_protocol(scene, gone, np.broadcast_to(inside, gone.shape))
-  base, records = scene.record.depending_on(**protocol), []
+  protocol = _warp_protocol(data, gone, np.broadcast_to(inside, gone.shape))
+  base, records = data.record.depending_on(**protocol), []
   for layer in evaluation.layers:
-    of_layer = scene.to_128(errors[:, :, layer - 1])
+    of_layer = data.to_128(errors[:, :, layer - 1])
     records += [
-        scene_lib.mean(
+        scored_data.mean(
             base, 'acc', metrics.within(of_layer, at), at=at, layer=layer
         )
         for at in evaluation.distances
     ]
-    curve = metrics.accuracy_curve(of_layer, scene.limits)
+    curve = metrics.accuracy_curve(of_layer, data.limits)
     records.append(
-        scene_lib.curve(scene, base, 'acc_curve', curve, of_layer, layer=layer)
+      scored_data.curve(
+          data, base, 'acc_curve', curve, of_layer, layer=layer
+      )
     )
-  random = scene.floor.replace(method='random').depending_on(**protocol)
-  return records + _random_records(scene, random, targets)
+  random = data.floor.replace(method='random').depending_on(**protocol)
+  return records + _random_records(data, random, targets)
 
 
 def _random_records(
-    scene: Scene, base: Record, targets: np.ndarray
+    data: ScoredData, base: Record, targets: np.ndarray
 ) -> list[Record]:
   """Acc(d) that is expected of a uniformly random point."""
-  points, present = scene.to_128(targets), targets[..., 0]
+  points, present = data.to_128(targets), targets[..., 0]
   count = metrics.Mean.of(present).count
-  distances = scene.config.evaluation.distances
+  distances = data.config.evaluation.distances
   shares = metrics.uniform_curve(points, (128, 128), distances)
-  curve = metrics.uniform_curve(points, (128, 128), scene.limits)
+  curve = metrics.uniform_curve(points, (128, 128), data.limits)
   return [
       *(
-          scene_lib.figure(base, 'acc', share, count, at=at)
+          scored_data.figure(base, 'acc', share, count, at=at)
           for at, share in zip(distances, shares, strict=True)
       ),
-      scene_lib.curve(scene, base, 'acc_curve', curve, present),
+      scored_data.curve(data, base, 'acc_curve', curve, present),
   ]
 
 
 def landmark_records(
-    scene: Scene, moved: np.ndarray, spreads: np.ndarray
+    data: ScoredData, moved: np.ndarray, spreads: np.ndarray
 ) -> list[Record]:
   """How far each landmark is to be trusted."""
-  followed = scene_lib.landmark_means(
-      scene.record, 'equivariance_px', scene.to_128(moved)
+  followed = scored_data.landmark_means(
+      data.record, 'equivariance_px', data.to_128(moved)
   )
   gone = np.isnan(moved)
   return [
       *(
           record.depending_on(
-              **_warp_protocol(scene, mask, np.full_like(mask, True))
+              **_warp_protocol(data, mask, np.full_like(mask, True))
           )
           for record, mask in zip(
               followed, [gone, *np.moveaxis(gone, -1, 0)], strict=True
           )
       ),
-      *scene_lib.landmark_means(
-          scene.record, 'spread_px', scene.to_128(spreads)
+      *scored_data.landmark_means(
+          data.record, 'spread_px', data.to_128(spreads)
       ),
   ]
 
 
 def collapse_records(
-    scene: Scene, landmarks: np.ndarray, directions: np.ndarray
+    data: ScoredData, landmarks: np.ndarray, directions: np.ndarray
 ) -> list[Record]:
   """Whether there is more than one place, and more than one feature."""
-  extents = scene.to_128(collapse.extents(landmarks))
+  extents = data.to_128(collapse.extents(landmarks))
   count = metrics.Mean.of(extents).count
   # The median: a few images that show nothing are no collapse.
   extent = np.median(extents) if count else np.nan
-  base = scene.record.depending_on(over_images='median')
+  base = data.record.depending_on(over_images='median')
   return [
-      scene_lib.figure(base, collapse.EXTENT, extent, count),
-      scene_lib.figure(
-          scene.record,
+      scored_data.figure(base, collapse.EXTENT, extent, count),
+      scored_data.figure(
+          data.record,
           collapse.ALIGNMENT,
           collapse.alignment(directions),
           len(directions),
@@ -216,78 +218,78 @@ def collapse_records(
 
 
 def _point_records(
-    scene: Scene, base: Record, predicted: np.ndarray
+    data: ScoredData, base: Record, predicted: np.ndarray
 ) -> list[Record]:
   """Shares found, mean distances, inter-ocular error, and the curve."""
-  errors, evaluation = _errors(scene, predicted), scene.config.evaluation
+  errors, evaluation = _errors(data, predicted), data.config.evaluation
   pck, original_pck = evaluation.pck, evaluation.original_pck
-  base, records = base.replace(fit_images=len(scene.fit)), []
-  for point, columns in _selections(scene.description).items():
+  base, records = base.replace(fit_images=len(data.fit)), []
+  for point, columns in _selections(data.description).items():
     chosen = errors[:, columns]
     of_point = [
-        scene_lib.mean(base, 'pck', metrics.within(chosen, pck), at=pck),
-        scene_lib.mean(base, 'error_px', chosen),
+        scored_data.mean(base, 'pck', metrics.within(chosen, pck), at=pck),
+        scored_data.mean(base, 'error_px', chosen),
     ]
     if original_pck:
-      original = _original_errors(scene, predicted)[:, columns]
-      of_point.append(scene_lib.mean(
+      original = _original_errors(data, predicted)[:, columns]
+      of_point.append(scored_data.mean(
           base.depending_on(unit='px of the original image'), 'pck_original',
           metrics.within(original, original_pck), at=original_pck,
       ))  # fmt: skip
-    group = scene.description.groups.get(point)
+    group = data.description.groups.get(point)
     fields = {} if group is None else {'group': group}
     records += [
         record.replace(point=point).depending_on(**fields)
         for record in of_point
     ]
-  curve = metrics.accuracy_curve(errors, scene.limits)
-  records.append(scene_lib.curve(scene, base, 'pck_curve', curve, errors))
-  if scene.description.eyes:
+  curve = metrics.accuracy_curve(errors, data.limits)
+  records.append(scored_data.curve(data, base, 'pck_curve', curve, errors))
+  if data.description.eyes:
     # A distance of 1 px over that of the eyes has no value without these.
-    without = np.isnan(_inter_ocular(scene, np.ones((len(errors), 1))))
+    without = np.isnan(_inter_ocular(data, np.ones((len(errors), 1))))
     base = base.depending_on(
-        eyes=list(scene.description.eyes),
+        eyes=list(data.description.eyes),
         images_without_eyes=int(without.sum()),
     )
-    relative = _inter_ocular(scene, errors)
-    records.append(scene_lib.mean(base, 'error_iod', relative))
+    relative = _inter_ocular(data, errors)
+    records.append(scored_data.mean(base, 'error_iod', relative))
   return records
 
 
 def _summary(
-    scene: Scene, predicted: np.ndarray
+    data: ScoredData, predicted: np.ndarray
 ) -> list[tuple[str, float | None, float]]:
   """(metric, at, value) over all points."""
-  errors, at = _errors(scene, predicted), scene.config.evaluation.pck
+  errors, at = _errors(data, predicted), data.config.evaluation.pck
   summary = [
       ('pck', at, metrics.share_within(errors, at).value),
       ('error_px', None, metrics.Mean.of(errors).value),
   ]
-  if scene.description.eyes:
-    relative = metrics.Mean.of(_inter_ocular(scene, errors))
+  if data.description.eyes:
+    relative = metrics.Mean.of(_inter_ocular(data, errors))
     summary.append(('error_iod', None, relative.value))
   return summary
 
 
-def _errors(scene: Scene, predicted: np.ndarray) -> np.ndarray:
+def _errors(data: ScoredData, predicted: np.ndarray) -> np.ndarray:
   """`[N, J]` in pixels of a 128-pixel image, NaN where missing."""
-  return scene.to_128(metrics.distances(predicted, scene.points))
+  return data.to_128(metrics.distances(predicted, data.points))
 
 
-def _original_errors(scene: Scene, predicted: np.ndarray) -> np.ndarray:
+def _original_errors(data: ScoredData, predicted: np.ndarray) -> np.ndarray:
   """`[N, J]` in pixels of what the images showed before they were resized."""
-  sizes = scene.test.original_sizes[:, None].astype(np.float64)
+  sizes = data.test.original_sizes[:, None].astype(np.float64)
   return metrics.distances(*(
-      points * sizes / scene.config.image_size
-      for points in (predicted, scene.points)
+      points * sizes / data.config.image_size
+      for points in (predicted, data.points)
   ))
 
 
-def _inter_ocular(scene: Scene, errors: np.ndarray) -> np.ndarray:
+def _inter_ocular(data: ScoredData, errors: np.ndarray) -> np.ndarray:
   """Errors `[N, J]` over the distance of the eyes in %, equation (8)."""
-  about = scene.description
+  about = data.description
   eyes = tuple(map(about.point_names.index, about.eyes))
-  points = scene.to_128(scene.points)
+  points = data.to_128(data.points)
   return 100.0 * metrics.inter_ocular_errors(errors, points, eyes)
 
 
@@ -301,7 +303,7 @@ def _selections(description: examples.Description) -> dict[str, list[int]]:
 
 
 def _warp_protocol(
-    scene: Scene, gone: np.ndarray, present: np.ndarray
+    data: ScoredData, gone: np.ndarray, present: np.ndarray
 ) -> dict[str, Any]:
   """The warps of the evaluation, and the points that they move out.
 
@@ -309,8 +311,8 @@ def _warp_protocol(
   """
   left = int((gone & present).sum())
   return {
-      'warp': scene.config.evaluation.warp.to_dict(),
-      'warps_per_image': scene.config.evaluation.warps_per_image,
+      'warp': data.config.evaluation.warp.to_dict(),
+      'warps_per_image': data.config.evaluation.warps_per_image,
       'points_left_image': left,
       'masked_share': left / max(int(present.sum()), 1),
   }

@@ -20,9 +20,9 @@ import numpy as np
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.predictor.result import join
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files
 from eqlandmarks.system import locking
-from eqlandmarks.system import stored
 
 # Images in a chunk: at most so many are predicted again.
 _PER_CHUNK = 256
@@ -165,7 +165,7 @@ class Chunks:
       return None
     if not (self.folder / _ABOUT).exists():
       return None
-    known = stored.read_json(self.folder / _ABOUT, _REMEDY, _check_about)
+    known = data_files.read_json(self.folder / _ABOUT, _REMEDY, _check_about)
     count = known.pop('count', None)
     for name in {**self.about, **known}:
       there, asked = known.get(name), self.about.get(name)
@@ -179,7 +179,7 @@ class Chunks:
 
 
 def _check_about(about: Any) -> None:
-  stored.typed(about, dict)
+  data_files.typed(about, dict)
 
 
 def _short(value: Any) -> str:
@@ -197,8 +197,8 @@ def _to_arrays(chunk: Prediction) -> dict[str, np.ndarray]:
 
 
 def _read(path: pathlib.Path) -> Prediction:
-  arrays: dict[str, Any] = stored.read_arrays(path, _REMEDY)
-  with stored.intact(path, _REMEDY):
+  arrays: dict[str, Any] = data_files.read_arrays(path, _REMEDY)
+  with data_files.intact(path, _REMEDY):
     for name in _TEXTS:
       arrays[name] = tuple(map(str, arrays[name]))
     return Prediction(**arrays)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from eqlandmarks.datasets.annotations import unread
-from eqlandmarks.datasets.base import run_outputs
+from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
@@ -119,7 +119,7 @@ def _open_path(text: str) -> Source:
     raise UserError(f"config.predict.input is '', {_EXPECTED}")
   path = file_names.expanded(text)
   if path.is_dir():
-    names = finding.find_images(path, leave_out=run_outputs.below(path, ()))
+    names = finding.find_images(path, leave_out=output_folders.below(path, ()))
     if not names:
       left_out = unread.note(path)
       raise UserError(

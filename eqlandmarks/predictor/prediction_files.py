@@ -19,9 +19,9 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor.result import Prediction
+from eqlandmarks.system import data_files
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files as files_lib
-from eqlandmarks.system import stored
 
 _DONE = 'predictions.json'
 
@@ -134,7 +134,7 @@ class Files:
 
   def _is_done(self, asked: dict[str, Any]) -> bool:
     try:
-      content = stored.read_json(
+      content = data_files.read_json(
           self.output / _DONE, 'it is written anew', _check_done
       )
     except UserError:  # also where there is none
@@ -219,8 +219,8 @@ class Files:
 
 
 def _check_done(content: Any) -> None:
-  for name in stored.field(content, 'written', list):
-    stored.typed(name, str, 'written')
+  for name in data_files.field(content, 'written', list):
+    data_files.typed(name, str, 'written')
 
 
 def _bar(unit: str, total: int) -> tqdm.tqdm:

@@ -10,9 +10,9 @@ from eqlandmarks import models
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
-from eqlandmarks.runs import claims
 from eqlandmarks.runs import config_types
 from eqlandmarks.runs import run
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
 from eqlandmarks.training import methods
@@ -92,7 +92,7 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
 
 def _read_config(folder: Workdir) -> ConfigDict:
   """The config of the run in a folder, with the fields that are read here."""
-  claims.check_format(folder)
+  workdir_checks.check_format(folder)
   stored = folder.config()
   if stored is None:
     raise UserError(
@@ -119,7 +119,7 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    claims.check_finished(folder, run.METHODS)
+    workdir_checks.check_finished(folder, run.METHODS)
     own = methods.of_config(config).name
     return folder.finished((own, *run.METHODS))[0]
   if method not in run.METHODS or not folder.finished([method]):

@@ -52,12 +52,12 @@ def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
 
 def start(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
   """Does what a mode says, by a config that has been checked."""
-  from eqlandmarks.runs import claims
+  from eqlandmarks.runs import workdir_checks
   from eqlandmarks.runs.workdir import Workdir
 
   _check_processes(mode)
   folder = Workdir(workdir)
-  claims.check(folder, config)
+  workdir_checks.check(folder, config)
   find(mode)(config, folder)
 
 

@@ -18,8 +18,8 @@ from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import score
 from eqlandmarks.predictor import framing
-from eqlandmarks.runs import claims
 from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import journal
@@ -74,7 +74,9 @@ def check(
     config: Any, workdir: Workdir, check_more: Callable[[], None]
 ) -> None:
   """Checks what can be known without the data, in a workdir that is locked."""
-  claims.check(workdir, config)  # again, since nobody else can write any more
+  workdir_checks.check(
+      workdir, config
+  )  # again, since nobody else can write any more
   check_more()
   if config.pretrained:
     run_lib.load_features(config, workdir)

@@ -15,7 +15,7 @@ from eqlandmarks import models
 from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import storage
-from eqlandmarks.evaluation import scene
+from eqlandmarks.evaluation import scored_data
 from eqlandmarks.program import opening
 from eqlandmarks.report import figures
 from eqlandmarks.report.tables import Table
@@ -211,7 +211,7 @@ def _points(
 def _protocol(run: run_lib.Run) -> Table | None:
   rows = tuple(
       (name.replace('_', ' '), value)
-      for name, value in scene.data_protocol(run.description).items()
+      for name, value in scored_data.data_protocol(run.description).items()
   )
   return Table('data', 'As read', ('what', 'value'), rows) if rows else None
 
@@ -274,7 +274,7 @@ def _summary(
           for name, split in splits.items()
       },
       'duplicates': [dataclasses.asdict(both) for both in twice],
-      'protocol': scene.data_protocol(run.description),
+      'protocol': scored_data.data_protocol(run.description),
       'notes': run.description.notes,
       'estimated_seconds': times,
   }

@@ -18,10 +18,10 @@ from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.runs import ablation
-from eqlandmarks.runs import claims
 from eqlandmarks.runs import run as run_lib
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
-from eqlandmarks.system import stored
+from eqlandmarks.system import data_files
 from eqlandmarks.training import collapse
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import unlearnable
@@ -64,7 +64,7 @@ def report(config: Any, workdir: Workdir) -> None:
 def check_finished(workdir: Workdir) -> None:
   """Checks that something was trained or compared in a workdir."""
   if not ablation.rows(workdir):
-    claims.check_finished(workdir, run_lib.METHODS)
+    workdir_checks.check_finished(workdir, run_lib.METHODS)
 
 
 def measure(run: run_lib.Run, *, again: bool = False) -> None:
@@ -102,7 +102,7 @@ def show(run: run_lib.Run) -> None:
   split = run.load(run.description.shown_split)
   # Functions of the records alone: what they raise tells of records that were
   # altered, since all others can be shown.
-  with stored.intact(run.workdir.path / 'results.json', _REMEDY):
+  with data_files.intact(run.workdir.path / 'results.json', _REMEDY):
     records = run.workdir.results()
     shown = _shown(run)
     printed, tables = _terminal_tables(records), _page_tables(records)

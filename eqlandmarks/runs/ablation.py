@@ -23,7 +23,7 @@ from eqlandmarks import errors
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
-from eqlandmarks.system import stored
+from eqlandmarks.system import data_files
 from eqlandmarks.training import hosts
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
@@ -142,11 +142,11 @@ def rows(workdir: Workdir) -> list[Row]:
 
 def _check_plan(plan: Any) -> None:
   """Checks that a plan has the epochs of each method at each budget."""
-  epochs = stored.field(plan, 'epochs', dict)
+  epochs = data_files.field(plan, 'epochs', dict)
   for method in run.METHODS:
-    lengths = stored.field(epochs, method, dict)
+    lengths = data_files.field(epochs, method, dict)
     for budget in BUDGETS:
-      stored.field(lengths, budget, int)
+      data_files.field(lengths, budget, int)
 
 
 def _seeds(base: run.Run) -> Iterator[run.Run]:

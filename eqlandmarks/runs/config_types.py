@@ -19,7 +19,7 @@ from eqlandmarks.training.pairs import base as pairs
 
 # The sections of the stages, and what decides which fields they have.
 _STAGES = ('pretrain', 'discover')
-_SEAMS = (objectives.SEAM, pairs.SEAM)
+_EXTENSION_POINTS = (objectives.EXTENSION_POINT, pairs.EXTENSION_POINT)
 
 
 def check(config: Any) -> None:
@@ -92,13 +92,13 @@ def complete(config: Any, name: str = '') -> None:
 
 
 def _expected(config: Any, dataset: str, *, ours_alone: bool) -> ConfigDict:
-  """Our defaults, with the fields of a config's dataset and seams."""
+  """Our defaults, with the fields of the dataset and the extension points."""
   result = common.get_config(dataset)
   for stage in _STAGES:
     section, ours = config.get(stage), result[stage]
     if not hasattr(section, 'get'):
       continue  # of another type, which is said of it
-    names = {s: section.get(s.field, ours[s.field]) for s in _SEAMS}
+    names = {s: section.get(s.field, ours[s.field]) for s in _EXTENSION_POINTS}
     if ours_alone and not all(s.is_ours(name) for s, name in names.items()):
       result[stage] = ConfigDict(section)
       continue

@@ -21,8 +21,8 @@ from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import observe
-from eqlandmarks.runs import claims
 from eqlandmarks.runs import protocols
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system.journal import note
 from eqlandmarks.system.journal import say
@@ -64,9 +64,9 @@ class Run:
         trained on other images.
     """
     if hosts.is_first():
-      claims.check(self.workdir, self.config)
-      claims.check_images(self.workdir, self.config, self.content)
-      claims.take(self.workdir, self.config, self.content)
+      workdir_checks.check(self.workdir, self.config)
+      workdir_checks.check_images(self.workdir, self.config, self.content)
+      workdir_checks.take(self.workdir, self.config, self.content)
 
   def is_evaluated(self, name: str) -> bool:
     """Whether a stage has figures by this config and these data.
@@ -142,7 +142,7 @@ class Run:
         folder,
         num_epochs=num_epochs,
         names=self.training_names,
-        advise=functools.partial(claims.way, self.workdir),
+        advise=functools.partial(workdir_checks.way, self.workdir),
         **of_stage,
     )
 
@@ -151,7 +151,7 @@ class Run:
     if not hosts.is_first():
       return
     summary = folder.summary()
-    if not claims.record_stage(self.workdir, name, self.config):
+    if not workdir_checks.record_stage(self.workdir, name, self.config):
       return
     digest = summary.get('sha256')
     note(f"{name} ends at step {summary['steps']}, parameters {digest}")

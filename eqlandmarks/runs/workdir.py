@@ -28,12 +28,12 @@ from eqlandmarks.evaluation import outcome_form
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
+from eqlandmarks.system import data_files
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
 from eqlandmarks.system import locking
-from eqlandmarks.system import stored
 from eqlandmarks.training import stage_folder
 
 _RECORDS = 'records.json'
@@ -109,7 +109,8 @@ class Workdir:
 
     Args:
       name: of the file.
-      check: raises an error for what it must not hold, see `stored.read_json`.
+      check: raises an error for what it must not hold, see
+        `data_files.read_json`.
 
     Raises:
       UserError: it is damaged.
@@ -118,7 +119,7 @@ class Workdir:
     if not path.exists():
       return None
     remedy = _REMEDIES.get(path.name, 'without it, it is written anew')
-    return stored.read_json(path, remedy, check)
+    return data_files.read_json(path, remedy, check)
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
@@ -200,7 +201,9 @@ class Workdir:
       return {}
     digest = content.pop('sha256')
     if digest != fingerprints.of_json(content):
-      raise stored.damaged(self.path / name, 'its SHA-256 differs', _EVALUATE)
+      raise data_files.damaged(
+          self.path / name, 'its SHA-256 differs', _EVALUATE
+      )
     return content
 
   def is_evaluated(self, stage: str, config: Any, labels: str) -> bool:
@@ -221,8 +224,8 @@ class Workdir:
     path = self._outcome(stage)
     if not path.exists():
       return None
-    arrays = stored.read_arrays(path, _EVALUATE)
-    with stored.intact(path, _EVALUATE):
+    arrays = data_files.read_arrays(path, _EVALUATE)
+    with data_files.intact(path, _EVALUATE):
       outcome_form.check(arrays, (self.config() or {}).get('num_landmarks'))
     return arrays
 
@@ -237,24 +240,26 @@ def _measured_with(config: Any) -> dict[str, Any]:
 
 
 def _check_dict(content: Any) -> None:
-  stored.typed(content, dict)
+  data_files.typed(content, dict)
 
 
 def _check_run(run: Any) -> None:
-  stored.typed(run, dict)
+  data_files.typed(run, dict)
   for name in ('versions', 'methods', 'data'):
-    stored.typed(run.get(name, {}), dict, name)
+    data_files.typed(run.get(name, {}), dict, name)
   for name, method in run.get('methods', {}).items():
-    stored.typed(method, dict, name)
+    data_files.typed(method, dict, name)
 
 
 def _check_evaluation(content: Any) -> None:
-  fields = stored.field(content, 'with', dict)
-  stored.field(fields, 'regression', dict)
-  stored.field(stored.field(fields, 'evaluation', dict), 'checkpoint', str)
-  stored.field(content, 'labels', str)
-  stored.field(content, 'sha256', str)
-  records_lib.check(stored.field(content, 'records', list))
+  fields = data_files.field(content, 'with', dict)
+  data_files.field(fields, 'regression', dict)
+  data_files.field(
+      data_files.field(fields, 'evaluation', dict), 'checkpoint', str
+  )
+  data_files.field(content, 'labels', str)
+  data_files.field(content, 'sha256', str)
+  records_lib.check(data_files.field(content, 'records', list))
 
 
 def _to_json(content: Any) -> str:

@@ -17,10 +17,10 @@ import socket
 from collections.abc import Iterator
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.system import regular_files
-from eqlandmarks.system import stored
 
 NAME = 'lock'
 # How often a folder that others remove meanwhile is made again.
@@ -149,7 +149,7 @@ def _sign(file: int, doing: str) -> None:
 def _signature(file: int) -> str | None:
   """What `_sign` has written, in words; None where it has not."""
   try:
-    about = stored.parse_json(os.pread(file, 10_000, 0))
+    about = data_files.parse_json(os.pread(file, 10_000, 0))
     return (
         f"process {int(about['pid'])} on {about['host']} ({about['doing']}, "
         f"since {about['since']})"

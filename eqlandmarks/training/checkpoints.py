@@ -23,8 +23,8 @@ from orbax.checkpoint import v1 as ocp
 from eqlandmarks import errors
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
+from eqlandmarks.training import checkpoint_seals
 from eqlandmarks.training import orbax_per_process
-from eqlandmarks.training import seals
 
 _policies = ocp.training.preservation_policies
 
@@ -167,7 +167,7 @@ class Checkpointer:
     damaged: dict[int, str] = {}
     for number in reversed(numbers(self._folder)):
       path = self._folder / str(number)
-      restored, fault = None, seals.fault(path)
+      restored, fault = None, checkpoint_seals.fault(path)
       if fault is None:
         restored, fault = _load_state(path, state)
       if fault is None:
@@ -210,7 +210,7 @@ class Checkpointer:
 
   def _seal(self, response: Any, number: int) -> None:
     response.result()
-    seals.write(self._folder / str(number))
+    checkpoint_seals.write(self._folder / str(number))
 
   def _written(self) -> Any:
     return files.written(
@@ -252,7 +252,7 @@ def loaded(
     UserError: it cannot be read now, which says nothing of its content.
   """
   try:
-    with seals.spared(place), orbax_per_process.alone():
+    with checkpoint_seals.spared(place), orbax_per_process.alone():
       return load(), None
   except errors.UserError:
     raise

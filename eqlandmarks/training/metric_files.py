@@ -7,8 +7,8 @@ import time
 
 from absl import logging
 
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files
-from eqlandmarks.system import stored
 
 try:
   from tensorboardX import event_file_writer
@@ -49,7 +49,7 @@ class MetricWriter:
   def write(self, row: dict[str, float]) -> None:
     """Writes a row; `step` is one of its columns, the others are metrics."""
     if self._columns and not {*self._columns} <= {*row}:
-      raise stored.damaged(
+      raise data_files.damaged(
           self._path, f'columns {", ".join(self._columns)}', _REMEDY
       )
     with files.written(self._path):
@@ -139,7 +139,7 @@ def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
   path = folder / 'metrics.csv'
   if not path.exists():
     return []
-  with stored.intact(path, _REMEDY):
+  with data_files.intact(path, _REMEDY):
     text = path.read_bytes().decode('utf-8')
     lines = text[: text.rfind('\n') + 1].splitlines()
     return [_numbers(row) for row in csv.DictReader(lines, strict=True)]

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from eqlandmarks import errors
-from eqlandmarks.system import stored
+from eqlandmarks.system import data_files
 
 # Seconds in which a process that connects must say who it is, and bytes that it
 # may take for that, or for any message.
@@ -67,7 +67,7 @@ class Watch:
     try:
       with peer.makefile('rb') as lines:
         while line := lines.readline(_LONGEST):
-          message = stored.parse_json(line)
+          message = data_files.parse_json(line)
           if message.get('done'):
             return
           name = str(message['gone'])
@@ -142,7 +142,7 @@ class Server(Watch):
   def _greet(self, peer: socket.socket) -> None:
     """Takes a connection for a process of ours, or closes it."""
     try:
-      hello = stored.parse_json(_first_line(peer))
+      hello = data_files.parse_json(_first_line(peer))
       if not secrets.compare_digest(str(hello['secret']), self._secret):
         raise ValueError('a stranger')
       name = str(hello['name'])

@@ -18,12 +18,12 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from eqlandmarks import errors
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import journal
-from eqlandmarks.system import stored
+from eqlandmarks.training import checkpoint_seals
 from eqlandmarks.training import checkpoints
-from eqlandmarks.training import seals
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
@@ -48,7 +48,7 @@ class StageFolder:
   def is_begun(self) -> bool:
     """Whether there is something of the stage to resume from."""
     return self.is_done or bool(
-      checkpoints.numbers(checkpoints.folder_of(self.path))
+        checkpoints.numbers(checkpoints.folder_of(self.path))
     )
 
   def summary(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class StageFolder:
       raise errors.UserError(
           f'{self.path} holds no finished stage: found no {_DONE}.'
       )
-    return stored.read_json(
+    return data_files.read_json(
         self.path / _DONE,
         'without it, the stage is finished anew from its last checkpoint',
         _check_summary,
@@ -83,11 +83,12 @@ class StageFolder:
     if not self.is_done:
       return
     last, folder = self.summary()['steps'], checkpoints.folder_of(self.path)
-    fault = seals.fault(folder / str(last))
+    fault = checkpoint_seals.fault(folder / str(last))
     if fault is None:
       return
     damaged = {
-      n: seals.fault(folder / str(n)) for n in checkpoints.numbers(folder)
+      n: checkpoint_seals.fault(folder / str(n))
+      for n in checkpoints.numbers(folder)
     }
     damaged[last] = fault
     if all(damaged.values()):
@@ -129,7 +130,7 @@ class StageFolder:
     """
     number = self._last() if which == 'last' else self._best()
     path = checkpoints.folder_of(self.path) / str(number)
-    variables, fault = None, seals.fault(path)
+    variables, fault = None, checkpoint_seals.fault(path)
     if fault is None:
       variables, fault = checkpoints.loaded(path, lambda: _variables(path))
     if fault is None and self.is_done and number == self._last():
@@ -185,8 +186,8 @@ def _other_parameters(variables: dict[str, Any], expected: str) -> str | None:
 
 
 def _check_summary(summary: Any) -> None:
-  stored.field(summary, 'steps', int)
-  stored.field(summary, 'sha256', str)
+  data_files.field(summary, 'steps', int)
+  data_files.field(summary, 'sha256', str)
   seconds = summary.get('seconds_per_step')
-  stored.typed(seconds, (int, float, NoneType), 'seconds_per_step')
-  stored.typed(summary.get('best'), (dict, NoneType), 'best')
+  data_files.typed(seconds, (int, float, NoneType), 'seconds_per_step')
+  data_files.typed(summary.get('best'), (dict, NoneType), 'best')

@@ -17,8 +17,8 @@ from eqlandmarks import warps
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.evaluation import observe
-from eqlandmarks.evaluation import scene as scene_lib
 from eqlandmarks.evaluation import score
+from eqlandmarks.evaluation import scored_data
 
 DESCRIPTION = examples.Description(
     point_names=('a', 'b', 'c'),
@@ -124,10 +124,10 @@ def test_points_that_leave_the_image_are_masked_and_counted():
   masked = np.isnan(errors[:, :, 0])
   assert masked[:, :, 0].sum() > 0
   assert not masked[:, :, 2].all()
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
-  records = score.acc_records(scene, errors, seen.targets)
+  records = score.acc_records(data, errors, seen.targets)
   protocol = records[0].protocol
   # Beside the two copies of the point that is missing.
   assert protocol['points_left_image'] == masked.sum() - 2
@@ -142,11 +142,11 @@ def test_points_that_never_were_inside_have_not_left():
   targets = np.broadcast_to(split.points[:, None], (4, 2, 3, 2)).copy()
   targets[:, :, 1] = np.nan
   targets[2, 1, 0] = np.nan  # the only one that a warp has moved out
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       'two_stage', config, DESCRIPTION, _split(4, 3), split, {}
   )
   errors = np.zeros((4, 2, 4, 3)) * targets[:, :, None, :, 0]
-  for record in score.acc_records(scene, errors, targets):
+  for record in score.acc_records(data, errors, targets):
     assert record.protocol['points_left_image'] == 1
     # Of two copies of 4 + 3 points.
     assert record.protocol['masked_share'] == 1 / 14
@@ -156,11 +156,11 @@ def test_points_that_never_were_inside_have_not_left():
 def test_landmarks_that_leave_are_counted_landmark_by_landmark():
   moved = np.zeros((3, 2, 2), np.float32)
   moved[1, :, 1] = np.nan
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       'two_stage', _config(), DESCRIPTION, None, _split(3, 4), {}
   )
   followed = _select(
-      score.landmark_records(scene, moved, np.ones((3, 2))),
+      score.landmark_records(data, moved, np.ones((3, 2))),
       metric='equivariance_px',
   )
   assert [r.point for r in followed] == ['all', 'landmark 0', 'landmark 1']
@@ -291,8 +291,10 @@ def test_acc_records_of_features_that_the_warp_carries():
     found[n, 0] = metrics.match(features, code(test.points[n]))
   seen = observe.Observation(None, None, None, targets, found, None)
   config.evaluation.distances = (4.0,)  # one pixel of 32
-  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, test, test, {})
-  records = score.acc_records(scene, seen.match_errors(), targets)
+  data = scored_data.collect(
+      'two_stage', config, DESCRIPTION, test, test, {}
+  )
+  records = score.acc_records(data, seen.match_errors(), targets)
   for layer in (1, 2, 3, 4):
     assert _value(records, metric='acc', method='two_stage', layer=layer) == 1.0
   (curve,) = _select(records, metric='acc_curve', method='two_stage', layer=1)
@@ -362,14 +364,16 @@ def test_missing_points_are_those_of_the_images_that_are_used():
   config, fit, test = _config(), _split(20, 3), _split(6, 4)
   fit.points[:4, 1] = np.nan
   test.points[0, 2] = np.nan
-  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, fit, test, {})
+  data = scored_data.collect(
+      'two_stage', config, DESCRIPTION, fit, test, {}
+  )
   landmarks = np.random.default_rng(0).uniform(0, 32, (26, 10, 2))
   first, second = landmarks[:20], landmarks[20:]
   fields = ('fit_images', 'images', 'missing_in_fit', 'missing_in_test')
   for records, expected in (
-      (score.forward_records(scene, test.points), (20, 6, 4, 1)),
-      (score.sample_records(scene, first, second), (1, 6, None, 1)),
-      (score.backward_records(scene, first, second), (16, 5, 0, 0)),
+      (score.forward_records(data, test.points), (20, 6, 4, 1)),
+      (score.sample_records(data, first, second), (1, 6, None, 1)),
+      (score.backward_records(data, first, second), (16, 5, 0, 0)),
   ):
     protocol = records[0].protocol
     assert tuple(protocol[name] for name in fields) == expected
@@ -415,11 +419,11 @@ def test_records_differ_in_fields_of_their_own(outcome):
 def test_floors_know_nothing_of_a_training():
   training = {'epochs': [2, 4], 'budgets': ['steps', 'time']}
   test = _split(6, 4)
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       'end_to_end', _config(), DESCRIPTION, _split(20, 3), test, training
   )
   own, floor = (
-      _select(score.forward_records(scene, test.points), method=method)[0]
+      _select(score.forward_records(data, test.points), method=method)[0]
       for method in ('end_to_end', 'mean_shape')
   )
   assert (own.budget, own.protocol['epochs']) == ('steps', [2, 4])
@@ -439,11 +443,11 @@ def test_figures_carry_the_true_name_of_their_split():
        'mafl_test', 6),
       (about, None, 'train+unlabelled', 0),
   ):
-    scene = scene_lib.make_scene(
+    data = scored_data.collect(
         'two_stage', _config(), description, fit, _split(6, 4), {}
     )
     moved, spreads = np.ones((6, 2, 1)), np.ones((6, 1))
-    record = score.landmark_records(scene, moved, spreads)[0]
+    record = score.landmark_records(data, moved, spreads)[0]
     assert record.split == split
     protocol = record.protocol
     assert protocol['stage_split'] == description.stage_split
@@ -470,10 +474,10 @@ def test_coinciding_eyes_are_left_out_and_counted():
   test = _split(6, 4)
   test.points[2, 0] = test.points[2, 1]
   test.points[4, 0] = np.nan
-  scene = scene_lib.make_scene(
+  data = scored_data.collect(
       'two_stage', _config(), DESCRIPTION, _split(20, 3), test, {}
   )
-  records = score.forward_records(scene, test.points + 1.0)
+  records = score.forward_records(data, test.points + 1.0)
   (record,) = _select(records, metric='error_iod', method='two_stage')
   assert record.protocol['images_without_eyes'] == 2
   between = np.linalg.norm(test.points[:, 0] - test.points[:, 1], axis=-1)
@@ -485,20 +489,22 @@ def test_coinciding_eyes_are_left_out_and_counted():
 
 def test_collapse_records_by_hand():
   config, test = _config(), _split(3, 4)
-  scene = scene_lib.make_scene('two_stage', config, DESCRIPTION, None, test, {})
+  data = scored_data.collect(
+      'two_stage', config, DESCRIPTION, None, test, {}
+  )
   # Largest distances of 5, 0 and 1 pixels of 32: the median is 4 of 128.
   landmarks = np.array([
       [[1.0, 1.0], [4.0, 5.0]], [[2.0, 2.0], [2.0, 2.0]],
       [[9.0, 9.0], [9.0, 8.0]],
   ])  # fmt: skip
   directions = np.array([[0.6, 0.0], [0.6, 0.0], [0.0, 0.9]])
-  extent, alignment = score.collapse_records(scene, landmarks, directions)
+  extent, alignment = score.collapse_records(data, landmarks, directions)
   assert (extent.metric, extent.value) == ('extent_px', 4.0)
   assert extent.count == 3
   assert extent.protocol['over_images'] == 'median'
   # The mean is (0.4, 0.3).
   np.testing.assert_allclose(alignment.value, 0.5)
-  alone, _ = score.collapse_records(scene, landmarks[:, :1], directions)
+  alone, _ = score.collapse_records(data, landmarks[:, :1], directions)
   assert (alone.value, alone.count) == (None, 0)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import deeplabcut_project
 from eqlandmarks.datasets.annotations import label_paths
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import unread
@@ -21,7 +21,7 @@ from eqlandmarks.media import finding
 from eqlandmarks.media import images
 
 # Formats that may name a frame by its video and its number alone.
-_OF_VIDEOS = ('sleap', *deeplabcut.FORMS)
+_OF_VIDEOS = ('sleap', *deeplabcut_project.FORMS)
 
 
 def matched_labels(fields: Fields, kept: list[str]) -> labels.Labels:

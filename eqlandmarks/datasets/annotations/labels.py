@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from eqlandmarks import formats
-from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import deeplabcut_project
 from eqlandmarks.datasets.annotations import roboflow
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
@@ -19,7 +19,7 @@ from eqlandmarks.system import file_names
 from eqlandmarks.system import fingerprints
 from eqlandmarks.system import regular_files
 
-DEEPLABCUT = deeplabcut.NAME
+DEEPLABCUT = deeplabcut_project.NAME
 PTS = 'pts'  # files beside the images, as the value of config.dataset.labels
 
 
@@ -77,7 +77,7 @@ def _files(
 ) -> list[pathlib.Path]:
   """The files, as they are found."""
   if labels == DEEPLABCUT:
-    return deeplabcut.annotation_files(root, exclude)
+    return deeplabcut_project.annotation_files(root, exclude)
   path, exported = _located(labels, root)
   if not path.is_dir() and not exported:
     return [path]
@@ -173,8 +173,8 @@ def read_labels(
 
 def _read(labels: str, root: pathlib.Path, files: list[pathlib.Path]) -> Labels:
   if labels == DEEPLABCUT:
-    poses = deeplabcut.read(root, files)
-    return Labels(poses, DEEPLABCUT, deeplabcut.unread(root))
+    poses = deeplabcut_project.read(root, files)
+    return Labels(poses, DEEPLABCUT, deeplabcut_project.unread(root))
   place, exported = _located(labels, root)
   if exported:
     return Labels(*roboflow.read(files, root))

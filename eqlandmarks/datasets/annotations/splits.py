@@ -10,7 +10,7 @@ import posixpath
 import numpy as np
 
 from eqlandmarks.datasets.annotations import checks
-from eqlandmarks.datasets.annotations import deeplabcut
+from eqlandmarks.datasets.annotations import deeplabcut_project
 from eqlandmarks.datasets.annotations import stated_sizes
 from eqlandmarks.datasets.annotations import unread
 from eqlandmarks.datasets.base import crops
@@ -41,7 +41,7 @@ def make_plan(
   poses = given.poses
   checks.check_names(fields, poses.names)
   notes += given.notes
-  kept = deeplabcut.without_drawn_pictures(
+  kept = deeplabcut_project.without_drawn_pictures(
       fields.root, kept, poses.images, given.form, notes
   )
   if fields.skip_bad:

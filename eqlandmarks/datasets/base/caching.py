@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import tensorflow_datasets as tfds
 
 from eqlandmarks.datasets.base import storage
+from eqlandmarks.system import data_files
 from eqlandmarks.system import locking
-from eqlandmarks.system import stored
 
 # Seconds after which a half-written folder counts as abandoned where there are
 # no locks to tell.
@@ -80,7 +80,7 @@ def readable(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
     folder = pathlib.Path(getattr(builder, '_data_dir', None) or '/dev/null')
     if not (folder / 'dataset_info.json').exists():
       raise
-    with stored.intact(folder, f'without {folder}, it is prepared anew'):
+    with data_files.intact(folder, f'without {folder}, it is prepared anew'):
       raise
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import data_files
 from eqlandmarks.system import regular_files
-from eqlandmarks.system import stored
 
 # No image is as large; what is beyond is no coordinate.
 LARGEST = 100_000
@@ -77,7 +77,7 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
     raise UserError(f'{path}: {_why(answer)}')
   try:
     with np.load(io.BytesIO(answer.stdout), allow_pickle=False) as leaves:
-      tree = stored.parse_json(str(leaves['tree']))
+      tree = data_files.parse_json(str(leaves['tree']))
       found = [_unpack(node, leaves) for node in tree]
   except (ValueError, KeyError, zipfile.BadZipFile) as error:
     raise UserError(f'{path}: {_why(answer)}') from error

@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python import array_record_data_source
 
+from eqlandmarks.system import data_files
 from eqlandmarks.system import fingerprints
-from eqlandmarks.system import stored
 
 _REMEDY = 'without {}, it is prepared anew'
 # Examples that are written, or read, together: each time costs something.
@@ -168,7 +168,7 @@ def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
   for name in split.split('+'):
     path = folder / f'{name}.npz'
     with _prepared(path, folder):
-      arrays = stored.read_arrays(path, _REMEDY.format(folder))
+      arrays = data_files.read_arrays(path, _REMEDY.format(folder))
       tables.append(Table(**arrays))
   return tables
 
@@ -177,4 +177,4 @@ def _prepared(
     path: pathlib.Path, data_dir: pathlib.Path
 ) -> contextlib.AbstractContextManager[None]:
   """Says in one line that a prepared file is not there or is damaged."""
-  return stored.intact(path, _REMEDY.format(data_dir))
+  return data_files.intact(path, _REMEDY.format(data_dir))

@@ -9,7 +9,7 @@ from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import splits
 from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import fields
-from eqlandmarks.datasets.base import run_outputs
+from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
@@ -33,10 +33,10 @@ class Folder(builder.ImageBuilder):
 
   def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     place = fields.checked_root(root)
-    run_outputs.check_apart(outputs, place)
-    written = run_outputs.below(place, outputs)
+    output_folders.check_apart(outputs, place)
+    written = output_folders.below(place, outputs)
     self._fields = fields.Fields.of(
-        self._options, place, run_outputs.patterns(written)
+        self._options, place, output_folders.patterns(written)
     )
     self._found = finding.find_images(place, leave_out=written)
     paths.check_distinct(self._found)

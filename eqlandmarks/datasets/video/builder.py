@@ -12,7 +12,7 @@ from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import fields
-from eqlandmarks.datasets.base import run_outputs
+from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.datasets.video import frame_labels
 from eqlandmarks.datasets.video import planning
 from eqlandmarks.datasets.video import sources
@@ -45,7 +45,7 @@ class Video(builder.ImageBuilder):
   def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     folder, found, written = sources.find(root, outputs)
     self._fields = given = fields.Fields.of(
-        self._options, folder, run_outputs.patterns(written)
+        self._options, folder, output_folders.patterns(written)
     )
     self._crop = crop = crops.from_text(self._options.crop_box)
     self._notes: list[str] = []

@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from eqlandmarks.datasets.annotations import checks
-from eqlandmarks.datasets.annotations import deeplabcut
 from eqlandmarks.datasets.annotations import deeplabcut_config
+from eqlandmarks.datasets.annotations import deeplabcut_project
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.datasets.video import sources
@@ -58,7 +58,7 @@ def read(fields: Fields, found: Sequence[str]) -> FrameLabels:
       fields.labels, fields.root, files, fields.min_likelihood
   )
   project = None
-  if given.form in deeplabcut.FORMS:
+  if given.form in deeplabcut_project.FORMS:
     project = deeplabcut_config.of_labels(files[0])
   finder = _Finder(fields.root, found, fields.exclude)
   files_of, places, numbers, seen, missing = {}, {}, [], {}, []

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from eqlandmarks.datasets.base import crops
-from eqlandmarks.datasets.base import run_outputs
+from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
@@ -69,10 +69,10 @@ def find(
   path = file_names.expanded(root)
   if not path.exists():
     raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
-  run_outputs.check_apart(written, path)
+  output_folders.check_apart(written, path)
   if not path.is_dir():
     return path.parent, [path.name], ()
-  leave_out = run_outputs.below(path, written)
+  leave_out = output_folders.below(path, written)
   found = finding.find_images(path, videos.EXTENSIONS, leave_out)
   if not found:
     raise UserError(

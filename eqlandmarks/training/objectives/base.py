@@ -13,11 +13,17 @@ from ml_collections import ConfigDict
 
 from eqlandmarks import errors
 from eqlandmarks import models
-from eqlandmarks.training import seams
+from eqlandmarks.training import extension_points
 from eqlandmarks.training.pairs import base as pairs
 
-SEAM = seams.Seam('objective', 'eqlandmarks.training.objectives')
-load, is_ours, use = SEAM.load, SEAM.is_ours, SEAM.use
+EXTENSION_POINT = extension_points.ExtensionPoint(
+    'objective', 'eqlandmarks.training.objectives'
+)
+load, is_ours, use = (
+  EXTENSION_POINT.load,
+  EXTENSION_POINT.is_ours,
+  EXTENSION_POINT.use,
+)
 
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]

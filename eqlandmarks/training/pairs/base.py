@@ -9,10 +9,16 @@ import jax
 from ml_collections import ConfigDict
 
 from eqlandmarks import warps
-from eqlandmarks.training import seams
+from eqlandmarks.training import extension_points
 
-SEAM = seams.Seam('pair', 'eqlandmarks.training.pairs')
-load, is_ours, use = SEAM.load, SEAM.is_ours, SEAM.use
+EXTENSION_POINT = extension_points.ExtensionPoint(
+    'pair', 'eqlandmarks.training.pairs'
+)
+load, is_ours, use = (
+  EXTENSION_POINT.load,
+  EXTENSION_POINT.is_ours,
+  EXTENSION_POINT.use,
+)
 
 
 @flax.struct.dataclass

@@ -10,7 +10,7 @@ from configs import common
 from configs import folder
 from eqlandmarks import errors
 from eqlandmarks.datasets import by_name
-from eqlandmarks.datasets.base import run_outputs
+from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.predictor import inputs
 
 
@@ -37,9 +37,9 @@ def test_folders_of_runs_are_recognised(tmp_path):
   write(tmp_path / 'photos/list/run.json', '[]')
   write(tmp_path / 'run.json', RUN)  # the root itself is what was asked for
   given = [tmp_path / 'new', tmp_path / 'a [1]/new', '', tmp_path, '/tmp']
-  found = run_outputs.below(tmp_path, given)
+  found = output_folders.below(tmp_path, given)
   assert found == ('a [1]/new', 'deep/er', 'new', 'out', 'run')
-  assert run_outputs.patterns(found)[0] == 'a [[]1]/new/*'
+  assert output_folders.patterns(found)[0] == 'a [[]1]/new/*'
 
 
 def _ids(config, workdir):

@@ -11,7 +11,7 @@ from eqlandmarks.system import own_modules
 
 
 @dataclasses.dataclass(frozen=True)
-class Seam:
+class ExtensionPoint:
   """Where a part can be put in.
 
   Attributes:

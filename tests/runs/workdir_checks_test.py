@@ -8,7 +8,7 @@ import pytest
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import contents
-from eqlandmarks.runs import claims
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 
 OTHER = 'in another --workdir with --config.pretrained='
@@ -41,7 +41,7 @@ def _finish(workdir, *stages):
 @pytest.fixture
 def workdir(tmp_path):
   made = Workdir(tmp_path / 'w')
-  claims.take(made, _config(), _content())
+  workdir_checks.take(made, _config(), _content())
   return made
 
 
@@ -51,7 +51,7 @@ def _run(workdir):
 
 def _refusal(workdir, config):
   with pytest.raises(errors.UserError) as caught:
-    claims.check(workdir, config)
+    workdir_checks.check(workdir, config)
   return str(caught.value)
 
 
@@ -64,9 +64,9 @@ def test_without_a_begun_stage_any_config_is_taken(workdir, capsys):
   (workdir.path / 'mine').mkdir()
   (workdir.path / 'mine/metrics.csv').write_text('')
   other = _config(batch_size=4, seed=3)
-  claims.check(workdir, other)
+  workdir_checks.check(workdir, other)
   assert half.exists()  # nothing is changed by looking
-  claims.take(workdir, other, _content('ab'))
+  workdir_checks.take(workdir, other, _content('ab'))
   said = capsys.readouterr().err
   assert 'takes a new config: batch_size (8 there, 4 asked), seed (0' in said
   assert workdir.config()['batch_size'] == _run(workdir)['config']['batch_size']
@@ -103,7 +103,7 @@ def test_without_a_begun_stage_any_config_is_taken(workdir, capsys):
 def test_what_a_begun_stage_depends_on_stays(workdir, begun, may, may_not):
   _begin(workdir, begun)
   for name, value in may.items():
-    claims.check(workdir, _config(**{name: value}))
+    workdir_checks.check(workdir, _config(**{name: value}))
   for name, value in may_not.items():
     assert f'{name} (' in _refusal(workdir, _config(**{name: value}))
 
@@ -123,7 +123,7 @@ def test_a_refusal_names_what_works(workdir):
   for name, value in (('image_size', 64), ('pretrain.num_epochs', 9)):
     assert 'pretrained' not in _refusal(workdir, _config(**{name: value}))
   with pytest.raises(errors.UserError, match=f'pretrained={workdir.path}'):
-    claims.check_images(workdir, _config(), _content('abd'))
+    workdir_checks.check_images(workdir, _config(), _content('abd'))
 
 
 MEMORY = [
@@ -133,7 +133,7 @@ MEMORY = [
 
 
 def test_ways_to_change_fields(workdir):
-  way = lambda of=workdir: claims.way(of, MEMORY)
+  way = lambda of=workdir: workdir_checks.way(of, MEMORY)
   # Nothing is begun: the same workdir takes all of it.
   assert way() == (
       'lower config.batch_size, config.model.landmark_width, '
@@ -158,13 +158,13 @@ def test_ways_in_a_comparison(workdir):
   _begin(workdir, 'ablation/seed0/two_stage')
   # No other stage 1 can be taken there.
   for of in (workdir, workdir.seed(0), workdir.seed(1)):
-    assert claims.way(of, MEMORY[:1]) == (
+    assert workdir_checks.way(of, MEMORY[:1]) == (
         'in another --workdir, lower config.batch_size'
     )
   # Not even where the workdir itself holds one.
   (workdir.path / 'pretrain').mkdir()
   (workdir.path / 'pretrain/done.json').write_text('{}')
-  assert 'pretrained' not in claims.way(workdir.seed(0), MEMORY)
+  assert 'pretrained' not in workdir_checks.way(workdir.seed(0), MEMORY)
 
 
 def test_fields_of_labels_are_judged_by_the_data(workdir):
@@ -172,7 +172,7 @@ def test_fields_of_labels_are_judged_by_the_data(workdir):
   fields = {
       'dataset.num_validation': 5, 'dataset.num_test': 5, 'dataset.root': 'x',
   }  # fmt: skip
-  claims.check(workdir, _config(**fields))
+  workdir_checks.check(workdir, _config(**fields))
   changed = _config(**{'dataset.num_train': 2})
   assert 'dataset.num_train' in _refusal(workdir, changed)
 
@@ -187,25 +187,27 @@ def test_fields_of_labels_are_judged_by_the_data(workdir):
 )
 def test_other_images(workdir, capsys, names, first, said):
   now = _content(names, first)
-  claims.check_images(workdir, _config(), now)  # nothing is begun
+  workdir_checks.check_images(workdir, _config(), now)  # nothing is begun
   _begin(workdir, 'pretrain')
-  claims.check_images(workdir, _config(), _content(labels='y'))
+  workdir_checks.check_images(workdir, _config(), _content(labels='y'))
   with pytest.raises(errors.UserError) as caught:
-    claims.check_images(workdir, _config(**{'dataset.num_test': 9}), now)
+    workdir_checks.check_images(
+        workdir, _config(**{'dataset.num_test': 9}), now
+    )
   assert said in str(caught.value) and '\n' not in str(caught.value)
   assert "dataset.num_test (32 there, 9 asked)" in str(caught.value)
   assert str(caught.value).endswith('same ones, or another --workdir.')
   # Less is known, and it is refused all the same.
   (workdir.path / 'images.npz').unlink()
   with pytest.raises(errors.UserError, match=f'{len(names)} others'):
-    claims.check_images(workdir, _config(), now)
+    workdir_checks.check_images(workdir, _config(), now)
 
 
 def test_other_labels_are_taken(workdir):
   _begin(workdir, 'pretrain')
   config = _config(**{'dataset.eyes': 'a,b'})
-  claims.check(workdir, config)
-  claims.take(workdir, config, _content(labels='y'))
+  workdir_checks.check(workdir, config)
+  workdir_checks.take(workdir, config, _content(labels='y'))
   assert _run(workdir)['data'] == {'images': 'abc from 0', 'labels': 'y'}
   assert workdir.config()['dataset']['eyes'] == 'a,b'
   assert (workdir.path / 'pretrain/checkpoints/5').exists()
@@ -222,5 +224,5 @@ def test_a_workdir_of_another_format(workdir):
 
 def test_the_same_again_writes_nothing(workdir):
   before = {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()}
-  claims.take(workdir, _config(**{'evaluation.pck': 3.0}), _content())
+  workdir_checks.take(workdir, _config(**{'evaluation.pck': 3.0}), _content())
   assert {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()} == before

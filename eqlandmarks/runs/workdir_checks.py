@@ -16,9 +16,9 @@ from eqlandmarks.datasets.base import contents
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files
 from eqlandmarks.system import journal
-from eqlandmarks.system import stored
 from eqlandmarks.training import loop
 from eqlandmarks.training import stage_folder
 
@@ -120,8 +120,8 @@ def check_images(workdir: Workdir, config: Any, now: contents.Content) -> None:
   remedy = 'without it, less is said of the images'
   difference = f'{len(now.ids)} others are there now'
   if path.exists():
-    images = stored.read_arrays(path, remedy)
-    with stored.intact(path, remedy):
+    images = data_files.read_arrays(path, remedy)
+    with data_files.intact(path, remedy):
       difference = contents.difference(images['ids'], images['prints'], now)
   asked = config_fields.plain(config)
   words = config_fields.differing(workdir.config() or asked, asked)

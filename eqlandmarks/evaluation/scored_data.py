@@ -13,7 +13,7 @@ from eqlandmarks.system import file_names
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class ScoredData:
   """What is measured on what.
 
   Attributes:
@@ -49,14 +49,14 @@ class Scene:
     return metrics.to_128(pixels.astype(np.float64), self.config.image_size)
 
 
-def make_scene(
+def collect(
     method: str,
     config: Any,
     description: examples.Description,
     fit_split: loader.Split | None,
     test_split: loader.Split,
     training: dict[str, Any],
-) -> Scene:
+) -> ScoredData:
   """Lays out what the figures of a method share.
 
   Args:
@@ -81,7 +81,7 @@ def make_scene(
       budget=next(iter(training.get('budgets') or ()), None),
       protocol=protocol | training,
   )
-  return Scene(config, description, fit_split, test_split, record, floor)
+  return ScoredData(config, description, fit_split, test_split, record, floor)
 
 
 def data_protocol(description: examples.Description) -> dict[str, str]:
@@ -121,7 +121,7 @@ def landmark_means(
 
 
 def curve(
-    scene: Scene,
+    data: ScoredData,
     base: Record,
     metric: str,
     curve: np.ndarray,
@@ -132,7 +132,7 @@ def curve(
   count = int(metrics.Mean.of(values).count)
   return base.replace(
       metric=metric,
-      at=scene.limits.tolist(),
+      at=data.limits.tolist(),
       value=[round(float(v), 6) for v in curve] if count else None,
       count=count,
       **fields,

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 import tensorstore
 
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import data_files
 from eqlandmarks.system import files as files_lib
 from eqlandmarks.system import fingerprints
-from eqlandmarks.system import stored
 
 _SEAL = 'seal.json'
 
@@ -52,7 +52,7 @@ def fault(folder: pathlib.Path) -> str | None:
       return _broken(folder)
     # A seal that is damaged itself can hold anything.
     except Exception as error:
-      if stored.passing(error):
+      if data_files.passing(error):
         raise
       return f'{_SEAL} cannot be read ({type(error).__name__})'
 
@@ -70,7 +70,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    reason = stored.passing(error)
+    reason = data_files.passing(error)
     if reason is None:
       raise
     raise UserError(
@@ -82,7 +82,7 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
 
 def _broken(folder: pathlib.Path) -> str | None:
   """Where a checkpoint differs from its seal; None where it does not."""
-  seal = stored.load_json(folder / _SEAL)
+  seal = data_files.load_json(folder / _SEAL)
   sealed, files = seal['files'], _files(folder)
   if seal['sha256'] != fingerprints.of_json(sealed):
     return f'{_SEAL} was altered'
@@ -108,7 +108,7 @@ def _unreadable(folder: pathlib.Path) -> str | None:
     for key in store.list().result():
       store.read(key).result()
   except Exception as error:  # of whatever kind: it tells by its words
-    if stored.passing(error):
+    if data_files.passing(error):
       raise
     return ' '.join(str(error).split())[:120]
   return None
