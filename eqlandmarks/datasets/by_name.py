@@ -25,23 +25,19 @@ from typing import Any
 import eqlandmarks.datasets
 from eqlandmarks.system import own_modules
 
-_FOLDER = pathlib.Path(eqlandmarks.datasets.__path__[0])
 # Beside the datasets in this folder.
 _OTHERS = ('annotations', 'base', 'by_name', '__init__', '__pycache__')
 
 
 def names() -> list[str]:
   """The datasets of this package."""
-  stems = (path.stem for path in _FOLDER.iterdir() if path.name[0] != '.')
-  return sorted({*stems}.difference(_OTHERS))
+  folder = pathlib.Path(eqlandmarks.datasets.__path__[0])
+  stems = {path.stem for path in folder.iterdir() if path.name[0] != '.'}
+  return sorted(stems.difference(_OTHERS))
 
 
 def find(name: str) -> types.ModuleType:
-  """The module of a dataset.
-
-  Args:
-    name: of a file or folder here; or of any module that Python finds, for
-      which it searches the current folder as well.
+  """The module of a dataset: ours, or any that Python finds, also from here.
 
   Raises:
     UserError: there is no such module, or it is no dataset.
@@ -62,11 +58,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def options(dataset: Any) -> Any:
-  """The checked `Options` of a config's `dataset` section.
-
-  Raises:
-    UserError: the value of a field is wrong.
-  """
+  """The `Options` of a config's `dataset` section, which it checks."""
   fields = {field: dataset[field] for field in defaults(dataset.name)}
   return find(dataset.name).Options(**fields)
 
@@ -78,14 +70,7 @@ def make_builder(
     data_dir: str,
     outputs: Sequence[str | os.PathLike[str]] = (),
 ) -> Any:
-  """The tfds builder that a config names, not prepared yet.
-
-  Args:
-    dataset: the config's `dataset` section.
-    image_size: side of the stored images, in pixels.
-    data_dir: where prepared datasets are kept.
-    outputs: folders that the run writes to, the workdir first; they may lie
-      among the images.
+  """The tfds builder that the section `dataset` names; see `Builder`.
 
   Raises:
     UserError: a field, or the data it names, is not as it must be.

@@ -18,21 +18,6 @@ def change_mat(frames, **given):
   fixtures.bbc_mat(path, fixtures.bbc_labels(), **given)
 
 
-def test_roots(tmp_path):
-  (tmp_path / 'empty').mkdir()
-  (tmp_path / 'file').write_text('')
-  for root, part in (
-      ('', 'found nothing'), (tmp_path / 'absent', 'no folder'),
-      (tmp_path / 'file', 'is a file'),
-      (tmp_path / 'empty', 'code/bbcpose.mat'),
-  ):  # fmt: skip
-    message = fixtures.assert_one_line(
-        lambda root=root: build(root, tmp_path / 'data'), part, root
-    )
-    assert message.startswith('config.dataset.root')
-  assert not (tmp_path / 'data').exists()
-
-
 def test_a_damaged_frame(frames, tmp_path):
   path = frames / '17' / '24.jpg'
   fixtures.change(path, path.read_bytes()[:200])

@@ -13,7 +13,6 @@ from PIL import Image
 
 from eqlandmarks.datasets.base import builder as builder_lib
 from eqlandmarks.datasets.base import examples
-from eqlandmarks.datasets.celeba import builder as celeba_builder
 
 WRITERS = {
     'bbc_pose': fixtures.bbc_pose, 'cat_head': fixtures.cat_release,
@@ -32,6 +31,26 @@ def roots(tmp_path_factory):
   for name, writer in WRITERS.items():
     writer(base / name)
   return base
+
+
+@pytest.mark.parametrize(('name', 'layout', 'part'), [
+    ('bbc_pose', 'folders 1 to 20', 'code/bbcpose.mat'),
+    ('cat_head', 'data/cat_images', 'neither'),
+    ('celeba', 'Img, Anno, Eval and MAFL', 'MAFL/training.txt'),
+])  # fmt: skip
+def test_roots(tmp_path, name, layout, part):
+  (tmp_path / 'empty').mkdir()
+  (tmp_path / 'file').write_text('')
+  for root, *parts in (
+      ('', 'found nothing', layout), (None, 'nothing'), (' ', 'nothing'),
+      (tmp_path / 'absent', 'no folder'), (tmp_path / 'file', 'is a file'),
+      (tmp_path / 'empty', part, tmp_path / 'empty'),
+  ):  # fmt: skip
+    message = fixtures.assert_one_line(
+        lambda root=root: make(name, root, tmp_path / 'data'), *parts
+    )
+    assert message.startswith('config.dataset.root')
+  assert not (tmp_path / 'data').exists()
 
 
 @pytest.mark.parametrize('name', WRITERS)
@@ -123,19 +142,6 @@ def test_changed_photos_are_another_copy(tmp_path, file):
   with open(root / file, 'a') as changed:
     changed.write('\n')
   assert make('cat_head', root, tmp_path / 'data').data_dir != before
-
-
-def test_unchanged_data_are_reused(roots, tmp_path, monkeypatch):
-  first = make('celeba', roots / 'celeba', tmp_path)
-  before = fixtures.prepared(first)
-  monkeypatch.setattr('eqlandmarks.media.images.decode', None)
-  monkeypatch.setattr(celeba_builder.CelebA, '_plan', None)
-  again = make('celeba', roots / 'celeba', tmp_path)
-  assert fixtures.description(again) == fixtures.description(first)
-  after = fixtures.prepared(again)
-  assert {s: [*e] for s, e in after.items()} == {
-      s: [*e] for s, e in before.items()
-  }
 
 
 class Noise(builder_lib.ImageBuilder):

@@ -69,21 +69,6 @@ def own(tmp_path, monkeypatch):
   return config
 
 
-def test_a_dataset_in_one_file(own, tmp_path):
-  config_checks.check(own)
-  builder = by_name.make_builder(
-      own.dataset, image_size=32, data_dir=str(tmp_path / 'data')
-  )
-  stored = fixtures.prepared(builder)
-  assert {split: len(part) for split, part in stored.items()} == {
-      'train': 8, 'test': 2
-  }
-  # 32 of 40 pixels a side.
-  np.testing.assert_allclose(
-      stored['test']['0.png']['points'], [[16, 8], [4, 24]]
-  )
-
-
 @pytest.mark.slow
 def test_a_run_of_it(own, tmp_path):
   own.pretrain.num_epochs = own.discover.num_epochs = 1

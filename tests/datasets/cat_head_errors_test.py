@@ -187,27 +187,15 @@ def test_exclude_list_of_the_release(heads):
   refused(heads, 'exclude_list', 'release', exclude_list=str(path))
 
 
-def test_roots(tmp_path):
-  (tmp_path / 'empty').mkdir()
-  (tmp_path / 'file').write_text('')
-  for root, part in (
-      ('', 'found nothing'), (tmp_path / 'absent', 'no folder'),
-      (tmp_path / 'file', 'is a file'), (tmp_path / 'empty', 'neither'),
-  ):  # fmt: skip
-    message = fixtures.assert_one_line(
-        lambda root=root: build(root, tmp_path / 'data'), part, root
-    )
-    assert message.startswith('config.dataset.root')
-  fixtures.assert_one_line(
-      lambda: build(tmp_path, tmp_path / 'data', crop='box'),
-      'config.dataset.crop', "'box'", 'head, central, whole',
-  )  # fmt: skip
-  assert not (tmp_path / 'data').exists()
-
-
 def test_a_release_without_its_points(heads):
   (heads / 'data/cat_data/cat_test_keypoints.mat').unlink()
   refused(heads, heads, 'points of test images', 'cat_test_keypoints.mat')
+
+
+def test_a_crop_that_is_none(heads):
+  refused(
+      heads, 'config.dataset.crop', "'box'", 'head, central, whole', crop='box'
+  )
 
 
 def write_lists(root, train, test):

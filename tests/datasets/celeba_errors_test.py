@@ -199,25 +199,6 @@ def test_absent_and_of_another_kind(root, name):
   refused(root, path, 'expected', partial=True)
 
 
-def test_roots(tmp_path):
-  (tmp_path / 'empty').mkdir()
-  (tmp_path / 'file').write_text('')
-  for root, part in (
-      ('empty', 'MAFL/training.txt'), ('absent', 'no folder'),
-      ('file', 'is a file'),
-  ):  # fmt: skip
-    message = fixtures.assert_one_line(
-        lambda root=root: build(tmp_path / root), part, tmp_path / root
-    )
-    assert message.startswith('config.dataset.root')
-  for root in ('', None, ' '):
-    fixtures.assert_one_line(
-        lambda root=root: fixtures.make('celeba', root, tmp_path / 'data'),
-        'config.dataset.root: found nothing', 'Img, Anno, Eval and MAFL',
-    )  # fmt: skip
-  assert not (tmp_path / 'data').exists()
-
-
 @pytest.mark.parametrize('field', ['crop', 'stage_rule', 'fit_rule'])
 def test_fields(root, field):
   refused(root, f'config.dataset.{field}', "'x'", **{field: 'x'})

@@ -101,14 +101,6 @@ def test_malformed_groups(root, groups):
   )
 
 
-def test_unknown_point_in_a_group_of_a_string(root):
-  table(root, GOOD_ROWS)
-  assert_one_line(
-      lambda: build(root, labels='labels.csv', groups='g=a+z'),
-      'config.dataset.groups.g', "'z'", 'a, b',
-  )  # fmt: skip
-
-
 def test_errors_of_the_root(tmp_path):
   file = tmp_path / 'x.png'
   picture(file)

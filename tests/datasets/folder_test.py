@@ -1,5 +1,4 @@
 import os
-import pickle
 
 import numpy as np
 import pytest
@@ -227,14 +226,6 @@ def test_groups_in_a_string(root, text, groups):
   assert description(again).groups == groups
 
 
-def test_only_the_prepared_copy_stays(root):
-  build(root).download_and_prepare()
-  data_dir = root.parent / 'prepared'
-  assert os.listdir(data_dir) == ['folder']
-  files = [path for path in data_dir.rglob('*') if path.is_file()]
-  assert not [path for path in files if 'incomplete' in str(path)]
-
-
 def test_skip_bad(root):
   table(root, GOOD_ROWS)
   (root / '3.png').write_bytes(b'')
@@ -296,21 +287,12 @@ def test_unchanged_data_are_reused(root, monkeypatch):
     raise AssertionError('decoded again')
 
   monkeypatch.setattr('eqlandmarks.media.images.decode', fail)
-  monkeypatch.setattr('eqlandmarks.datasets.annotations.splits.make_plan', fail)
+  monkeypatch.setattr('eqlandmarks.datasets.annotations.splits.plan', fail)
   again = build(root, labels='labels.csv')
   assert description(again) == description(first)
   after = prepared(again)
   for split, examples in before.items():
     assert list(examples) == list(after[split])
-
-
-def test_pickles(root):
-  table(root, GOOD_ROWS)
-  builder = build(root, labels='labels.csv', test_share=0.5)
-  builder.download_and_prepare()
-  copy = pickle.loads(pickle.dumps(builder))
-  assert copy.data_dir == builder.data_dir
-  assert len(pickle.loads(pickle.dumps(builder.as_data_source('test')))) == 4
 
 
 def test_one_bar_for_each_split(root, capfd):

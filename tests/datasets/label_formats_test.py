@@ -1,12 +1,14 @@
 """The dataset `folder` with labels in every format."""
 
-import fixtures
+import folder_fixtures
 import numpy as np
 import pytest
-from PIL import Image
+from fixtures import assert_one_line
+from fixtures import description
+from fixtures import prepared
+from folder_fixtures import picture
 
 from eqlandmarks import formats
-from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 
@@ -15,11 +17,6 @@ FILES = {
     'table': 'l.csv', 'deeplabcut': 'l.csv', 'lightning-pose': 'l.csv',
     'coco': 'l.json', 'sleap': 'l.slp', 'pts': 'p',
 }  # fmt: skip
-
-
-def picture(path):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.new('L', (WIDTH, HEIGHT)).save(path)
 
 
 @pytest.fixture
@@ -37,17 +34,15 @@ def some_poses(images):
 
 
 def build(root, labels, **fields):
-  fields |= {'data_dir': root.parent / 'prepared', 'image_size': SIZE}
-  return fixtures.make('folder', root=root, labels=labels, **fields)
+  return folder_fixtures.build(root, labels=labels, image_size=SIZE, **fields)
 
 
 def stored(builder):
   """The points of all labelled images: id -> [J, 2]."""
-  builder.download_and_prepare()
+  splits = prepared(builder)
   return {
-      example['id'].decode(): example['points']
-      for split in ('train', 'test')
-      for example in builder.as_data_source(split)
+      name: example['points'] for split in ('train', 'test')
+      for name, example in splits[split].items()
   }
 
 
@@ -65,7 +60,7 @@ def test_every_format(root, form):
   formats.write(poses, root / FILES[form], form)
   builder = build(root, FILES[form])
   assert_stored(builder, poses)
-  about = Description.from_metadata(builder.info.metadata)
+  about = description(builder)
   assert about.point_names == ('1', '2')
   assert about.notes[0] == (
       'test: 1 of 4 labelled images, the last in natural order'
@@ -137,7 +132,7 @@ def test_check_pictures_are_left_out(root, form):
   formats.write(
       some_poses([f'v/img{n}.png' for n in range(4)]), root / FILES[form], form
   )
-  about = Description.from_metadata(build(root, FILES[form]).info.metadata)
+  about = description(build(root, FILES[form]))
   assert about.notes[0] == (
       'images: 6 pictures that DeepLabCut has drawn are left out, the first in '
       'v_labeled'
@@ -148,11 +143,10 @@ def test_check_pictures_are_left_out(root, form):
 def test_images_that_do_not_exist(root, form):
   poses = some_poses(['v/img0.png', 'v/img1.png', 'w/x.png'])
   formats.write(poses, root / FILES[form], form)
-  with pytest.raises(UserError) as error:
-    build(root, FILES[form])
-  message = str(error.value)
-  assert '1 of 3 rows' in message and "'w/x.png'" in message
-  assert str(root / FILES[form]) in message and 'expected paths' in message
+  assert_one_line(
+      lambda: build(root, FILES[form]), '1 of 3 rows', "'w/x.png'",
+      root / FILES[form], 'expected paths',
+  )  # fmt: skip
   assert not (root.parent / 'prepared').exists()
 
 

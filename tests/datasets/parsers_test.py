@@ -13,7 +13,6 @@ from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.celeba import lists
-from eqlandmarks.datasets.celeba import sources
 from eqlandmarks.errors import UserError
 
 STRICT = settings(
@@ -176,11 +175,3 @@ def test_excluded(tmp_path):
   path = tmp_path / 'config.JSON'
   path.write_text('{"remove": {"cat_00": ["1.jpg", "2.jpg"], "CAT_01": []}}')
   assert raw.excluded(path) == {'CAT_00/1.jpg', 'CAT_00/2.jpg'}
-
-
-@pytest.mark.parametrize(('name', 'stem'), [
-    ('000001.jpg', '000001'), ('a/b/000001.png', '000001'), ('a.b.jpg', 'a.b'),
-    ('000001', '000001'), ('.jpg', '.jpg'),
-])  # fmt: skip
-def test_stem(name, stem):
-  assert sources.stem(name) == stem

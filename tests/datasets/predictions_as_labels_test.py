@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from fixtures import assert_one_line
 from folder_fixtures import build
 from folder_fixtures import description
 from folder_fixtures import images
@@ -92,11 +93,11 @@ def test_labels_are_no_predictions(root):
 
 def test_nothing_is_likely_enough(root):
   formats.write(poses(np.full((4, 2), 0.3)), root / 'l.json', 'coco')
-  with pytest.raises(UserError) as error:
-    build(root, labels='l.json')
-  message = str(error.value)
-  assert 'all 8 points have a likelihood below' in message
-  assert 'config.dataset.min_likelihood=0.6' in message and '\n' not in message
+  assert_one_line(
+      lambda: build(root, labels='l.json'),
+      'all 8 points have a likelihood below',
+      'config.dataset.min_likelihood=0.6',
+  )
 
 
 def test_the_score_of_an_object_is_that_of_its_points(root):

@@ -81,14 +81,6 @@ def test_one_split_alone(root, labels):
   }  # fmt: skip
 
 
-def test_one_split_without_the_others(root):
-  export(root / 'train', 6)
-  builder = build(root, labels='train')
-  assert planned(builder) == {
-      'train': names('train', 4), 'test': names('train', 6)[4:]
-  }
-
-
 def test_a_split_that_is_left_out(root):
   for split in ('train', 'valid', 'test'):
     export(root / split, 2)

@@ -1,6 +1,7 @@
 """Images of formats that are not read, and of endings that are less common."""
 
 import pytest
+from fixtures import assert_one_line
 from folder_fixtures import build
 from folder_fixtures import description
 from folder_fixtures import picture
@@ -8,7 +9,6 @@ from folder_fixtures import planned
 from folder_fixtures import table
 from PIL import Image
 
-from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
@@ -64,21 +64,12 @@ def test_nothing_is_said_of_none(root):
   assert description(build(root)).notes == ()
 
 
-def refused(run, *parts):
-  with pytest.raises(UserError) as error:
-    run()
-  message = str(error.value)
-  assert '\n' not in message and 'expected' in message
-  for part in parts:
-    assert part in message
-
-
 def test_no_image_is_left(tmp_path):
   add(tmp_path, '1.heic', '2.heic')
-  refused(
+  assert_one_line(
       lambda: build(tmp_path), 'found 0 images', '2 files .heic are left out'
   )
-  refused(
+  assert_one_line(
       lambda: inputs.open_source(tmp_path), 'holds no image', '2 files .heic'
   )
 
@@ -86,7 +77,7 @@ def test_no_image_is_left(tmp_path):
 def test_labels_of_such_a_file(root):
   add(root, '7.HEIC')
   table(root, ['0.png,1,1,2,2', '7.HEIC,1,1,2,2'])
-  refused(
+  assert_one_line(
       lambda: build(root, labels='labels.csv'),
       '1 of 2 rows', "'7.HEIC'", 'are not read: save them as .png',
   )  # fmt: skip
@@ -96,4 +87,4 @@ def test_points_files_of_such_a_file(root):
   add(root, '7.HEIC', '0.heic')
   for name in ('0', '7'):
     (root / f'{name}.pts').write_text('version: 1\nn_points: 1\n{\n1 1\n}\n')
-  refused(lambda: build(root, labels='pts'), '1 of 2 rows', "'7.HEIC'")
+  assert_one_line(lambda: build(root, labels='pts'), '1 of 2 rows', "'7.HEIC'")

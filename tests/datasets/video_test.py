@@ -1,18 +1,18 @@
 """Videos as a dataset."""
 
 import os
-import pickle
 
 import jax
 import numpy as np
 import pytest
 from fixtures import assert_one_line
+from fixtures import description
+from fixtures import prepared
 from PIL import Image
 from video_fixtures import CELL
 from video_fixtures import COLUMNS
 from video_fixtures import FRAMES
 from video_fixtures import HEIGHT
-from video_fixtures import SIZE
 from video_fixtures import WIDTH
 from video_fixtures import build
 from video_fixtures import film
@@ -21,7 +21,6 @@ from video_fixtures import table
 
 from configs import signer
 from configs import video as video_config
-from eqlandmarks.datasets import by_name
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.media import videos
 from eqlandmarks.program import modes
@@ -42,10 +41,6 @@ def labelled(numbers, video='v'):
   return [f'{video}/{number:04d},{blob(number)}' for number in numbers]
 
 
-def description(builder):
-  return Description.from_metadata(builder.info.metadata)
-
-
 def planned(builder):
   """Split -> video -> numbers of the frames."""
   found = {}
@@ -56,14 +51,6 @@ def planned(builder):
       number = int(last) if last.isdecimal() else last
       found[split].setdefault(name, []).append(number)
   return found
-
-
-def prepared(builder):
-  builder.download_and_prepare()
-  return {
-      split: {e['id'].decode(): e for e in builder.as_data_source(split)}
-      for split in builder.info.splits
-  }
 
 
 def shown(image, rows=HEIGHT // CELL, columns=COLUMNS):
@@ -349,25 +336,6 @@ def test_a_prepared_copy_is_found_again(root, data_dir, monkeypatch):
   film(root / 'v.mp4', count=FRAMES - 1)
   places.add(str(build(root, data_dir, labels='labels.csv').data_dir))
   assert len(places) == 6
-
-
-def test_pickles(root, data_dir):
-  builder = build(root, data_dir, every=4, crop_box=(0, 0, 48, 48))
-  builder.download_and_prepare()
-  assert pickle.loads(pickle.dumps(builder)).data_dir == builder.data_dir
-  source = pickle.loads(pickle.dumps(builder.as_data_source('unlabelled')))
-  assert len(source) == 10
-
-
-def test_the_config_reaches_the_builder(root, data_dir):
-  config = video_config.get_config()
-  config.dataset.root = str(root)
-  config.dataset.every, config.dataset.crop_box = 7, '8,16,24,32'
-  builder = by_name.make_builder(
-      config.dataset, image_size=SIZE, data_dir=str(data_dir)
-  )
-  same = build(root, data_dir, every=7, crop_box=(8, 16, 24, 32))
-  assert builder.data_dir == same.data_dir
 
 
 @pytest.mark.slow

@@ -227,7 +227,7 @@ def test_videos_of_one_name_have_frames_of_their_own(whole, tmp_path):
   root, found, _ = video_sources.find(tmp_path)
   assert sorted(found) == sorted(names)
   known = video_sources.probe_all(root, found, None, False, [])
-  ids = {source.id_of(n) for source in known.values() for n in range(30)}
+  ids = {video_sources.frame_id(name, n) for name in known for n in range(30)}
   assert len(ids) == 5 * 30
   source = inputs.open_source(tmp_path / 'b c/ä#%d.mp4')
   assert len({entry.id for entry in source.read(0)}) == source.count == 30

@@ -26,11 +26,8 @@ _OF_VIDEOS = ('sleap', *deeplabcut_project.FORMS)
 
 def matched_labels(fields: Fields, kept: list[str]) -> labels.Labels:
   """The labels of the images that were found, by these images' own paths."""
-  files = labels.label_files(fields.labels, fields.root, fields.unread)
-  given = labels.read_labels(
-      fields.labels, fields.root, files, fields.min_likelihood
-  )
-  poses, notes = given.poses, given.notes
+  given, files = labels.read(fields)
+  poses = given.poses
   own_path = {finding.canonical(path): path for path in kept}
   names, note = label_paths.below_their_folder(
       poses.images, files, own_path, fields
@@ -39,31 +36,30 @@ def matched_labels(fields: Fields, kept: list[str]) -> labels.Labels:
       kept if given.form in _OF_VIDEOS else [], fields.root
   )
   numbers, seen, missing = [], {}, []
-  for n, path in enumerate(names):
+  for n, (path, where) in enumerate(zip(names, poses.where, strict=True)):
     video = poses.videos[n] if poses.videos else ''
-    own = own_path.get(path) or frames.find(path, video, poses.where[n])
+    own = own_path.get(path) or frames.find(path, video, where)
     if own:
-      poses_lib.check_new(own, poses.where[n], seen)
+      poses_lib.check_new(own, where, seen)
       numbers.append(n)
     elif not finding.matches(path, fields.exclude):
-      missing.append((path, poses.where[n]))
+      missing.append((path, where))
   if missing:
     path, where = missing[0]
-    others = [name for name, _ in missing if unread.is_unread(name)]
-    remedy = ''
-    if others:
-      remedy = (
-          f"; files such as '{paths.shown(others[0])}' are not read: save them "
-          'as .png'
-      )
+    others = [paths.shown(p) for p, _ in missing if unread.is_unread(p)]
+    remedy = (
+        f"; files such as '{others[0]}' are not read: save them as .png"
+        if others else ''
+    )
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(names)} rows name '
         f"images that were not found, the first is '{paths.shown(path)}' "
         f'({where}), expected paths of images below {fields.root}{remedy}'
     )
   return labels.Labels(
-      poses.take(numbers, [*seen]), given.form, (*notes, *filter(None, [note]))
-  )
+      poses.take(numbers, [*seen]), given.form,
+      (*given.notes, *filter(None, [note])),
+  )  # fmt: skip
 
 
 def check_names(fields: Fields, names: tuple[str, ...]) -> None:
@@ -106,17 +102,7 @@ def inside(
     notes: list[str],
     box_of: Callable[[str], crops.Box],
 ) -> Poses:
-  """Checks that the points lie on their images, or drops those that do not.
-
-  Args:
-    fields: say whether they are dropped.
-    poses: the labels.
-    notes: gets a line if points are dropped.
-    box_of: what is seen of the image of a path.
-
-  Returns:
-    The labels, with NaN where points were dropped.
-  """
+  """Checks that points lie in their images' boxes, or drops the others."""
   points, dropped = poses.points.copy(), []
   for n in np.flatnonzero(poses.labelled):
     box = box_of(poses.images[n])
@@ -136,9 +122,7 @@ def inside(
 
 def _outside_text(poses: Poses, n: int, j: int, box: crops.Box) -> str:
   # As tables have it: the centre of the top-left pixel at 0.
-  x, y = conventions.to_file(
-      poses.points[n, j], conventions.CENTRE['table']
-  )
+  x, y = conventions.to_file(poses.points[n, j], conventions.CENTRE['table'])
   return (
       f"{poses.where[n]}: found point '{poses.names[j]}' at x={x:g}, y={y:g} "
       f'outside {poses.images[n]}, expected {box.left - 0.5:g} <= x <= '
@@ -146,3 +130,48 @@ def _outside_text(poses: Poses, n: int, j: int, box: crops.Box) -> str:
       f"{box.bottom - 0.5:g}; config.dataset.outside='missing' counts such "
       'points as missing'
   )
+
+
+def stated_sizes(
+    poses: Poses,
+    form: str,
+    size_of: Callable[[str], tuple[int, int]],
+    file_of: Callable[[str], pathlib.Path | None],
+) -> None:
+  """Refuses labels that were made on images of other sizes.
+
+  Images that were resized since they were labelled, or are shown turned where
+  the labelling program did not turn them, would get their points in the wrong
+  places. Nothing reveals square images that EXIF turns, nor images that it
+  mirrors or turns by half a circle.
+
+  Args:
+    poses: the labels.
+    form: their format.
+    size_of: (height, width) of an image or frame as shown, in pixels.
+    file_of: the file of an image; None for a frame of a video.
+  """
+  if poses.sizes is None:
+    return
+  for n, path in enumerate(poses.images):
+    stated = tuple(poses.sizes[n].tolist())
+    # SLEAP states the size of many images by the first, labelled or not.
+    if not all(stated) or not (poses.labelled[n] or form == 'sleap'):
+      continue
+    size = size_of(path)
+    if size == stated:
+      continue
+    text = (
+        f'{poses.where[n]}: found the size {stated[1]} x {stated[0]} for '
+        f'{path}, which is shown with {size[1]} x {size[0]} pixels (width x '
+        'height), expected labels of images of the same size'
+    )
+    file = file_of(path)
+    if stated == size[::-1] and file is not None and images.is_turned(file):
+      text += (
+          '; its EXIF orientation turns it: where the points are those of the '
+          'picture that is not turned, take the orientation out of the file '
+          "('exiftool -Orientation= FILE'), otherwise correct the label file's "
+          'width and height'
+      )
+    raise UserError(text)

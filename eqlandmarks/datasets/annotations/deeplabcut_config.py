@@ -102,12 +102,12 @@ def _project(path: pathlib.Path, config: Mapping[Any, Any]) -> Project:
   for key, about in videos.items():
     crop = about.get('crop') if isinstance(about, Mapping) else about
     name, box = name_of(str(key)), _box(crop)
-    wrong = crop is not None and box is None
-    # What is not in force may be anything.
-    if cropping and (wrong or (box and boxes.get(name, box) != box)):
+    expected = ''
+    if crop is not None and box is None:
       expected = 'x1, x2, y1, y2 in whole pixels, x1 < x2 and y1 < y2'
-      if not wrong:
-        expected = 'one crop for all videos of that name'
+    elif boxes.get(name, box) != box and box:
+      expected = 'one crop for all videos of that name'
+    if cropping and expected:  # What is not in force may be anything.
       raise UserError(
           f"{path}: found crop '{_brief(crop)}' of {paths.shown(key)}, "
           f'expected {expected}'

@@ -30,18 +30,18 @@ def annotation_files(
 
   There is one in a folder, or of Lightning Pose one for each view.
   """
-  found = [
+  files = [
       path for path in _find(root, '.csv')
       if not matches(path.relative_to(root).as_posix(), exclude)
   ]
-  if not found:
+  if not files:
     others = _find(root, '.h5')
     unread = f' but {others[0]}, and H5 files are not read' if others else ''
     raise UserError(
         f"config.dataset.labels='{NAME}': no CollectedData csv found{unread}, "
         f'expected {root}/labeled-data/*/CollectedData_<scorer>.csv'
     )
-  return found
+  return files
 
 
 def _find(root: pathlib.Path, ending: str) -> list[pathlib.Path]:
@@ -52,13 +52,7 @@ def _find(root: pathlib.Path, ending: str) -> list[pathlib.Path]:
 
 
 def read(root: pathlib.Path, files: list[pathlib.Path]) -> poses_lib.Poses:
-  """Reads the files that `annotation_files` found.
-
-  Args:
-    root: the project's folder.
-    files: with the same bodyparts and different images, as those of several
-      videos or of several views.
-  """
+  """Reads a project's files, which have the same bodyparts, in any order."""
   parts = [formats.read(path, NAME, root=root) for path in files]
   for path, part in zip(files, parts, strict=True):
     odd = sorted({*part.names} ^ {*parts[0].names})
@@ -74,15 +68,15 @@ def read(root: pathlib.Path, files: list[pathlib.Path]) -> poses_lib.Poses:
 
 def unread(root: pathlib.Path) -> tuple[str, ...]:
   """A line for the folders whose labels are there in H5 only."""
-  found = [
+  files = [
       path for path in _find(root, '.h5')
       if not any(path.parent.glob('CollectedData*.csv'))
   ]
-  if not found:
+  if not files:
     return ()
   return (
-      f'labels: {len(found)} CollectedData H5 files without a csv beside them '
-      f'are not read, the first is {found[0]}',
+      f'labels: {len(files)} CollectedData H5 files without a csv beside them '
+      f'are not read, the first is {files[0]}',
   )
 
 
@@ -97,21 +91,24 @@ def without_drawn_pictures(
 
   It writes them into folders of its projects: '<video>_labeled' beside
   '<video>', and `_DRAWN`. A folder that has labels is no such folder,
-  whatever its name.
-
-  Args:
-    root: the folder of images.
-    kept: paths below it.
-    labelled: those that have labels.
-    form: the format of the labels.
-    notes: gets a line if pictures are left out.
+  whatever its name. `labelled` are the images that have labels.
   """
-  bases = _projects(root, kept, form)
-  folders = {posixpath.dirname(path) for path in kept} if bases else set()
-  own = {posixpath.dirname(path) for path in labelled}
+  # Projects, as what paths below the root begin with.
+  projects = {
+      f'{before}/'.removeprefix('/')
+      for before, middle, _ in (
+          f'/{path}'.partition('/labeled-data/') for path in kept
+      )
+      if middle
+  }
+  if form in FORMS or root.absolute().name == 'labeled-data' or (
+      deeplabcut_config.describes_project(root)
+  ):
+    projects.add('')
+  folders = {posixpath.dirname(path) for path in kept} if projects else set()
   drawn = {
-      folder for folder in folders - own
-      if _is_drawn(folder, bases, folders)
+      folder for folder in folders - {*map(posixpath.dirname, labelled)}
+      if _is_drawn(folder, projects, folders)
   }
   rest = [path for path in kept if posixpath.dirname(path) not in drawn]
   if len(rest) < len(kept):
@@ -122,21 +119,7 @@ def without_drawn_pictures(
   return rest
 
 
-def _projects(root: pathlib.Path, kept: list[str], form: str) -> set[str]:
-  """The folders of projects, as what paths below the root begin with."""
-  found = set()
-  for path in kept:
-    before, middle, _ = f'/{path}'.partition('/labeled-data/')
-    if middle:
-      found.add(f'{before}/'.removeprefix('/'))
-  if form in FORMS or root.absolute().name == 'labeled-data' or (
-      deeplabcut_config.describes_project(root)
-  ):
-    found.add('')
-  return found
-
-
-def _is_drawn(folder: str, bases: set[str], folders: set[str]) -> bool:
+def _is_drawn(folder: str, projects: set[str], folders: set[str]) -> bool:
   plain = folder.removesuffix('_labeled')
   is_check = plain != folder and (
       plain in folders
@@ -145,5 +128,5 @@ def _is_drawn(folder: str, bases: set[str], folders: set[str]) -> bool:
   starts = [0, *(match.end() for match in re.finditer('/', folder))]
   return any(
       is_check or _DRAWN.match(folder, start)
-      for start in starts if folder[:start] in bases
+      for start in starts if folder[:start] in projects
   )

@@ -31,9 +31,6 @@ def below_their_folder(
 
   Returns:
     The paths, and a note, or ''.
-
-  Raises:
-    UserError: the images are below several folders.
   """
   used = [p for p in named if not finding.matches(p, fields.exclude)]
   absent = next((path for path in used if path not in own_path), None)
@@ -42,16 +39,14 @@ def below_their_folder(
   top = f'{paths.canonical(fields.root.absolute().name)}/'
   if all(p.startswith(top) and p[len(top):] in own_path for p in used):
     return [path.removeprefix(top) for path in named], ''
-  folders = [
+  folders = (
       path.removesuffix(f'/{absent}') for path in own_path
       if path.endswith(f'/{absent}')
-  ]
+  )
   fitting = [
-      folder for folder in folders
-      if all(
-          f'{folder}/{path}' in own_path
-          or finding.matches(f'{folder}/{path}', fields.exclude)
-          for path in used
+      folder for folder in folders if all(
+          path in own_path or finding.matches(path, fields.exclude)
+          for path in (f'{folder}/{name}' for name in used)
       )
   ]
   if not fitting:
@@ -99,10 +94,7 @@ class Frames:
     if key is None:
       return None
     folders = self._nearest.find_video(folder, video)
-    same = [
-        image for folder in folders
-        for image in self._images[folder].get(key[1], [])
-    ]
+    same = [i for f in folders for i in self._images[f].get(key[1], [])]
     if len(same) > 1:
       raise UserError(
           f"{where}: path '{paths.shown(path)}' may mean "

@@ -23,10 +23,6 @@ DEEPLABCUT = deeplabcut_project.NAME
 PTS = 'pts'  # files beside the images, as the value of config.dataset.labels
 
 
-# Of a folder without labels.
-NONE = Poses((), (), np.zeros((0, 0, 2)))
-
-
 @dataclasses.dataclass(frozen=True)
 class Labels:
   """The labels of a dataset.
@@ -37,9 +33,25 @@ class Labels:
     notes: lines that the program shows.
   """
 
-  poses: Poses = NONE
+  poses: Poses
   form: str = ''
   notes: tuple[str, ...] = ()
+
+
+def read(fields: Fields) -> tuple[Labels, list[pathlib.Path]]:
+  """The labels that the fields name, and the files that hold them."""
+  files = label_files(fields.labels, fields.root, fields.unread)
+  return read_labels(
+      fields.labels, fields.root, files, fields.min_likelihood
+  ), files
+
+
+def state(fields: Fields) -> list[tuple[str, str]]:
+  """The label files of a folder, and the fingerprints of what they hold."""
+  return [
+      (str(path), fingerprints.of_file(path))
+      for path in label_files(fields.labels, fields.root, fields.unread)
+  ]
 
 
 def label_files(
@@ -56,7 +68,25 @@ def label_files(
     UserError: there is nothing of that name, or nothing in it, or it is no
       regular file.
   """
-  files = _files(labels, root, exclude) if labels else []
+  if not labels:
+    return []
+  if labels == DEEPLABCUT:
+    files = deeplabcut_project.annotation_files(root, exclude)
+  else:
+    path, exported = _located(labels, root)
+    files = [path]
+    if path.is_dir() or exported:
+      top = root if exported else path
+      files = [
+          file for file in exported or pts.find(path)
+          if not finding.matches(os.path.relpath(file, top), exclude)
+      ]
+    if not files:
+      raise UserError(
+          f"config.dataset.labels='{labels}': found no {pts.SUFFIX} file below "
+          f'{path}, expected one for each labelled image, or the path of a '
+          'label file'
+      )
   for file in files:
     # Reading reports a file that is missing.
     with contextlib.suppress(OSError):
@@ -64,57 +94,18 @@ def label_files(
   return files
 
 
-def state(fields: Fields) -> list[tuple[str, str]]:
-  """The label files of a folder, and the fingerprints of what they hold."""
-  return [
-      (str(path), fingerprints.of_file(path))
-      for path in label_files(fields.labels, fields.root, fields.unread)
-  ]
-
-
-def _files(
-    labels: str, root: pathlib.Path, exclude: tuple[str, ...]
-) -> list[pathlib.Path]:
-  """The files, as they are found."""
-  if labels == DEEPLABCUT:
-    return deeplabcut_project.annotation_files(root, exclude)
-  path, exported = _located(labels, root)
-  if not path.is_dir() and not exported:
-    return [path]
-  top = root if exported else path
-  found = [
-      file for file in exported or pts.find(path)
-      if not finding.matches(
-          os.path.relpath(file, top).replace(os.sep, '/'), exclude
-      )
-  ]
-  if not found:
-    raise UserError(
-        f"config.dataset.labels='{labels}': found no {pts.SUFFIX} file below "
-        f'{path}, expected one for each labelled image, or the path of a label '
-        'file'
-    )
-  return found
-
-
 def _located(
     labels: str, root: pathlib.Path
 ) -> tuple[pathlib.Path, list[pathlib.Path]]:
   """The file or folder, and the files of Roboflow's export if it is one."""
+  path = file_names.expanded(labels)
   if labels == PTS:
     return root, []
-  place = _place(labels, root)
-  return place, roboflow.find(place, root)
-
-
-def _place(labels: str, root: pathlib.Path) -> pathlib.Path:
-  """The file or folder that `labels` names."""
-  path = file_names.expanded(labels)
   if path == pathlib.Path('.'):
-    return root
+    return root, roboflow.find(root, root)
   for candidate in (path, root / path):
     if os.path.exists(candidate):
-      return candidate
+      return candidate, roboflow.find(candidate, root)
   if path.suffix or path.name != labels:
     raise UserError(
         f"config.dataset.labels: there is no file '{labels}', expected the "
@@ -136,25 +127,23 @@ def read_labels(
 ) -> Labels:
   """Reads the files that `label_files` found.
 
-  Args:
-    labels: the value of config.dataset.labels.
-    root: the folder of images.
-    files: those that hold the labels.
-    least: that of config.dataset.min_likelihood; points of a lower likelihood
-      count as missing.
+  Points of a likelihood below `least`, that of config.dataset.min_likelihood,
+  count as missing.
 
   Raises:
     UserError: a file is not as it must be, or no point is likely enough.
   """
-  found = _read(labels, root, files) if files else Labels()
-  if found.poses.confidence is None:
-    return found
-  scored = np.isfinite(found.poses.points).all(-1)
-  scored &= np.isfinite(found.poses.confidence)
+  if not files:
+    return Labels(Poses((), (), np.zeros((0, 0, 2))))
+  given = _read(labels, root, files)
+  poses = given.poses
+  if poses.confidence is None:
+    return given
+  scored = np.isfinite(poses.points).all(-1) & np.isfinite(poses.confidence)
   if not scored.any():
-    return found
-  unsure = scored & (found.poses.confidence < least)
-  points = np.where(unsure[..., None], np.nan, found.poses.points)
+    return given
+  unsure = scored & (poses.confidence < least)
+  points = np.where(unsure[..., None], np.nan, poses.points)
   count = np.count_nonzero(unsure)
   if not np.isfinite(points).any():
     raise UserError(
@@ -167,8 +156,8 @@ def read_labels(
       f'points have a likelihood below min_likelihood={least:g} and are left '
       'out'
   )
-  poses = dataclasses.replace(found.poses, points=points)
-  return dataclasses.replace(found, poses=poses, notes=(*found.notes, line))
+  poses = dataclasses.replace(poses, points=points)
+  return dataclasses.replace(given, poses=poses, notes=(*given.notes, line))
 
 
 def _read(labels: str, root: pathlib.Path, files: list[pathlib.Path]) -> Labels:

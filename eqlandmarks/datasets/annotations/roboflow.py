@@ -26,33 +26,24 @@ _SPLITS = ('train', 'valid', 'test')
 def find(place: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path]:
   """The label files of an export below the root; none if there is no export.
 
-  Args:
-    place: one of the label files, or the folder of one or of all.
-    root: the folder of images.
+  The place is one of the label files, or the folder of one or of all.
   """
   file = place / _LABELS if place.is_dir() else place
   if file.name == _LABELS and file.is_file():
     alone, folder = [file], file.parent.parent
-    whole = file.parent.name in _SPLITS and _is_below(root, folder)
+    whole = file.parent.name in _SPLITS and label_paths.below(root, folder)
   else:
     alone, folder, whole = [], place, place.is_dir()
   files = [folder / split / _LABELS for split in _SPLITS if whole]
   files = [file for file in files if file.is_file()] or alone
-  return files if all(_is_below(root, file.parent) for file in files) else []
-
-
-def _is_below(root: pathlib.Path, folder: pathlib.Path) -> bool:
-  return label_paths.below(root, folder) is not None
+  below = all(label_paths.below(root, file.parent) for file in files)
+  return files if below else []
 
 
 def read(
     files: list[pathlib.Path], root: pathlib.Path
 ) -> tuple[formats.Poses, str, tuple[str, ...]]:
-  """Reads the files that `find` found.
-
-  Returns:
-    The labels, their format, and lines that the program shows.
-  """
+  """Reads the files that `find` found: labels, format and lines to show."""
   splits = [file.parent.name for file in files]
   parts = [_read(file, root) for file in files]
   for file, poses in zip(files, parts, strict=True):
@@ -83,6 +74,7 @@ def _read(file: pathlib.Path, root: pathlib.Path) -> formats.Poses:
   """The labels of a split, with its images' paths below the root."""
   poses = formats.read(file, _FORM)
   folder = label_paths.below(root, file.parent)
-  images = [posixpath.join(folder, image) for image in poses.images]
-  images = [posixpath.normpath(image) for image in images]
+  images = [
+      posixpath.normpath(posixpath.join(folder, i)) for i in poses.images
+  ]
   return dataclasses.replace(poses, images=images)

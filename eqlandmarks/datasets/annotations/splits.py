@@ -1,108 +1,75 @@
-"""Who is train, unlabelled or test in a folder of images.
+"""Which images of a user are train, unlabelled or test."""
 
-Everything that can be wrong with the listing and the labels is found here,
-before anything is written.
-"""
-
-import functools
 import posixpath
+import types
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets.annotations import checks
-from eqlandmarks.datasets.annotations import deeplabcut_project
-from eqlandmarks.datasets.annotations import stated_sizes
-from eqlandmarks.datasets.annotations import unread
-from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base.examples import Description
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import Poses
 from eqlandmarks.media import finding
-from eqlandmarks.media import images
+
+Splits = dict[str, list[str]]
 
 
-def make_plan(
-    fields: Fields, found: list[str]
-) -> tuple[dict[str, list[str]], Poses, Description]:
-  """Decides what becomes of each of the images found below the root.
-
-  Returns:
-    Split -> paths below the root in natural order, of which none is empty; the
-    labels of these images; and what is stored beside the records.
-  """
-  notes: list[str] = []
-  kept = [p for p in found if not finding.matches(p, fields.exclude)]
-  if fields.exclude:
-    notes.append(f'exclude: {len(found) - len(kept)} images are left out')
-  left_out = unread.note(fields.root, fields.unread)
-  notes += [left_out] if left_out else []
-  given = checks.matched_labels(fields, kept)
-  poses = given.poses
-  checks.check_names(fields, poses.names)
-  notes += given.notes
-  kept = deeplabcut_project.without_drawn_pictures(
-      fields.root, kept, poses.images, given.form, notes
-  )
-  if fields.skip_bad:
-    kept = checks.without_bad(fields.root, kept, notes)
-  if len(kept) < 2:
-    raise UserError(
-        f'config.dataset.root: found {len(kept)} images below {fields.root}, '
-        f'expected at least 2{"; " * bool(left_out)}{left_out}'
-    )
-  poses = poses.take([poses.number_of[p] for p in kept if p in poses.number_of])
-  size_of = functools.cache(
-      lambda path: images.displayed_size(fields.root / path)
-  )
-  stated_sizes.check(poses, given.form, size_of, lambda p: fields.root / p)
-  poses = checks.inside(
-      fields, poses, notes, lambda path: crops.Box(0, 0, *size_of(path))
-  )
-  splits = assign(fields, kept, poses, notes)
-  check(fields, splits, poses)
-  splits = {split: paths for split, paths in splits.items() if paths}
-  return splits, poses, describe(fields, poses.names, splits, notes)
-
-
-def describe(
-    fields: Fields,
-    names: tuple[str, ...],
-    splits: dict[str, list[str]],
-    notes: list[str],
-    protocol: dict[str, str] | None = None,
-) -> Description:
-  """What is stored beside the records, once the splits are known."""
-  return Description(
-      point_names=names,
-      groups=fields.groups,
-      eyes=fields.eyes,
-      stage_split='+'.join(s for s in ('train', 'unlabelled') if s in splits),
-      fit_split='train' if 'train' in splits else '',
-      test_split='test' if 'test' in splits else '',
-      notes=tuple(notes),
-      protocol=protocol or {},
-  )
-
-
-def assign(
+def plan(
     fields: Fields,
     kept: list[str],
     poses: Poses,
     notes: list[str],
+    item: Callable[[str, np.ndarray], builder.Item],
+    *,
     folders: str = 'folders',
-) -> dict[str, list[str]]:
-  """Sorts the images into splits, in their order; the rest is left out.
+    part: Callable[[Splits], Splits] = lambda splits: splits,
+    protocol: Mapping[str, str] = types.MappingProxyType({}),
+) -> builder.Plan:
+  """Decides what becomes of the images.
 
   Args:
     fields: say how.
-    kept: paths of the images, in natural order.
+    kept: ids of the images, in natural order.
     poses: the labels of some of them.
-    notes: gets a line for what was decided.
+    notes: gets lines for what was decided.
+    item: what is stored of an id with points.
     folders: what users know the images' folders by.
+    part: leaves images out of the splits.
+    protocol: see `Description`.
+  """
+  splits = part(_assigned(fields, kept, poses, notes, folders))
+  _check(fields, splits, poses)
+  points = dict(zip(poses.images, poses.points, strict=True))
+  # The images without labels, which may be many, share one array.
+  missing = np.full((len(poses.names), 2), np.nan)
+  items = {
+      split: [item(id_, points.get(id_, missing)) for id_ in ids]
+      for split, ids in splits.items() if ids
+  }
+  return builder.Plan(items, Description(
+      point_names=poses.names,
+      groups=fields.groups,
+      eyes=fields.eyes,
+      stage_split='+'.join(s for s in ('train', 'unlabelled') if s in items),
+      fit_split='train' if 'train' in items else '',
+      test_split='test' if 'test' in items else '',
+      notes=tuple(notes),
+      protocol=dict(protocol),
+  ))  # fmt: skip
 
-  Returns:
-    'train', 'unlabelled' and 'test' -> paths; some may be empty.
+
+def _assigned(
+    fields: Fields,
+    kept: list[str],
+    poses: Poses,
+    notes: list[str],
+    folders: str,
+) -> Splits:
+  """'train', 'unlabelled' and 'test' -> ids, in their order; some may be empty.
+
+  The rest is left out.
   """
   with_labels = {poses.images[n] for n in np.flatnonzero(poses.labelled)}
   labelled = [path for path in kept if path in with_labels]
@@ -182,19 +149,17 @@ def _hold_out(
   return test, f'the last {count} of {len(folders)} {called}'
 
 
-def check(
-    fields: Fields, splits: dict[str, list[str]], poses: Poses
-) -> None:
+def _check(fields: Fields, splits: Splits, poses: Poses) -> None:
   """Refuses labels that leave nothing to fit or nothing to score on."""
   if not fields.labels:
     return
   count = np.count_nonzero(poses.labelled)
-  found = f'{count} labelled images, of which {len(splits["train"])} are train'
+  text = (
+      f"config.dataset.labels='{fields.labels}': found {count} labelled "
+      f'images, of which {len(splits["train"])} are train'
+  )
   if not splits['train']:
-    raise UserError(
-        f"config.dataset.labels='{fields.labels}': found {found}, expected at "
-        'least one to fit on'
-    )
+    raise UserError(f'{text}, expected at least one to fit on')
   if splits['test'] or not (fields.test_share or fields.test):
     return
   if fields.test:
@@ -205,7 +170,7 @@ def check(
   else:
     wanted = 'at least two'
   raise UserError(
-      f"config.dataset.labels='{fields.labels}': found {found} and none is "
-      f'test, expected {wanted}; config.dataset.test_share=0 without '
-      'config.dataset.test does without a test split'
+      f'{text} and none is test, expected {wanted}; '
+      'config.dataset.test_share=0 without config.dataset.test does without a '
+      'test split'
   )

@@ -9,22 +9,17 @@ from eqlandmarks.media import finding
 
 
 def note(root: pathlib.Path, exclude: tuple[str, ...] = ()) -> str:
-  """A line for the images that are not found, for their endings; '' for none.
-
-  Args:
-    root: the folder.
-    exclude: patterns of paths that the user has left out.
-  """
-  found = [
+  """A line for the images that are not read for their endings; '' for none."""
+  names = [
       path for path in finding.find_images(root, paths.UNREAD)
       if not finding.matches(path, exclude)
   ]
-  if not found:
+  if not names:
     return ''
-  counts = collections.Counter(map(_ending, found))
+  counts = collections.Counter(map(_ending, names))
   kinds = [f'{count} files {ending}' for ending, count in counts.most_common()]
   return (
-      f'images: {", ".join(kinds)} are left out, the first is {found[0]}: such '
+      f'images: {", ".join(kinds)} are left out, the first is {names[0]}: such '
       'files are not read; save them as .png or .jpg'
   )
 

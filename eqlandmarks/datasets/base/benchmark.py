@@ -9,9 +9,15 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import fields
 from eqlandmarks.errors import UserError
+from eqlandmarks.system import fingerprints
+
+CUT_ARCHIVE = 'an archive that was unpacked in part'
 
 
 @dataclasses.dataclass
@@ -28,20 +34,14 @@ class Audit:
   partial: bool
   findings: list[str] = dataclasses.field(default_factory=list)
 
-  def expect(self, what: str, found: int, expected: int, reason: str) -> None:
-    """Compares a count.
-
-    Args:
-      what: the counted things, and where they are.
-      found: how many there are.
-      expected: how many there should be.
-      reason: what a difference is likely due to.
+  def expect(self, what: str, count: int, expected: int, reason: str) -> None:
+    """Compares a count of things; the reason is that of a likely difference.
 
     Raises:
       UserError: they differ, and `partial` is not set.
     """
-    if found != expected:
-      self.fail(f'{what}: found {found}, expected {expected}', reason)
+    if count != expected:
+      self.fail(f'{what}: found {count}, expected {expected}', reason)
 
   def fail(self, text: str, reason: str) -> None:
     """Raises a UserError, or takes a note where `partial` is set."""
@@ -52,17 +52,27 @@ class Audit:
       )
     self.findings.append(text)
 
+  def missing(self, names: list[str], total: int, where: object) -> None:
+    """Fails where there are names, of a total, that are no photos here."""
+    if names:
+      self.fail(
+          f'{where}: {len(names)} of {total} names are no photos here, the '
+          f'first is {names[0]!r}; expected names such as '
+          'CAT_00/00000001_000.jpg',
+          'another dataset, or one that was unpacked in part',
+      )
+
   def existing(
       self, names: Sequence[str], paths: Sequence[pathlib.Path], listed: str
   ) -> list[int]:
-    """Which of the listed files exist; those missing are a finding.
-
-    Args:
-      names: what a message calls the files.
-      paths: the files.
-      listed: what lists them.
-    """
-    files = _files_in({path.parent for path in paths})
+    """Numbers of the listed files that exist; those missing are a finding."""
+    # One listing of a folder is far quicker than a question for every file.
+    files = {
+        file
+        for folder in {path.parent for path in paths}
+        if os.path.isdir(folder)  # pathlib's raises where a name is too long
+        for file in listing(folder)
+    }
     existing = [i for i, path in enumerate(paths) if path in files]
     if len(existing) < len(names):
       first = next(i for i in range(len(paths)) if paths[i] not in files)
@@ -70,48 +80,48 @@ class Audit:
           f'{listed}: {len(names) - len(existing)} of the {len(names)} images '
           f'that it names are not on disk, the first is {names[first]}; '
           f'expected {paths[first]}',
-          'an archive that was unpacked in part',
+          CUT_ARCHIVE,
       )
     return existing
 
-  def nothing_of(self, split: str) -> UserError:
-    """The error of a split without images, with what has been found out."""
-    why = f' ({self.findings[-1]})' if self.findings else ''
-    return UserError(
-        f'{self.root}: found no image of split {split}{why}, expected at least '
-        'one'
-    )
-
-  @property
-  def notes(self) -> list[str]:
-    """Lines for the user."""
-    return [f'partial data: {finding}' for finding in self.findings]
+  def plan(
+      self,
+      splits: dict[str, list[builder.Item]],
+      *,
+      unit: str = 'images',
+      notes: Iterable[str] = (),
+      **about: Any,
+  ) -> builder.Plan:
+    """What to store, none of it empty, with the findings in its description."""
+    for split, items in splits.items():
+      if not items:
+        why = f' ({self.findings[-1]})' if self.findings else ''
+        raise UserError(
+            f'{self.root}: found no image of split {split}{why}, expected at '
+            'least one'
+        )
+    count = len({item.id for items in splits.values() for item in items})
+    findings = [f'partial data: {finding}' for finding in self.findings]
+    return builder.Plan(splits, examples.Description(
+        notes=(*findings, *notes),
+        partial=f'{count} {unit}' if findings else '',
+        **about,
+    ))  # fmt: skip
 
 
 def checked_root(root: str, dataset: str, layout: str) -> pathlib.Path:
-  """The dataset's folder, which must be there.
-
-  Args:
-    root: the field `dataset.root`.
-    dataset: the dataset's name.
-    layout: what is expected in the folder.
-  """
-  if not str(root or '').strip():
-    raise UserError(
-        f'config.dataset.root: found nothing, expected the folder of {dataset}:'
-        f' {layout} (docs/benchmarks.md)'
-    )
-  return fields.checked_root(root)
+  """The folder of a dataset, which must be there, with what is in it."""
+  return fields.checked_root(
+      root, f'the folder of {dataset}: {layout} (docs/benchmarks.md)'
+  )
 
 
 def first_existing(
     root: pathlib.Path, candidates: Iterable[str]
 ) -> pathlib.Path | None:
   """The first of some paths below the root that exists."""
-  for candidate in candidates:
-    if (root / candidate).exists():
-      return root / candidate
-  return None
+  paths = (root / candidate for candidate in candidates)
+  return next((path for path in paths if path.exists()), None)
 
 
 def required(
@@ -142,10 +152,6 @@ def listing(folder: pathlib.Path) -> list[pathlib.Path]:
     ) from error
 
 
-def _files_in(folders: Iterable[pathlib.Path]) -> set[pathlib.Path]:
-  # One listing of a folder is far quicker than a question for every file.
-  files: set[pathlib.Path] = set()
-  for folder in folders:
-    if os.path.isdir(folder):  # pathlib's raises where a name is too long
-      files.update(listing(folder))
-  return files
+def state_of(folder: pathlib.Path) -> str:
+  """The fingerprint of the names, sizes and times of a folder's files."""
+  return fingerprints.of_stats(folder, (path.name for path in listing(folder)))

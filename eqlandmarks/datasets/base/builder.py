@@ -1,7 +1,7 @@
-"""What all builders share: preparing, and leaving nothing half.
+"""What all builders share: reading, cropping, resizing and storing images.
 
-A builder decides in `_plan` what is stored; here, images are read, cropped and
-resized, and written as array_record without TensorFlow.
+A builder decides in `_plan` what is stored. array_record files are written
+without TensorFlow, and a preparation that fails leaves nothing behind.
 """
 
 import abc
@@ -13,7 +13,7 @@ import os
 import pathlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -51,6 +51,8 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
   # Raise a builder's own when what it stores changes, so that copies are made
   # anew.
   VERSION = tfds.core.Version('2.0.0')
+  # Whose the dataset is: homepage, citation and license.
+  ABOUT: ClassVar[dict[str, str]] = {}
 
   def __init__(
       self,
@@ -95,10 +97,6 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
   def _counts(self) -> dict[str, int]:
     """Images of each split that are to be stored."""
 
-  def _about(self) -> dict[str, Any]:
-    """Fields of `DatasetInfo`: what the dataset is, and whose."""
-    return {'description': type(self).__doc__.splitlines()[0]}
-
   def _info(self) -> tfds.core.DatasetInfo:
     # A prepared copy has passed all checks; its fingerprint says that nothing
     # has changed since.
@@ -113,7 +111,8 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
             self._image_size, len(description.point_names)
         ),
         metadata=description.to_metadata(),
-        **self._about(),
+        description=type(self).__doc__,
+        **self.ABOUT,
     )
 
   def download_and_prepare(self, **kwargs: Any) -> None:
@@ -181,7 +180,7 @@ class ImageBuilder(Builder):
 
   @abc.abstractmethod
   def _plan(self) -> Plan:
-    """Decides what is stored, and finds what is wrong with the data."""
+    """Decides what is stored, and checks the data."""
 
   def _read(self, item: Item) -> tuple[bytes, np.ndarray]:
     """The encoded bytes of an item's image, and its points."""
@@ -221,14 +220,7 @@ class ImageBuilder(Builder):
   def _cut(
       self, item: Item, image: Image.Image, content: bytes, points: np.ndarray
   ) -> dict[str, Any]:
-    """The example of an item.
-
-    Args:
-      item: says what is cut out.
-      image: the item's, whole.
-      content: what the digest is taken of.
-      points: `[J, 2]`, as in `Item`.
-    """
+    """The example of an item, of its whole image, bytes and points."""
     box, size = _checked_box(item, image.height, image.width), self._image_size
     moved = np.full((max(len(points), 1), 2), np.nan, np.float32)
     moved[: len(points)] = box.to_stored(points, size)
@@ -242,7 +234,6 @@ class ImageBuilder(Builder):
 
 
 def _checked_box(item: Item, height: int, width: int) -> crops.Box:
-  """What is cut out of an image of this size."""
   if item.shape not in (None, (height, width)):
     raise UserError(
         f'{item.path}: is {width} x {height} pixels, expected '
@@ -259,7 +250,7 @@ def _checked_box(item: Item, height: int, width: int) -> crops.Box:
 
 
 def _why_not_written(error: OSError | RuntimeError) -> str | None:
-  """The system's reason, or None for an error that is not of writing."""
+  """The system's reason; None for an error of something else."""
   if isinstance(error, OSError):
     return error.strerror or ' '.join(str(error).split())
   # array_record has no error of its own: 'write() failed: No space left on

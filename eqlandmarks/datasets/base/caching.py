@@ -49,13 +49,8 @@ def prepare(builder: tfds.core.DatasetBuilder, doing: str) -> None:
 
 
 def tidy(builder: tfds.core.DatasetBuilder) -> None:
-  """Removes what tfds leaves behind when it fails.
-
-  It removes its half-written files itself, but not the folders that it made,
-  nor its place for downloads, of which there are none.
-  """
-  root = pathlib.Path(builder.data_dir_root)
-  downloads = root / 'downloads'
+  """Removes the empty folders that tfds leaves behind when it fails."""
+  downloads = pathlib.Path(builder.data_dir_root) / 'downloads'
   parents = pathlib.Path(builder.data_dir).parents[:2]
   for folder in (downloads / 'extracted', downloads, *parents):
     with contextlib.suppress(OSError):  # it is absent, or not empty
@@ -66,17 +61,12 @@ def tidy(builder: tfds.core.DatasetBuilder) -> None:
 def readable(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
   """Says in one line that what tfds keeps of a dataset is damaged.
 
-  Args:
-    builder: of the dataset; it may be under construction.
-
-  Raises:
-    UserError: the dataset has been prepared, and cannot be read. Other errors
-      are left as they are.
+  Errors of a dataset that is not prepared, so that they have other causes, are
+  left as they are. The builder may be under construction.
   """
   try:
     yield
   except Exception:
-    # Where nothing is prepared, the error has other causes.
     folder = pathlib.Path(getattr(builder, '_data_dir', None) or '/dev/null')
     if not (folder / 'dataset_info.json').exists():
       raise
@@ -86,20 +76,13 @@ def readable(builder: tfds.core.DatasetBuilder) -> Iterator[None]:
 
 def _read_info(builder: tfds.core.DatasetBuilder) -> None:
   """Reads what another process has prepared since the builder was made."""
-  about = pathlib.Path(builder.data_dir) / 'dataset_info.json'
-  if about.exists() and not builder.info.splits:
+  if storage.is_there(builder) and not builder.info.splits:
     with readable(builder):
       builder.info.read_from_directory(builder.data_dir)
 
 
 def _sweep(folder: pathlib.Path, alone: bool) -> None:
-  """Removes what killed processes have left of a dataset, half prepared.
-
-  Args:
-    folder: of the dataset.
-    alone: whether no other process can be at work there. Otherwise, a young
-      folder may be another's.
-  """
+  """Removes half-prepared copies; young ones only where no other can write."""
   for half in folder.parent.glob(f'incomplete.*_{folder.name}'):
     with contextlib.suppress(OSError):
       if alone or time.time() - half.stat().st_mtime > _ABANDONED:

@@ -36,12 +36,7 @@ class Content:
 def of(
     builder: tfds.core.DatasetBuilder, description: examples.Description
 ) -> Content:
-  """The content of a prepared dataset, found without reading its images.
-
-  Args:
-    builder: a prepared builder of `eqlandmarks.datasets`.
-    description: of the dataset.
-  """
+  """The content of a prepared dataset, found without reading its images."""
   table = storage.open_table(builder, description.stage_split)
   about = dataclasses.asdict(description)
   del about['notes']  # which decide nothing
@@ -72,28 +67,19 @@ def _parts(table: storage.Table) -> list[bytes]:
   ]
 
 
-def difference(
-    ids: Sequence[str], prints: Sequence[int], now: Content
-) -> str:
-  """Where the images that train differ from earlier ones, in words.
-
-  Args:
-    ids: of the earlier images.
-    prints: of their pixels.
-    now: the content with which they are compared.
-  """
+def difference(ids: Sequence[str], prints: Sequence[int], now: Content) -> str:
+  """Where the images that train differ from those before, in words."""
   before = dict(zip(map(str, ids), prints, strict=True))
   after = dict(zip(map(str, now.ids), now.prints, strict=True))
-  more = [name for name in after if name not in before]
-  fewer = [name for name in before if name not in after]
-  altered = [
-      name for name in after if before.get(name, after[name]) != after[name]
-  ]
+  changes = {
+      'more': [name for name in after if name not in before],
+      'fewer': [name for name in before if name not in after],
+      'of other content': [
+          name for name in after if before.get(name, after[name]) != after[name]
+      ],
+  }
   parts = [
       f'{len(names)} {what}, the first is {names[0]}'
-      for names, what in (
-          (more, 'more'), (fewer, 'fewer'), (altered, 'of other content')
-      )
-      if names
+      for what, names in changes.items() if names
   ]
   return f'{len(after)} now, {len(before)} then: {"; ".join(parts)}'

@@ -79,11 +79,9 @@ class Box:
 def from_text(given: str | Sequence[int]) -> Box | None:
   """The box of the field `dataset.crop_box`; None for ''.
 
-  Args:
-    given: 'top,left,height,width' in whole pixels, or these four numbers.
-
   Raises:
-    UserError: it has another form.
+    UserError: it is neither 'top,left,height,width' in whole pixels, nor these
+      four numbers.
   """
   parts = given.split(',') if isinstance(given, str) else list(given or ())
   if not any(str(part).strip() for part in parts):
@@ -101,34 +99,31 @@ def from_text(given: str | Sequence[int]) -> Box | None:
 
 
 def around(points: np.ndarray, margin: float) -> Box:
-  """The points' bounding box with a margin on all sides.
+  """The bounding box of points `[J, 2]`, with a margin of pixels on all sides.
 
-  Args:
-    points: `[J, 2]`, of which at least one is not NaN.
-    margin: in pixels.
+  At least one of them is not NaN.
   """
   low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-  return _box(low - margin, high + margin)
+  return Box(*map(float, (*(low - margin), *(high + margin))))
 
 
 def centred(points: np.ndarray, half: float) -> Box:
   """The square of side 2 * `half` about the centre of the points' box."""
-  low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-  centre = (low + high) / 2
-  return _box(centre - half, centre + half)
+  box = around(points, 0)
+  centre = np.array([[box.top + box.bottom, box.left + box.right]]) / 2
+  return around(centre, half)
 
 
 def square(points: np.ndarray) -> Box:
   """The square twice as large as the points' box, about its centre."""
-  low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-  return centred(points, float(max(high - low)))
+  return centred(points, max(around(points, 0).shape))
 
 
 def cut(image: Image.Image, box: Box, size: int) -> Image.Image:
   """The box of an image, resized to `size` x `size` in one step."""
-  over = (-box.left, -box.top, box.right - image.width,
-          box.bottom - image.height)  # fmt: skip
-  left, top, right, bottom = (math.ceil(max(x, 0)) for x in over)
+  left, top, right, bottom = (math.ceil(max(x, 0)) for x in (
+      -box.left, -box.top, box.right - image.width, box.bottom - image.height
+  ))  # fmt: skip
   if left or top or right or bottom:
     pixels = np.pad(
         np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode='edge'
@@ -136,7 +131,3 @@ def cut(image: Image.Image, box: Box, size: int) -> Image.Image:
     image = Image.fromarray(pixels)
   moved = (box.left + left, box.top + top, box.right + left, box.bottom + top)
   return images.resize(image, size, moved)
-
-
-def _box(low: np.ndarray, high: np.ndarray) -> Box:
-  return Box(*map(float, (*low, *high)))

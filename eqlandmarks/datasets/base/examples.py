@@ -12,13 +12,11 @@ point without an annotation is NaN.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
-
-_Item = TypeVar('_Item')
 
 # Of the seven joints of BBC Pose, in the paper's tables.
 JOINT_GROUPS = {'head': ['head']} | {
@@ -77,15 +75,11 @@ class Description:
     return cls(**fields)
 
 
-def features(
-    size: int, num_points: int
-) -> tfds.features.FeaturesDict:
-  """The features of one example.
+def features(size: int, num_points: int) -> tfds.features.FeaturesDict:
+  """The features of an example of `size` x `size` pixels.
 
-  Args:
-    size: side of the stored square images, in pixels.
-    num_points: number of annotated points J. With none, one row of NaN is
-      stored, since array_record holds no empty tensor; the reader drops it.
+  Without points, one row of NaN is stored, since array_record holds no empty
+  tensor; the reader drops it.
   """
   return tfds.features.FeaturesDict({
       # Plain: PNG takes half of the room, and ten times as long to read.
@@ -112,15 +106,11 @@ def features(
 
 
 def with_progress(
-    items: Sequence[_Item], split: str, *, doing: str = 'prepare'
-) -> Iterator[_Item]:
+    items: Sequence[Any], split: str, *, doing: str = 'prepare'
+) -> Iterator[Any]:
   """Yields what a split is prepared from, under a bar on standard error."""
   # The context ends the bar's line before an error is reported.
   with tqdm.tqdm(
-      items,
-      desc=f'{doing} {split}',
-      unit=' images',
-      total=len(items),
-      mininterval=0.5,
+      items, desc=f'{doing} {split}', unit=' images', mininterval=0.5
   ) as bar:
     yield from bar

@@ -72,13 +72,9 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Fields(Options):
-  """The options, and the folder that they are of.
+  """The options, and the folder that they are of."""
 
-  Attributes:
-    root: below which all paths lie.
-    outputs: patterns of what runs have written below the root.
-  """
-
+  # Below which all paths lie, and patterns of what runs have written there.
   root: pathlib.Path = pathlib.Path()
   outputs: tuple[str, ...] = ()
 
@@ -87,21 +83,19 @@ class Fields(Options):
       cls, options: Options, root: pathlib.Path, outputs: tuple[str, ...]
   ) -> 'Fields':
     """The fields of a folder."""
-    shared = {f.name: getattr(options, f.name) for f in _SHARED}
-    return cls(**shared, root=root, outputs=outputs)
+    shared = (f.name for f in dataclasses.fields(Options))
+    given = {name: getattr(options, name) for name in shared}
+    return cls(**given, root=root, outputs=outputs)
 
   @property
   def unread(self) -> tuple[str, ...]:
-    """Patterns of paths below the root of which no label file is read."""
+    """Patterns of paths below the root whose label files are not read."""
     return self.exclude + self.outputs
 
   def to_json(self) -> dict[str, Any]:
     """What decides which data are read, for a fingerprint."""
-    # What is found tells which outputs are left out.
+    # The images that are read tell which outputs are left out.
     return dict(vars(self), root=str(self.root.resolve()), outputs=None)
-
-
-_SHARED = dataclasses.fields(Options)
 
 
 def names(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -113,57 +107,47 @@ def names(value: str | Sequence[str]) -> tuple[str, ...]:
 def groups(value: str | Mapping[str, Any] | None) -> dict[str, list[str]]:
   """Groups of points, from a mapping or from 'NAME=POINT+POINT,...'.
 
+  Whether the points exist is checked later, against the labels.
+
   Raises:
-    UserError: the value has another form. Whether the points exist is checked
-      later, against the labels.
+    UserError: the value has another form.
   """
+  pairs, valid = [], True
   if isinstance(value, str):
-    pairs = [_group(part, value) for part in names(value)]
+    for part in names(value):
+      name, *members = map(str.strip, part.split('='))
+      points = [p.strip() for m in members for p in m.split('+')]
+      pairs.append((name, points))
+      valid &= bool(name) and len(members) == 1 and all(points)
   elif value is None or hasattr(value, 'items'):  # a ConfigDict is no Mapping
-    pairs = [_members(*pair, value) for pair in (value or {}).items()]
+    for name, points in (value or {}).items():
+      texts = [name, *points] if isinstance(points, str | Sequence) else [None]
+      valid &= all(isinstance(text, str) for text in texts)
+      pairs.append((name, [*names(points)] if valid else []))
   else:
-    raise _bad_groups(value)
-  if len(dict(pairs)) < len(pairs):
-    raise _bad_groups(value)
+    valid = False
+  if not valid or len(dict(pairs)) < len(pairs):
+    given = ' '.join(repr(value).split())
+    raise UserError(
+        f"config.dataset.groups is {given}, expected '' or each group once, "
+        "such as 'ears=left_ear+right_ear,eyes=left_eye+right_eye'"
+    )
   return dict(pairs)
 
 
-def _group(part: str, value: str) -> tuple[str, list[str]]:
-  """Parses 'NAME=POINT+POINT', a part of `value`."""
-  name, *members = [piece.strip() for piece in part.split('=')]
-  points = [p.strip() for m in members for p in m.split('+')]
-  if not name or len(members) != 1 or not all(points):
-    raise _bad_groups(value)
-  return name, points
-
-
-def _members(name: Any, points: Any, value: Any) -> tuple[str, list[str]]:
-  """Checks one pair of a mapping `value`."""
-  if not isinstance(points, str | Sequence):
-    raise _bad_groups(value)
-  if not all(isinstance(text, str) for text in (name, *points)):
-    raise _bad_groups(value)
-  return name, list(names(points))
-
-
-def _bad_groups(value: Any) -> UserError:
-  found = ' '.join(repr(value).split())
-  return UserError(
-      f"config.dataset.groups is {found}, expected '' or each group once, such "
-      "as 'ears=left_ear+right_ear,eyes=left_eye+right_eye'"
-  )
-
-
-def checked_root(root: str | os.PathLike) -> pathlib.Path:
-  """The folder of images, which must be there."""
-  expected = 'expected a folder of images'
+def checked_root(
+    root: str | os.PathLike,
+    expected: str = 'a folder of images',
+    may_be_file: bool = False,
+) -> pathlib.Path:
+  """The path of the data, which must be there; see the words of `expected`."""
+  path = file_names.expanded(root or '')
   if not str(root or '').strip():
-    raise UserError(f'config.dataset.root: found nothing, {expected}')
-  path = file_names.expanded(root)
-  if not path.exists():
-    raise UserError(
-        f'config.dataset.root: there is no folder {path}, {expected}'
-    )
-  if not path.is_dir():
-    raise UserError(f'config.dataset.root: {path} is a file, {expected}')
-  return path
+    reason = 'found nothing'
+  elif not path.exists():
+    reason = f'there is no {"" if may_be_file else "folder "}{path}'
+  elif not (may_be_file or path.is_dir()):
+    reason = f'{path} is a file'
+  else:
+    return path
+  raise UserError(f'config.dataset.root: {reason}, expected {expected}')

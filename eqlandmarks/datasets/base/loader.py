@@ -8,7 +8,6 @@ batch may hold the last images of one and the first ones of the next.
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Protocol
 
 import grain
 import numpy as np
@@ -26,16 +25,8 @@ _AHEAD = 16
 _THREADS = 4
 
 
-class Images(Protocol):
-  """Images `[N, S, S, 3]`, uint8: an array, or one that lies on disk."""
-
-  shape: tuple[int, ...]
-
-  def __len__(self) -> int:
-    """N."""
-
-  def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-    """Those of some rows, `[B, S, S, 3]`."""
+# Images `[N, S, S, 3]`, uint8, in memory or on disk.
+Images = np.ndarray | storage.Pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +58,7 @@ def describe(builder: tfds.core.DatasetBuilder) -> examples.Description:
 
 
 def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
-  """Reads a split into memory, in the order of its ids.
-
-  Args:
-    builder: a prepared builder of `eqlandmarks.datasets`.
-    split: names of splits, such as 'train+unlabelled'.
-  """
+  """Reads a split, such as 'train+unlabelled', in the order of its ids."""
   table = storage.open_table(builder, split)
   pixels = storage.open_pixels(builder, split)
   num_points = len(describe(builder).point_names)
@@ -87,13 +73,7 @@ def load(builder: tfds.core.DatasetBuilder, split: str) -> Split:
 def open_images(
     builder: tfds.core.DatasetBuilder, split: str, *, memory_gib: float
 ) -> Images:
-  """The images of a split: in memory if they fit, or else on disk.
-
-  Args:
-    builder: a prepared builder of `eqlandmarks.datasets`.
-    split: names of splits, such as 'train+unlabelled'.
-    memory_gib: how many GiB they may take.
-  """
+  """The images of a split: in memory if they fit, or otherwise on disk."""
   pixels = storage.open_pixels(builder, split)
   if np.prod(pixels.shape, dtype=np.int64) > memory_gib * 2**30:
     return pixels
@@ -103,13 +83,7 @@ def open_images(
 def num_steps(
     num_images: int, batch_size: int, num_epochs: int, *, multiple: int = 1
 ) -> int:
-  """Whole batches in a number of epochs.
-
-  Args:
-    num_images: how many there are.
-    batch_size: how many a batch holds.
-    num_epochs: passes over the images.
-    multiple: what a batch's size must be a multiple of.
+  """Whole batches, whose size must be a `multiple`, in a number of epochs.
 
   Raises:
     UserError: there are fewer images than one batch holds, or more steps than
@@ -143,16 +117,15 @@ def batches(
 ) -> Iterator[np.ndarray]:
   """Batches of images, newly shuffled in every epoch, without end.
 
+  They are read ahead of their turn.
+
   Args:
-    images: what to read from; batches are read ahead of their turn.
+    images: what to read from.
     batch_size: images per batch, over all processes together.
     seed: what the order depends on.
     start: number of the first batch to yield.
     shard: number of this process, and how many there are: each gets its part
-      of every batch, so that together they see what one would.
-
-  Yields:
-    `[batch_size / processes, ...]`.
+      `[batch_size / processes, ...]` of every batch.
   """
   rows = rows_of_batches(
       len(images), batch_size=batch_size, seed=seed, shard=shard
@@ -183,9 +156,7 @@ def rows_of_batches(
     raise ValueError(
         f'batch_size is {batch_size}, expected a multiple of {count} processes.'
     )
-  part = slice(
-      number * batch_size // count, (number + 1) * batch_size // count
-  )
+  part = slice(number * batch_size // count, (number + 1) * batch_size // count)
   return (
       grain.MapDataset.source(range(num_images))
       .shuffle(seed=seed)

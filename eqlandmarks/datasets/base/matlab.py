@@ -31,7 +31,7 @@ if hasattr(resource, 'RLIMIT_AS'):
   resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 warnings.simplefilter('ignore')  # of duplicate variables, say
 _, path, *names = sys.argv
-found = scipy.io.loadmat(path, variable_names=names)
+variables = scipy.io.loadmat(path, variable_names=names)
 leaves = []
 
 def pack(value):
@@ -46,7 +46,9 @@ def pack(value):
   leaves.append(array)
   return len(leaves) - 1
 
-tree = json.dumps([pack(found[n]) if n in found else None for n in names])
+tree = json.dumps([
+    pack(variables[n]) if n in variables else None for n in names
+])
 answer = io.BytesIO()
 np.savez(answer, *leaves, tree=np.array(tree))
 sys.stdout.buffer.write(answer.getvalue())
@@ -54,11 +56,7 @@ sys.stdout.buffer.write(answer.getvalue())
 
 
 def load(path: pathlib.Path, *variables: str) -> list[Any]:
-  """Variables of a .mat file, as SciPy gives them.
-
-  Args:
-    path: the file.
-    *variables: their names in the file.
+  """Variables of a .mat file by their names, as SciPy gives them.
 
   Raises:
     UserError: the file is damaged, of version 7.3, or lacks a variable.
@@ -70,7 +68,7 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
       [sys.executable, '-P', '-c', _READ, str(path), *variables],
       capture_output=True,
       check=False,
-      # Each thread of it reserves memory, of which there is a limit.
+      # Each of its threads reserves memory, which is limited.
       env={**os.environ, 'OPENBLAS_NUM_THREADS': '1'},
   )
   if answer.returncode:
@@ -78,13 +76,13 @@ def load(path: pathlib.Path, *variables: str) -> list[Any]:
   try:
     with np.load(io.BytesIO(answer.stdout), allow_pickle=False) as leaves:
       tree = data_files.parse_json(str(leaves['tree']))
-      found = [_unpack(node, leaves) for node in tree]
+      values = [_unpack(node, leaves) for node in tree]
   except (ValueError, KeyError, zipfile.BadZipFile) as error:
     raise UserError(f'{path}: {_why(answer)}') from error
-  for name, value in zip(variables, found, strict=True):
+  for name, value in zip(variables, values, strict=True):
     if value is None:
       raise UserError(f"{path}: found no variable '{name}', expected one")
-  return found
+  return values
 
 
 def _unpack(node: Any, leaves: Any) -> Any:
@@ -113,9 +111,7 @@ def _why(answer: subprocess.CompletedProcess[bytes]) -> str:
   if answer.returncode < 0 or not reason:
     reason = 'it makes SciPy crash'
   printable = ''.join(c if c.isprintable() else '?' for c in reason.strip())
-  return (
-      f'cannot be read ({printable[:200]}), expected an intact MATLAB file'
-  )
+  return f'cannot be read ({printable[:200]}), expected an intact MATLAB file'
 
 
 def numbers(value: Any, where: str) -> np.ndarray:
@@ -147,33 +143,26 @@ def points_of_images(
     pixel at (0.5, 0.5), and `[N, 2]` the (height, width) that they refer to. In
     the file, that centre is at 0.
   """
-  points, sizes = load(path, 'gt', 'hw')
-  points = numbers(points, f"{path}, 'gt'")
-  sizes = numbers(sizes, f"{path}, 'hw'")
-  for name, array, shape in (
-      ('gt', points, (num_images, num_points, 2)),
-      ('hw', sizes, (num_images, 2)),
-  ):
+  points, sizes = (
+      numbers(value, f"{path}, '{name}'")
+      for name, value in zip(('gt', 'hw'), load(path, 'gt', 'hw'), strict=True)
+  )
+  in_range = (sizes >= 1) & (sizes <= LARGEST) & (sizes == np.floor(sizes))
+  for name, array, shape, good, expected in (
+      ('gt', points, (num_images, num_points, 2), np.abs(points) <= LARGEST,
+       f'coordinates in pixels, within +-{LARGEST}'),
+      ('hw', sizes, (num_images, 2), in_range,
+       f'whole numbers of pixels, from 1 to {LARGEST}'),
+  ):  # fmt: skip
     if array.shape != shape:
-      found = ' x '.join(map(str, array.shape))
       raise UserError(
-          f"{path}: '{name}' is {found}, expected "
+          f"{path}: '{name}' is {' x '.join(map(str, array.shape))}, expected "
           f'{" x ".join(map(str, shape))}, one entry for each image listed'
       )
-  for name, good in (
-      ('gt', np.abs(points) <= LARGEST),
-      ('hw', (sizes >= 1) & (sizes <= LARGEST) & (sizes == np.floor(sizes))),
-  ):
     if not good.all():
       row = np.argwhere(~good)[0, 0] + 1
       raise UserError(
           f"{path}: '{name}' is out of range in entry {row}, expected "
-          f'{_EXPECTED[name]}'
+          f'{expected}'
       )
   return points + 0.5, sizes
-
-
-_EXPECTED = {
-    'gt': f'coordinates in pixels, within +-{LARGEST}',
-    'hw': f'whole numbers of pixels, from 1 to {LARGEST}',
-}

@@ -8,7 +8,7 @@ import glob
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import file_names
@@ -31,28 +31,24 @@ def below(
     root: the folder of a user's data.
     given: where this run writes to; other runs' folders are recognised.
   """
-  found = {
-      relative.as_posix()
-      for relative in _relative(root, given)
-      if relative != pathlib.PurePath()
-  }
+  top, outputs = root.resolve(), set()
+  for folder in given:
+    real = file_names.expanded(folder).resolve()
+    if str(folder) and real != top and real.is_relative_to(top):
+      outputs.add(real.relative_to(top).as_posix())
   for place, folders, names in os.walk(root):
     folders[:] = [name for name in folders if name[0] != '.']
     path = pathlib.Path(place)
     if path != root and any(_is_ours(path / m) for m in _MARKS if m in names):
-      found.add(path.relative_to(root).as_posix())
+      outputs.add(path.relative_to(root).as_posix())
       folders.clear()
-  return tuple(sorted(found))
+  return tuple(sorted(outputs))
 
 
 def check_apart(
     outputs: Sequence[str | os.PathLike[str]], root: pathlib.Path
 ) -> None:
-  """Checks that a workdir is not the very folder of the data.
-
-  Args:
-    outputs: where this run writes to, the workdir first.
-    root: the folder of the data, or a file.
+  """Checks that the workdir, the first output, is not the folder of the data.
 
   Raises:
     UserError: it is. Nothing would tell its pictures from the images.
@@ -68,16 +64,6 @@ def check_apart(
 def patterns(folders: Iterable[str]) -> tuple[str, ...]:
   """As `finding.matches` takes them: all paths below these folders."""
   return tuple(f'{glob.escape(folder)}/*' for folder in folders)
-
-
-def _relative(
-    root: pathlib.Path, given: Iterable[str | os.PathLike[str]]
-) -> Iterator[pathlib.PurePath]:
-  top = root.resolve()
-  for folder in given:
-    real = file_names.expanded(folder).resolve()
-    if str(folder) and real.is_relative_to(top):
-      yield real.relative_to(top)
 
 
 def _is_ours(path: pathlib.Path) -> bool:

@@ -48,10 +48,7 @@ class Table:
 class Pixels:
   """The images of splits on disk, uint8 `[N, S, S, 3]`, read as asked for.
 
-  Args:
-    builder: a prepared builder.
-    splits: names of its splits.
-    order: image number -> number of its record, counted over all splits.
+  The order is that of the records, counted over all splits.
   """
 
   def __init__(
@@ -65,15 +62,12 @@ class Pixels:
     self._features = tfds.features.FeaturesDict({'image': feature})
     self._order = order
     self.shape = (len(order), *feature.shape)
-    with _prepared(self._folder, self._folder):
-      paths = [
-          path for split in splits
-          for path in builder.info.splits[split].filepaths
-      ]
+    with self._intact():
+      paths = [p for s in splits for p in builder.info.splits[s].filepaths]
       for path in paths:
         path.stat()  # array_record takes seconds to find out
       self._records = array_record_data_source.ArrayRecordDataSource(
-          [str(path) for path in paths]
+          [*map(str, paths)]
       )
 
   def __len__(self) -> int:
@@ -82,7 +76,7 @@ class Pixels:
   def __getitem__(self, rows: np.ndarray) -> np.ndarray:
     """The images `[B, S, S, 3]` of some rows."""
     batch = np.empty((len(rows), *self.shape[1:]), np.uint8)
-    with _prepared(self._folder, self._folder):
+    with self._intact():
       for start in range(0, len(rows), _CHUNK):
         numbers = self._order[rows[start : start + _CHUNK]].tolist()
         records = self._records.__getitems__(numbers)  # several at a time
@@ -90,18 +84,19 @@ class Pixels:
           batch[place] = self._features.deserialize_example_np(record)['image']
     return batch
 
+  def _intact(self) -> contextlib.AbstractContextManager[None]:
+    """Says in one line that a prepared file is not there or is damaged."""
+    return data_files.intact(self._folder, _REMEDY.format(self._folder))
+
 
 def write(
     info: tfds.core.DatasetInfo,
     splits: Iterable[str],
     examples: Iterable[tuple[str, dict[str, Any]]],
 ) -> None:
-  """Writes a dataset into the folder that `info` names.
+  """Writes a dataset into the folder that `info` names; it gets the splits.
 
-  Args:
-    info: gets the splits.
-    splits: their names; each has an example.
-    examples: splits and examples, in any order; see `examples.features`.
+  Each split has an example; the examples are in any order.
 
   Raises:
     OSError: not all of it has been written. array_record raises errors of its
@@ -125,11 +120,10 @@ def write(
   writer.add_examples(waiting)
   writer.close_all()
   for split, of_split in rows.items():
-    paths = [str(path) for path in info.splits[split].filepaths]
+    paths = [*map(str, info.splits[split].filepaths)]
     # A full disk is no error to array_record as long as it has not noticed.
-    if len(array_record_data_source.ArrayRecordDataSource(paths)) != len(
-        of_split
-    ):
+    written = array_record_data_source.ArrayRecordDataSource(paths)
+    if len(written) != len(of_split):
       raise OSError('not all images have been written')
     names = [field.name for field in dataclasses.fields(Table)]
     columns = map(np.array, zip(*of_split, strict=True))
@@ -146,35 +140,27 @@ def is_there(builder: tfds.core.DatasetBuilder) -> bool:
 
 def open_table(builder: tfds.core.DatasetBuilder, split: str) -> Table:
   """All but the pixels of a split, such as 'train+unlabelled', by id."""
-  tables = _tables(builder, split)
-  fields = {
-      field.name: np.concatenate([getattr(t, field.name) for t in tables])
-      for field in dataclasses.fields(Table)
-  }
-  order = np.argsort(fields['ids'], kind='stable')
-  return Table(**{name: array[order] for name, array in fields.items()})
+  table = _table(builder, split)
+  order = np.argsort(table.ids, kind='stable')
+  return Table(**{name: array[order] for name, array in vars(table).items()})
 
 
 def open_pixels(builder: tfds.core.DatasetBuilder, split: str) -> Pixels:
   """The pixels of a split, such as 'train+unlabelled', in the order of ids."""
-  ids = np.concatenate([table.ids for table in _tables(builder, split)])
-  order = np.argsort(ids, kind='stable')
+  order = np.argsort(_table(builder, split).ids, kind='stable')
   return Pixels(builder, split.split('+'), order)
 
 
-def _tables(builder: tfds.core.DatasetBuilder, split: str) -> list[Table]:
+def _table(builder: tfds.core.DatasetBuilder, split: str) -> Table:
+  """The table of a split, in the order of the records."""
   folder = pathlib.Path(builder.data_dir)
   tables = []
   for name in split.split('+'):
     path = folder / f'{name}.npz'
-    with _prepared(path, folder):
+    with data_files.intact(path, _REMEDY.format(folder)):
       arrays = data_files.read_arrays(path, _REMEDY.format(folder))
       tables.append(Table(**arrays))
-  return tables
-
-
-def _prepared(
-    path: pathlib.Path, data_dir: pathlib.Path
-) -> contextlib.AbstractContextManager[None]:
-  """Says in one line that a prepared file is not there or is damaged."""
-  return data_files.intact(path, _REMEDY.format(data_dir))
+  return Table(*(
+      np.concatenate([getattr(table, field.name) for table in tables])
+      for field in dataclasses.fields(Table)
+  ))

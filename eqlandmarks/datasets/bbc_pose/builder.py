@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,17 @@ _MAT = (
     'code/bbcpose.mat', 'bbcpose_extbbcpose_code_1.0/bbcpose.mat',
     'bbcpose.mat',
 )  # fmt: skip
+
+_CITATION = """\
+@article{charles2013automatic,
+  title={Automatic and Efficient Human Pose Estimation for Sign Language
+         Videos},
+  author={Charles, James and Pfister, Tomas and Everingham, Mark and
+          Zisserman, Andrew},
+  journal={International Journal of Computer Vision},
+  year={2013}
+}
+"""
 
 
 class BBCPose(builder.ImageBuilder):
@@ -43,6 +54,13 @@ class BBCPose(builder.ImageBuilder):
   """
 
   name = 'bbc_pose'
+  ABOUT: ClassVar = {
+      'homepage': 'https://www.robots.ox.ac.uk/~vgg/data/pose/',
+      'citation': _CITATION,
+      'license': 'The videos are the property of the BBC; the dataset is for '
+      'non-commercial research, see its page.',
+  }
+
   def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     given = self._options
     self._crop, self._margin = given.crop, given.crop_margin
@@ -51,26 +69,13 @@ class BBCPose(builder.ImageBuilder):
     )
     _check_margin(given.crop, given.crop_margin)
     self._mat = benchmark.required(self._root, _MAT, 'bbcpose.mat')
-    folders = [self._root / str(n) for n in range(1, mat.NUM_VIDEOS + 1)]
+    folders = (self._root / str(n + 1) for n in range(mat.NUM_VIDEOS))
     return (
         str(self._root.resolve()),
         vars(given),
         fingerprints.of_file(self._mat),
-        [
-            fingerprints.of_stats(folder, (
-                path.name for path in benchmark.listing(folder)
-            )) if folder.is_dir() else None
-            for folder in folders
-        ],
-    )  # fmt: skip
-
-  def _about(self) -> dict[str, Any]:
-    return {
-        'description': type(self).__doc__,
-        'homepage': 'https://www.robots.ox.ac.uk/~vgg/data/pose/',
-        'citation': _CITATION,
-        'license': _LICENSE,
-    }
+        [benchmark.state_of(f) if f.is_dir() else None for f in folders],
+    )
 
   def _plan(self) -> builder.Plan:
     audit = benchmark.Audit(self._root, self._options.partial)
@@ -86,13 +91,24 @@ class BBCPose(builder.ImageBuilder):
       kept = [item for item in items if self._shows_something(item.points)]
       without += len(items) - len(kept)
       splits[_SPLITS[video.kind]] += kept
-    empty = [split for split, items in splits.items() if not items]
-    if empty:
-      raise UserError(
-          f'{self._root}: found no frame of split {empty[0]}, expected the '
-          'frames that bbcpose.mat lists, such as 1/1.jpg'
-      )
-    return builder.Plan(splits, self._description_of(audit, splits, without))
+    crop = self._crop
+    if crop in ('centre', 'box'):
+      crop += f' {self._margin:g} px'
+    if crop != 'whole':
+      crop += ', from the true joints'
+    few = f'{without} frames are left out: too few joints are labelled'
+    return audit.plan(
+        splits,
+        unit='frames',
+        notes=[few] * bool(without),
+        point_names=mat.JOINTS,
+        groups=examples.JOINT_GROUPS,
+        eyes=(),
+        stage_split='train',
+        fit_split='validation',
+        test_split='test',
+        protocol={'crop': crop, 'labels': 'validation and test: by hand'},
+    )
 
   def _items(
       self, video: mat.Video, audit: benchmark.Audit
@@ -113,9 +129,9 @@ class BBCPose(builder.ImageBuilder):
 
   def _shows_something(self, joints: np.ndarray) -> bool:
     """Whether there is a joint, and joints that have an extent to crop by."""
-    known = joints[np.isfinite(joints).all(axis=-1)]
+    count = np.isfinite(joints).all(axis=-1).sum()
     by_extent = self._crop == 'square' or not self._margin
-    return len(known) > (self._crop != 'whole' and by_extent)
+    return count > (self._crop != 'whole' and by_extent)
 
   def _box(self, joints: np.ndarray) -> crops.Box | None:
     if self._crop == 'whole' or not np.isfinite(joints).any():
@@ -124,38 +140,6 @@ class BBCPose(builder.ImageBuilder):
       return crops.square(joints)
     make = crops.centred if self._crop == 'centre' else crops.around
     return make(joints, self._margin)
-
-  def _description_of(
-      self,
-      audit: benchmark.Audit,
-      splits: dict[str, list[builder.Item]],
-      without: int,
-  ) -> examples.Description:
-    notes = audit.notes
-    if without:
-      notes.append(
-          f'{without} frames are left out: too few joints are labelled'
-      )
-    count = sum(map(len, splits.values()))
-    crop = self._crop
-    if crop in ('centre', 'box'):
-      crop += f' {self._margin:g} px'
-    if crop != 'whole':
-      crop += ', from the true joints'
-    return examples.Description(
-        point_names=mat.JOINTS,
-        groups=examples.JOINT_GROUPS,
-        eyes=(),
-        stage_split='train',
-        fit_split='validation',
-        test_split='test',
-        notes=tuple(notes),
-        protocol={
-            'crop': crop,
-            'labels': 'validation and test: by hand',
-        },
-        partial=f'{count} frames' if audit.findings else '',
-    )  # fmt: skip
 
 
 def _check_margin(crop: str, margin: float) -> None:
@@ -166,18 +150,3 @@ def _check_margin(crop: str, margin: float) -> None:
         f'pixels of the frame, at least {least:g}'
     )
 
-
-_LICENSE = (
-    'The videos are the property of the BBC; the dataset is for '
-    'non-commercial research, see its page.'
-)
-_CITATION = """\
-@article{charles2013automatic,
-  title={Automatic and Efficient Human Pose Estimation for Sign Language
-         Videos},
-  author={Charles, James and Pfister, Tomas and Everingham, Mark and
-          Zisserman, Andrew},
-  journal={International Journal of Computer Vision},
-  year={2013}
-}
-"""

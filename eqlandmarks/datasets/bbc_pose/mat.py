@@ -1,6 +1,6 @@
 """bbcpose.mat: which frames of which video are annotated, and where.
 
-The variable `bbcpose` is a 1 x 92 struct, of which the first 20 are BBC Pose.
+The variable `bbcpose` is a 1 x 92 struct, whose first 20 records are BBC Pose.
 Joints are 2 x 7 x N, x then y, in MATLAB's pixels: the centre of the top-left
 one is (1, 1).
 """
@@ -83,31 +83,27 @@ def _labels(
     record: Any, prefix: str, where: str
 ) -> tuple[np.ndarray, np.ndarray]:
   """The frames and the joints of a video."""
-  frames = matlab.numbers(
-      record[f'{prefix}_frames'], f"{where}, '{prefix}_frames'"
-  ).ravel()
-  where = f"{where}, '{prefix}_joints'"
+  of_frames, where = (f"{where}, '{prefix}_{f}'" for f in ('frames', 'joints'))
+  frames = matlab.numbers(record[f'{prefix}_frames'], of_frames).ravel()
   joints = matlab.numbers(record[f'{prefix}_joints'], where)
   if not (frames.size or joints.size):
     return np.zeros(0, int), np.zeros((0, len(JOINTS), 2))
   if joints.ndim == 2:  # MATLAB drops a last axis of length one
     joints = joints[..., None]
   if joints.shape != (2, len(JOINTS), len(frames)):
-    found = ' x '.join(map(str, joints.shape))
+    shape = ' x '.join(map(str, joints.shape))
     raise UserError(
-        f'{where}: found {found} numbers for {len(frames)} frames, expected '
+        f'{where}: found {shape} numbers for {len(frames)} frames, expected '
         f'2 x {len(JOINTS)} x {len(frames)}'
     )
   whole = frames == np.floor(frames)  # false of NaN
   if not (whole & (frames >= 0) & (frames <= _LAST)).all():
     raise UserError(
-        f"{where.replace('joints', 'frames')}: found a number that is not "
-        'whole, expected frame numbers'
+        f'{of_frames}: found a number that is not whole, expected frame numbers'
     )
   if len(np.unique(frames)) < len(frames):
     raise UserError(
-        f"{where.replace('joints', 'frames')}: found a frame twice, expected "
-        'each once'
+        f'{of_frames}: found a frame twice, expected each once'
     )
   if (np.abs(joints) > matlab.LARGEST).any():
     raise UserError(
@@ -116,5 +112,5 @@ def _labels(
     )
   # x, y to row, column; MATLAB's 1 is the centre of the first pixel.
   points = joints[::-1].transpose(2, 1, 0) - 0.5
-  known = np.isfinite(points).all(axis=-1, keepdims=True)
-  return frames.astype(int), np.where(known, points, np.nan)
+  whole = np.isfinite(points).all(axis=-1, keepdims=True)
+  return frames.astype(int), np.where(whole, points, np.nan)

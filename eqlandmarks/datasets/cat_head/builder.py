@@ -2,17 +2,34 @@
 
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from eqlandmarks.datasets.base import benchmark
 from eqlandmarks.datasets.base import builder
-from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.cat_head import points
 from eqlandmarks.datasets.cat_head import raw
 from eqlandmarks.datasets.cat_head import release
 from eqlandmarks.errors import UserError
 from eqlandmarks.system import file_names
 from eqlandmarks.system import fingerprints
+
+_CITATION = """\
+@inproceedings{zhang2008cat,
+  title={Cat Head Detection - How to Effectively Exploit Shape and Texture
+         Features},
+  author={Zhang, Weiwei and Sun, Jian and Tang, Xiaoou},
+  booktitle={European Conference on Computer Vision},
+  year={2008}
+}
+@inproceedings{zhang2018unsupervised,
+  title={Unsupervised Discovery of Object Landmarks as Structural
+         Representations},
+  author={Zhang, Yuting and Guo, Yijie and Jin, Yixin and Luo, Yijun and
+          He, Zhiyuan and Lee, Honglak},
+  booktitle={Conference on Computer Vision and Pattern Recognition},
+  year={2018}
+}
+"""
 
 
 class CatHead(builder.ImageBuilder):
@@ -37,6 +54,12 @@ class CatHead(builder.ImageBuilder):
   """
 
   name = 'cat_head'
+  ABOUT: ClassVar = {
+      'homepage': 'https://archive.org/details/CAT_DATASET',
+      'citation': _CITATION,
+      'license': 'No licence is known for the photos.',
+  }
+
   def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     self._root = benchmark.checked_root(
         root, 'Cat Head', 'data/cat_images and data/cat_data, or CAT_00 to '
@@ -58,74 +81,57 @@ class CatHead(builder.ImageBuilder):
     """All on disk that decides what is written."""
     if self._base is not None:
       files = [f for s in release.LISTS for f in release.files(self._base, s)]
-      listing = sorted(
-          str(path) for path in (self._base / 'cat_images').rglob('*')
-      )
+      listing = sorted(map(str, (self._base / 'cat_images').rglob('*')))
     else:
       files = [*raw.lists(self._root).values(), *self._excluded]
       replacement = self._root / (pathlib.Path(raw.REPLACED).name + '.cat')
       files += [replacement] if replacement.is_file() else []
-      listing = []
-      for folder in raw.folders(self._root):
-        for path in benchmark.listing(folder):
-          listing.append(str(path))
-          if path.suffix == '.cat':
-            files.append(path)
+      folders = map(benchmark.listing, raw.folders(self._root))
+      paths = [path for folder in folders for path in folder]
+      files += [path for path in paths if path.suffix == '.cat']
+      listing = [*map(str, paths)]
     return [
         fingerprints.of_stats(pathlib.Path(), listing),
-        [fingerprints.of_file(path) for path in files],
+        [*map(fingerprints.of_file, files)],
     ]
-
-  def _about(self) -> dict[str, Any]:
-    return {
-        'description': type(self).__doc__,
-        'homepage': 'https://archive.org/details/CAT_DATASET',
-        'citation': _CITATION,
-        'license': 'No licence is known for the photos.',
-    }
 
   def _plan(self) -> builder.Plan:
     audit = benchmark.Audit(self._root, self._partial)
+    crop, released = self._crop, self._base is not None
     notes: list[str] = []
-    if self._base is not None:
-      rule = 'lmdis-rep'
+    if released:
+      rule, differs = 'lmdis-rep', ''
       splits = {
-          split: release.items(self._base, split, self._crop, audit)
+          split: release.items(self._base, split, crop, audit)
           for split in release.LISTS
       }
     else:
       splits, rule = self._raw_splits(audit, notes)
-    for split, items in splits.items():
-      if not items:
-        raise audit.nothing_of(split)
-    both = {i.id for i in splits['train']} & {i.id for i in splits['test']}
+      own = 'a split and a crop' if rule.startswith('ours') else 'a crop'
+      differs = 'whole photos' if crop == 'whole' else f'{own} of our own'
+    both = {item.id for item in splits['train']}
+    both &= {item.id for item in splits['test']}
     if both:
       raise UserError(
           f'{self._root}: {len(both)} images are in the lists of both train '
           f'and test, the first is {min(both)}; expected none'
       )
-    count = sum(map(len, splits.values()))
-    return builder.Plan(splits, examples.Description(
+    made = 'as released' if released else 'square by true points'
+    return audit.plan(
+        splits,
+        notes=notes,
         point_names=points.NAMES,
         groups=points.GROUPS,
         eyes=points.NAMES[:2],
         stage_split='train',
         fit_split='train',
         test_split='test',
-        notes=(*audit.notes, *notes),
-        protocol={'crop': self._crop_text(), 'split_rule': rule},
-        partial=f'{count} images' if audit.findings else '',
-        differs=self._difference(rule),
-    ))  # fmt: skip
-
-  def _difference(self, rule: str) -> str:
-    """How the data differ from the release, on which others have published."""
-    if self._crop == 'whole' and self._base is None:
-      return 'whole photos'
-    if self._base is None:
-      own = 'a split and a crop' if rule.startswith('ours') else 'a crop'
-      return f'{own} of our own'
-    return ''
+        protocol={
+            'crop': crop if crop == 'whole' else f'{crop}, {made}',
+            'split_rule': rule,
+        },
+        differs=differs,
+    )
 
   def _raw_splits(
       self, audit: benchmark.Audit, notes: list[str]
@@ -139,12 +145,6 @@ class CatHead(builder.ImageBuilder):
         split: [raw.item(name, pairs[name], self._crop) for name in names]
         for split, names in splits.items()
     }, rule
-
-  def _crop_text(self) -> str:
-    if self._crop == 'whole':
-      return 'whole'
-    made = 'as released' if self._base is not None else 'square by true points'
-    return f'{self._crop}, {made}'
 
 
 def _exclude_file(
@@ -166,21 +166,3 @@ def _exclude_file(
     )
   return [path]
 
-
-_CITATION = """\
-@inproceedings{zhang2008cat,
-  title={Cat Head Detection - How to Effectively Exploit Shape and Texture
-         Features},
-  author={Zhang, Weiwei and Sun, Jian and Tang, Xiaoou},
-  booktitle={European Conference on Computer Vision},
-  year={2008}
-}
-@inproceedings{zhang2018unsupervised,
-  title={Unsupervised Discovery of Object Landmarks as Structural
-         Representations},
-  author={Zhang, Yuting and Guo, Yijie and Jin, Yixin and Luo, Yijun and
-          He, Zhiyuan and Lee, Honglak},
-  booktitle={Conference on Computer Vision and Pattern Recognition},
-  year={2018}
-}
-"""

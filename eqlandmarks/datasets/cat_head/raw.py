@@ -43,39 +43,37 @@ def photos(
     root: pathlib.Path, audit: benchmark.Audit, notes: list[str]
 ) -> dict[str, tuple[pathlib.Path, pathlib.Path]]:
   """Each photo's file and its .cat file, by its name 'CAT_0x/NAME.jpg'."""
-  found = folders(root)
+  places = folders(root)
   audit.expect(
-      f'{root}: folders CAT_00 to CAT_06', len(found), NUM_FOLDERS,
+      f'{root}: folders CAT_00 to CAT_06', len(places), NUM_FOLDERS,
       'an archive that was not unpacked (there are two, CAT_DATASET_01.zip and '
       'CAT_DATASET_02.zip)',
   )  # fmt: skip
   pairs = {}
-  for folder in found:
+  for folder in places:
     names = {path.name for path in benchmark.listing(folder)}
-    for name in sorted(n for n in names if n.lower().endswith('.jpg')):
-      key = f'{folder.name.upper()}/{name}'
+    for name in sorted(names):
+      key, ending = f'{folder.name.upper()}/{name}', name[-4:].lower()
+      marks = folder / f'{name}.cat'
       if key == REPLACED:
-        if (marks := _replacement(root, folder, notes)) is not None:
-          pairs[key] = (folder / name, marks)
-      elif f'{name}.cat' in names:
-        pairs[key] = (folder / name, folder / f'{name}.cat')
-      else:
+        marks = _replacement(root, folder, notes)
+        pairs |= {key: (folder / name, marks)} if marks else {}
+      elif ending == '.jpg' and marks.name in names:
+        pairs[key] = (folder / name, marks)
+      elif ending == '.jpg':
         audit.fail(
-            f'{folder / name}: has no annotations, expected {name}.cat beside '
-            'it', 'an archive that was unpacked in part',
+            f'{folder / name}: has no annotations, expected {marks.name} '
+            'beside it', benchmark.CUT_ARCHIVE,
         )  # fmt: skip
-    for name in sorted(n for n in names if n.lower().endswith('.cat')):
-      key = f'{folder.name.upper()}/{name}'
-      if name[: -len('.cat')] not in names and key != _SUPERFLUOUS:
+      elif ending == '.cat' and name[:-4] not in names and key != _SUPERFLUOUS:
         audit.fail(
             f'{folder / name}: there is no photo to these annotations, '
-            f'expected {name[: -len(".cat")]} beside it',
-            'an archive that was unpacked in part',
+            f'expected {name[:-4]} beside it', benchmark.CUT_ARCHIVE,
         )  # fmt: skip
   if len(pairs) < LEAST_PHOTOS:
     audit.fail(
         f'{root}: found {len(pairs)} photos, expected about 10,000',
-        'an archive that was unpacked in part',
+        benchmark.CUT_ARCHIVE,
     )
   return pairs
 
@@ -86,19 +84,16 @@ def _replacement(
   """The right annotations of the photo whose own are wrong."""
   name = REPLACED.split('/')[1] + '.cat'
   for path in (root / name, folder / name):
-    if path.is_file() and _md5(path) == REPLACEMENT_MD5:
+    # The file is published by its MD5; nothing here is a secret.
+    if path.is_file() and hashlib.md5(
+        regular_files.read(path), usedforsecurity=False
+    ).hexdigest() == REPLACEMENT_MD5:
       return path
   notes.append(
       f'{REPLACED} is left out: its annotations are wrong in the archive; the '
       f'right ones are {_URL}, expected in {root}'
   )
   return None
-
-
-def _md5(path: pathlib.Path) -> str:
-  # By which the file is published; nothing here is a secret.
-  content = regular_files.read(path)
-  return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def excluded(path: pathlib.Path) -> set[str]:
@@ -137,15 +132,10 @@ def without(
   """The photos that are not among the excluded names."""
   keys = {name for key in pairs for name in (key, key.split('/')[1])}
   unknown = sorted(names - keys - {REPLACED, REPLACED.split('/')[1]})
-  if unknown:
-    audit.fail(
-        f'{path}: {len(unknown)} of {len(names)} names are no photos here, the '
-        f'first is {unknown[0]!r}; expected such as CAT_00/00000001_011.jpg',
-        'another dataset, or one that was unpacked in part',
-    )  # fmt: skip
+  audit.missing(unknown, len(names), path)
   kept = {
       key: pair for key, pair in pairs.items()
-      if key not in names and key.split('/')[1] not in names
+      if not names & {key, key.split('/')[1]}
   }
   notes.append(f'exclude_list: {len(pairs) - len(kept)} photos are left out')
   return kept
@@ -153,11 +143,11 @@ def without(
 
 def lists(root: pathlib.Path) -> dict[str, pathlib.Path]:
   """The lists of the paper's split, where the user has put them in the root."""
-  found = {
+  paths = {
       split: benchmark.first_existing(root, names)
       for split, names in release.LISTS.items()
   }
-  return {split: path for split, path in found.items() if path}
+  return {split: path for split, path in paths.items() if path}
 
 
 def assigned(
@@ -172,9 +162,10 @@ def assigned(
         f'one beside it ({" and ".join(n[0] for n in release.LISTS.values())})'
     )
   if given:
-    return _by_lists(given, names, audit), 'by the lists in the root'
-  there = sorted({name.split('/')[0] for name in names})
-  if TEST_FOLDER in there and len(there) > 1:
+    splits = {s: _listed(given[s], s, names, audit) for s in given}
+    return splits, 'by the lists in the root'
+  folders_of = {name.split('/')[0] for name in names}
+  if TEST_FOLDER in folders_of and len(folders_of) > 1:
     test = [name for name in names if name.startswith(TEST_FOLDER)]
     rule = f'ours, since there are no lists: {TEST_FOLDER} is the test'
   else:
@@ -185,35 +176,26 @@ def assigned(
   }, rule
 
 
-def _by_lists(
-    given: dict[str, pathlib.Path], names: list[str], audit: benchmark.Audit
-) -> dict[str, list[str]]:
-  known, splits = set(names), {}
-  for split, path in given.items():
-    listed = [
-        # Lines are output_yixin/CAT_0x/NAME.jpg, or the like.
-        _key(name) for name in text_files.read_names(path)
-    ]
-    if len(set(listed)) < len(listed):
-      twice = next(n for n in listed if listed.count(n) > 1)
-      raise UserError(
-          f'{path}: names {twice} twice, under two folders; expected each '
-          'photo once'
-      )
-    audit.expect(
-        f'{path}: {split} images', len(listed), release.EXPECTED[split],
-        'another list of that name',
-    )  # fmt: skip
-    missing = [name for name in listed if name not in known]
-    if missing:
-      audit.fail(
-          f'{path}: {len(missing)} of {len(listed)} names are no photos here, '
-          f'the first is {missing[0]}; expected names such as '
-          'CAT_00/00000001_000.jpg',
-          'an archive that was unpacked in part',
-      )  # fmt: skip
-    splits[split] = [name for name in listed if name in known]
-  return splits
+def _listed(
+    path: pathlib.Path, split: str, names: list[str], audit: benchmark.Audit
+) -> list[str]:
+  """The photos that the list of a split names."""
+  # Lines are output_yixin/CAT_0x/NAME.jpg, or the like.
+  listed = [_key(name) for name in text_files.read_names(path)]
+  if len(set(listed)) < len(listed):
+    twice = next(n for n in listed if listed.count(n) > 1)
+    raise UserError(
+        f'{path}: names {twice} twice, under two folders; expected each '
+        'photo once'
+    )
+  audit.expect(
+      f'{path}: {split} images', len(listed), release.EXPECTED[split],
+      'another list of that name',
+  )  # fmt: skip
+  photos_here = set(names)
+  absent = [name for name in listed if name not in photos_here]
+  audit.missing(absent, len(listed), path)
+  return [name for name in listed if name in photos_here]
 
 
 def _key(name: str) -> str:
@@ -225,17 +207,9 @@ def _key(name: str) -> str:
 def item(
     name: str, pair: tuple[pathlib.Path, pathlib.Path], crop: str
 ) -> builder.Item:
-  """A photo with its points and crop.
-
-  Args:
-    name: 'CAT_0x/NAME.jpg'.
-    pair: the photo's file, and its .cat file.
-    crop: 'head', 'central' or 'whole'.
-  """
-  known = points.read_cat(pair[1])
-  box = None
-  if crop != 'whole':
-    box = crops.square(known)
-    if crop == 'central':
-      box = box.shrunk(points.CENTRAL)
-  return builder.Item(id=name, path=pair[0], points=known, box=box)
+  """A photo with its points, and its crop 'head', 'central' or 'whole'."""
+  marks = points.read_cat(pair[1])
+  box = None if crop == 'whole' else crops.square(marks)
+  if crop == 'central':
+    box = box.shrunk(points.CENTRAL)
+  return builder.Item(id=name, path=pair[0], points=marks, box=box)

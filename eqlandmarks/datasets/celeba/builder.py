@@ -1,15 +1,13 @@
 """The tfds builder of CelebA with MAFL."""
 
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from eqlandmarks.datasets.base import benchmark
 from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import crops
-from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import text_files
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.datasets.celeba import rules
@@ -18,6 +16,20 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
 
 _MAFL = {'training': rules.MAFL_TRAIN, 'testing': rules.MAFL_TEST}
+_CITATION = """\
+@inproceedings{liu2015faceattributes,
+  title={Deep Learning Face Attributes in the Wild},
+  author={Liu, Ziwei and Luo, Ping and Wang, Xiaogang and Tang, Xiaoou},
+  booktitle={International Conference on Computer Vision},
+  year={2015}
+}
+@inproceedings{zhang2014facial,
+  title={Facial Landmark Detection by Deep Multi-task Learning},
+  author={Zhang, Zhanpeng and Luo, Ping and Loy, Chen Change and Tang, Xiaoou},
+  booktitle={European Conference on Computer Vision},
+  year={2014}
+}
+"""
 
 
 class CelebA(builder.ImageBuilder):
@@ -31,8 +43,8 @@ class CelebA(builder.ImageBuilder):
 
   * `imm`: the central 80 % of width and height, squashed to a square, as IMM
     and lmdis-rep do.
-  * `dve`: rows 30 to 207, of which 20/136 are cut off on every side, as DVE
-    does. The aspect is kept.
+  * `dve`: rows 30 to 207 without 20/136 on every side, as DVE does. The aspect
+    is kept.
   * `whole`: everything, squashed.
 
   The root may also hold `MAFL` and tfds's own `celeb_a`, prepared as
@@ -40,38 +52,33 @@ class CelebA(builder.ImageBuilder):
   """
 
   name = 'celeba'
+  ABOUT: ClassVar = {
+      'homepage': 'https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
+      'citation': _CITATION,
+      'license': 'For non-commercial research purposes only, see its page.',
+  }
+
   def _open(self, root: str, outputs: Sequence[str]) -> Sequence[Any]:
     given = self._options
     self._root = benchmark.checked_root(
         root, 'CelebA', 'Img, Anno, Eval and MAFL'
     )
     self._audit = benchmark.Audit(self._root, given.partial)
-    prepared = sources.find_prepared(self._root)
-    self._source = (
-        sources.Prepared(prepared, self._audit)
-        if prepared
-        else sources.Files(self._root, self._audit)
-    )
     self._mafl = {
         name: benchmark.required(
             self._root, [f'MAFL/{name}.txt'], f'list MAFL/{name}.txt'
         )
         for name in _MAFL
     }
+    prepared = sources.find_prepared(self._root)
+    make = sources.Prepared if prepared else sources.Files
+    self._source = make(prepared or self._root, self._audit)
     return (
         str(self._root.resolve()),
         vars(given),
         self._source.state(),
         [*map(fingerprints.of_file, self._mafl.values())],
     )
-
-  def _about(self) -> dict[str, Any]:
-    return {
-        'description': type(self).__doc__,
-        'homepage': 'https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html',
-        'citation': _CITATION,
-        'license': 'For non-commercial research purposes only, see its page.',
-    }
 
   def _read(self, item: builder.Item) -> tuple[bytes, np.ndarray]:
     return self._source.read(item)
@@ -83,30 +90,45 @@ class CelebA(builder.ImageBuilder):
         'mafl_train': rules.fit_images(given.fit_rule, chosen),
         'mafl_test': sorted(chosen.mafl_test),
     }
-    expected = {
-        'train': ('stage_rule', rules.STAGE_RULES[given.stage_rule]),
-        'mafl_train': ('fit_rule', rules.FIT_RULES[given.fit_rule]),
-    }
-    for split, (field, count) in expected.items():
+    for split, field, rule_counts in (
+        ('train', 'stage_rule', rules.STAGE_RULES),
+        ('mafl_train', 'fit_rule', rules.FIT_RULES),
+    ):
+      rule = getattr(given, field)
       self._audit.expect(
-          f'{self._root}: images by {field} {getattr(given, field)!r}',
-          len(names[split]), count, 'lists of another version',
+          f'{self._root}: images by {field} {rule!r}',
+          len(names[split]), rule_counts[rule], 'lists of another version',
       )  # fmt: skip
     listed = {
         'train': f'stage_rule {given.stage_rule}',
-        'mafl_train': self._mafl['training'],
-        'mafl_test': self._mafl['testing'],
+        'mafl_train': str(self._mafl['training']),
+        'mafl_test': str(self._mafl['testing']),
     }
+    box = crop_box(given.crop)
     splits = {
-        split: self._cropped(
-            self._source.items(names[split], str(listed[split]))
-        )
+        split: self._source.items(names[split], listed[split], box)
         for split in names
     }
-    for split, items in splits.items():
-      if not items:
-        raise self._audit.nothing_of(split)
-    return builder.Plan(splits, self._description_of(splits))
+    leak = "stage_rule 'all' trains on MAFL's test images, too"
+    return self._audit.plan(
+        splits,
+        notes=[leak] * (given.stage_rule == 'all'),
+        point_names=lists.POINTS,
+        groups={
+            'eyes': ['left_eye', 'right_eye'],
+            'nose': ['nose'],
+            'mouth': ['left_mouth', 'right_mouth'],
+        },
+        eyes=lists.POINTS[:2],
+        stage_split='train',
+        fit_split='mafl_train',
+        test_split='mafl_test',
+        protocol={
+            'crop': given.crop,
+            'stage_rule': f'{given.stage_rule}, {len(splits["train"])} images',
+            'fit_rule': given.fit_rule,
+        },
+    )
 
   def _lists(self) -> rules.Lists:
     mafl = {}
@@ -131,38 +153,6 @@ class CelebA(builder.ImageBuilder):
         self._source.partition(), mafl['training'], mafl['testing']
     )
 
-  def _cropped(self, items: list[builder.Item]) -> list[builder.Item]:
-    box = crop_box(self._options.crop)
-    return [dataclasses.replace(item, box=box) for item in items]
-
-  def _description_of(
-      self, splits: dict[str, list[builder.Item]]
-  ) -> examples.Description:
-    given = self._options
-    count = len({item.id for items in splits.values() for item in items})
-    notes = list(self._audit.notes)
-    if given.stage_rule == 'all':
-      notes.append("stage_rule 'all' trains on MAFL's test images, too")
-    return examples.Description(
-        point_names=lists.POINTS,
-        groups={
-            'eyes': ['left_eye', 'right_eye'],
-            'nose': ['nose'],
-            'mouth': ['left_mouth', 'right_mouth'],
-        },
-        eyes=lists.POINTS[:2],
-        stage_split='train',
-        fit_split='mafl_train',
-        test_split='mafl_test',
-        notes=tuple(notes),
-        protocol={
-            'crop': given.crop,
-            'stage_rule': f'{given.stage_rule}, {len(splits["train"])} images',
-            'fit_rule': given.fit_rule,
-        },
-        partial=f'{count} images' if self._audit.findings else '',
-    )
-
 
 def crop_box(crop: str) -> crops.Box:
   """What is cut out of an aligned image, in its pixels."""
@@ -174,18 +164,3 @@ def crop_box(crop: str) -> crops.Box:
     return crops.Box(30.0, 0.0, 208.0, width).shrunk(20 / 136)
   return crops.Box(0.0, 0.0, height, width)
 
-
-_CITATION = """\
-@inproceedings{liu2015faceattributes,
-  title={Deep Learning Face Attributes in the Wild},
-  author={Liu, Ziwei and Luo, Ping and Wang, Xiaogang and Tang, Xiaoou},
-  booktitle={International Conference on Computer Vision},
-  year={2015}
-}
-@inproceedings{zhang2014facial,
-  title={Facial Landmark Detection by Deep Multi-task Learning},
-  author={Zhang, Zhanpeng and Luo, Ping and Loy, Chen Change and Tang, Xiaoou},
-  booktitle={European Conference on Computer Vision},
-  year={2014}
-}
-"""

@@ -43,17 +43,27 @@ def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
   count, rows = None, _csv_rows(path, HEADER)
   if rows is None:
     count, rows = _text_rows(path)
-  found: dict[str, np.ndarray] = {}
+  marks = {}
   for number, pieces in rows:
-    name, points = _landmarks(pieces, f'{path}, line {number}')
-    _check_new(name, found, path, number)
-    found[name] = points
-  if count not in (None, str(len(found))):
+    name, *values = pieces
+    try:
+      numbers = [int(value) for value in values]
+    except ValueError:
+      numbers = []
+    if not name.isprintable() or len(numbers) != len(HEADER) or (
+        max(map(abs, numbers)) > _LARGEST
+    ):
+      raise _wrong(path, number, pieces, f'{len(HEADER)} whole numbers, in '
+                   'pixels')  # fmt: skip
+    _check_new(name, marks, path, number)
+    points = np.array(numbers, np.float64).reshape(-1, 2)
+    marks[name] = points[:, ::-1] + 0.5
+  if count not in (None, str(len(marks))):
     raise UserError(
-        f'{path}: found {len(found)} rows, expected {count[:20]}, as line 1 '
+        f'{path}: found {len(marks)} rows, expected {count[:20]}, as line 1 '
         'says'
     )
-  return found
+  return marks
 
 
 def read_partition(path: pathlib.Path) -> dict[str, int]:
@@ -65,19 +75,16 @@ def read_partition(path: pathlib.Path) -> dict[str, int]:
   rows = _csv_rows(path, ('partition',))
   if rows is None:
     rows = _pieces(text_files.read_lines(path), start=1)
-  found: dict[str, int] = {}
+  parts: dict[str, int] = {}
   for number, pieces in rows:
     good = len(pieces) == 2 and pieces[0].isprintable()
     if not good or pieces[1] not in ('0', '1', '2'):
-      raise UserError(
-          f'{path}, line {number}: found {" ".join(pieces)[:80]!r}, expected a '
-          'file name and 0, 1 or 2'
-      )
-    _check_new(pieces[0], found, path, number)
-    found[pieces[0]] = int(pieces[1])
-  if not found:
+      raise _wrong(path, number, pieces, '0, 1 or 2')
+    _check_new(pieces[0], parts, path, number)
+    parts[pieces[0]] = int(pieces[1])
+  if not parts:
     raise UserError(f'{path}: found no names, expected one on each line')
-  return found
+  return parts
 
 
 def _csv_rows(
@@ -88,9 +95,9 @@ def _csv_rows(
     return None
   rows = csv_cells.read_cells(path)
   if not rows or tuple(rows[0][1]) != ('image_id', *header):
-    found = ','.join(rows[0][1]) if rows else ''
+    start = ','.join(rows[0][1]) if rows else ''
     raise UserError(
-        f'{path}: begins with {found[:80]!r}, expected '
+        f'{path}: begins with {start[:80]!r}, expected '
         f'image_id,{",".join(header)}'
     )
   return rows[1:]
@@ -115,25 +122,18 @@ def _pieces(lines: list[str], start: int) -> list[tuple[int, list[str]]]:
 
 
 def _check_new(
-    name: str, found: dict[str, Any], path: pathlib.Path, number: int
+    name: str, rows: dict[str, Any], path: pathlib.Path, number: int
 ) -> None:
-  if name in found:
+  if name in rows:
     raise UserError(
         f'{path}, line {number}: found {name[:60]!r} again, expected each once'
     )
 
 
-def _landmarks(pieces: list[str], where: str) -> tuple[str, np.ndarray]:
-  name, *values = pieces
-  try:
-    numbers = [int(value) for value in values]
-  except ValueError:
-    numbers = []
-  good = len(numbers) == len(HEADER) and name.isprintable()
-  if not good or max(map(abs, numbers)) > _LARGEST:
-    raise UserError(
-        f'{where}: found {" ".join(pieces)[:80]!r}, expected a file name and '
-        f'{len(HEADER)} whole numbers, in pixels'
-    )
-  points = np.array(numbers, np.float64).reshape(-1, 2)
-  return name, points[:, ::-1] + 0.5
+def _wrong(
+    path: pathlib.Path, number: int, pieces: list[str], values: str
+) -> UserError:
+  return UserError(
+      f'{path}, line {number}: found {" ".join(pieces)[:80]!r}, expected a '
+      f'file name and {values}'
+  )

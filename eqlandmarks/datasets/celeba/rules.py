@@ -5,7 +5,6 @@ everyone leaves others of them out. So a figure is to name its rule.
 """
 
 import dataclasses
-from collections.abc import Collection
 
 MAFL_TRAIN, MAFL_TEST = 19_000, 1_000
 
@@ -35,52 +34,40 @@ FIT_RULES = {
     # ... without three.
     'saic': 18_997,
 }
-_SAIC_DROPS = ('031524', '139803', '179577')
+_SAIC_DROPS = {'031524', '139803', '179577'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Lists:
-  """What the rules choose from; names are file names without the ending.
+  """What the rules choose from: names of files, without their ending."""
 
-  Attributes:
-    partition: name -> 0, 1 or 2.
-    mafl_train: names.
-    mafl_test: names.
-  """
-
-  partition: dict[str, int]
+  partition: dict[str, int]  # 0, 1 or 2
   mafl_train: tuple[str, ...]
   mafl_test: tuple[str, ...]
 
 
 def stage_images(rule: str, lists: Lists) -> list[str]:
   """The images that train the stages, in the order of their names."""
+  train, test = {*lists.mafl_train}, {*lists.mafl_test}
   if rule == 'mafl':
-    return sorted(lists.mafl_train)
-  excluded: Collection[str] = set(lists.mafl_test)
-  if rule == 'dve':
-    excluded = {*lists.mafl_test, *lists.mafl_train}
-  elif rule == 'imm':
-    excluded = {*lists.mafl_test, *_last_tenth(lists.mafl_train)}
-  elif rule == 'all':
-    excluded = ()
-  everything = rule in ('saic', 'all')
+    return sorted(train)
+  excluded = {
+      'dve': test | train,
+      'imm': test | _last_tenth(train),
+      'all': set(),
+  }.get(rule, test)
   return sorted(
-      name
-      for name, part in lists.partition.items()
-      if (everything or part == 0) and name not in excluded
+      name for name, part in lists.partition.items()
+      if (part == 0 or rule in ('saic', 'all')) and name not in excluded
   )
 
 
 def fit_images(rule: str, lists: Lists) -> list[str]:
   """The images that fit the regressor, in the order of their names."""
-  dropped: Collection[str] = ()
-  if rule == 'imm':
-    dropped = _last_tenth(lists.mafl_train)
-  elif rule == 'saic':
-    dropped = _SAIC_DROPS
-  return sorted(set(lists.mafl_train) - set(dropped))
+  train = {*lists.mafl_train}
+  dropped = {'imm': _last_tenth(train), 'saic': _SAIC_DROPS}.get(rule, set())
+  return sorted(train - dropped)
 
 
-def _last_tenth(names: tuple[str, ...]) -> set[str]:
-  return set(sorted(names)[len(names) - len(names) // 10 :])
+def _last_tenth(names: set[str]) -> set[str]:
+  return {*sorted(names)[len(names) - len(names) // 10 :]}

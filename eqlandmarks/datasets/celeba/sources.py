@@ -1,17 +1,19 @@
 """Where CelebA's images and landmarks come from: files, or tfds's celeb_a."""
 
 import contextlib
-import dataclasses
 import functools
 import pathlib
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import hashing
 
 from eqlandmarks.datasets.base import benchmark
 from eqlandmarks.datasets.base import builder as builder_lib
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
@@ -34,84 +36,64 @@ _PARTITION = (
 _TFDS_SPLITS = ('train', 'validation', 'test')
 
 
-@dataclasses.dataclass(frozen=True)
 class Files:
-  """The aligned images and the text files, or Kaggle's csv files.
+  """The aligned images and the text files, or Kaggle's csv files."""
 
-  Args:
-    root: the dataset's folder.
-    audit: takes what is missing.
-  """
-
-  root: pathlib.Path
-  audit: benchmark.Audit
-
-  @functools.cached_property
-  def _folder(self) -> pathlib.Path:
-    return benchmark.required(self.root, _IMAGES, 'folder of aligned images')
-
-  @functools.cached_property
-  def _files(self) -> tuple[pathlib.Path, pathlib.Path]:
-    return (
-        benchmark.required(self.root, _LANDMARKS, 'landmarks'),
-        benchmark.required(self.root, _PARTITION, 'list of partitions'),
+  def __init__(self, root: pathlib.Path, audit: benchmark.Audit):
+    self._audit = audit
+    self._folder = benchmark.required(
+        root, _IMAGES, 'folder of aligned images'
     )
-
-  @functools.cached_property
-  def _ending(self) -> str:
-    return '.png' if self._folder.name.endswith('_png') else '.jpg'
+    self._ending = '.png' if self._folder.name.endswith('_png') else '.jpg'
+    self._marks = benchmark.required(root, _LANDMARKS, 'landmarks')
+    self._parts = benchmark.required(root, _PARTITION, 'list of partitions')
 
   def state(self) -> list[Any]:
     """What decides the images and landmarks, for a fingerprint."""
-    names = [path.name for path in benchmark.listing(self._folder)]
     return [
         str(self._folder),
-        fingerprints.of_stats(self._folder, names),
-        [*map(fingerprints.of_file, self._files)],
+        benchmark.state_of(self._folder),
+        [fingerprints.of_file(path) for path in (self._marks, self._parts)],
     ]
 
   def partition(self) -> dict[str, int]:
     """Name, which has no ending -> 0 train, 1 validation, 2 test."""
-    path = self._files[1]
-    found = lists.read_partition(path)
-    counts = np.bincount([*found.values()], minlength=3)
+    parts = lists.read_partition(self._parts)
+    counts = np.bincount([*parts.values()], minlength=3)
     for part, expected in enumerate(lists.PARTITIONS):
-      self.audit.expect(
-          f'{path}: images of partition {part}', int(counts[part]), expected,
-          'a list that was cut',
+      self._audit.expect(
+          f'{self._parts}: images of partition {part}', int(counts[part]),
+          expected, 'a list that was cut',
       )  # fmt: skip
-    return {stem(name): part for name, part in found.items()}
+    return {stem(name): part for name, part in parts.items()}
 
   @functools.cached_property
   def _landmarks(self) -> dict[str, np.ndarray]:
-    path = self._files[0]
-    found = lists.read_landmarks(path)
-    self.audit.expect(
-        f'{path}: rows', len(found), lists.NUM_IMAGES, 'a list that was cut'
-    )
-    return {stem(name): points for name, points in found.items()}
+    rows = lists.read_landmarks(self._marks)
+    self._audit.expect(
+        f'{self._marks}: rows', len(rows), lists.NUM_IMAGES,
+        'a list that was cut',
+    )  # fmt: skip
+    return {stem(name): points for name, points in rows.items()}
 
-  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
-    """What to store for these images, without a crop.
-
-    Args:
-      names: of the images.
-      listed: what names them, for messages.
-    """
+  def items(
+      self, names: list[str], listed: str, box: crops.Box
+  ) -> list[builder_lib.Item]:
+    """What to store of the images that `listed` names."""
     files = [f'{name}{self._ending}' for name in names]
     paths = [self._folder / name for name in files]
     without = [name for name in names if name not in self._landmarks]
     if without:
       raise UserError(
-          f'{self._files[0]}: has no row for {without[0]}.jpg, expected one '
+          f'{self._marks}: has no row for {without[0]}.jpg, expected one '
           'for each image that the other lists name'
       )
     return [
         builder_lib.Item(
-            id=names[i], path=paths[i], points=self._landmarks[names[i]],
+            names[i], paths[i], self._landmarks[names[i]], box,
             shape=lists.SHAPE,
         )
-        for i in self.audit.existing(files, paths, listed)
+        for i in self._audit.existing(files, paths, listed)
     ]  # fmt: skip
 
   def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
@@ -120,88 +102,79 @@ class Files:
 
 
 class Prepared:
-  """What tfds's own builder celeb_a has prepared, as array_record.
+  """What tfds's own builder celeb_a has prepared, as array_record; see `Files`.
 
   Its examples have no file names. But tfds orders them by a hash of the names,
   and these are known: the partitions are 000001 to 162770, and so on.
 
-  Args:
-    folder: the prepared dataset, such as `DATA_DIR/celeb_a/2.1.0`.
-    audit: takes what is missing.
+  The folder is such as `DATA_DIR/celeb_a/2.1.0`.
   """
 
   def __init__(self, folder: pathlib.Path, audit: benchmark.Audit):
     self._folder, self._audit = folder, audit
+    # Name -> partition and number of the record.
+    self._places: dict[str, tuple[int, int]] = {}
     with _intact(folder):
-      self._open()
-
-  def _open(self) -> None:
-    folder = self._folder
-    builder = tfds.builder_from_directory(folder)
-    if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
-      raise UserError(
-          f'{folder}: is prepared as {builder.info.file_format.value}, '
-          'expected array_record (tfds build celeb_a '
-          '--file_format=array_record)'
-      )
-    self._sources, self._names, self._counts = [], [], []
-    start = 1
-    for split, count in zip(_TFDS_SPLITS, lists.PARTITIONS, strict=True):
+      builder = tfds.builder_from_directory(folder)
+      if builder.info.file_format != tfds.core.FileFormat.ARRAY_RECORD:
+        raise UserError(
+            f'{folder}: is prepared as {builder.info.file_format.value}, '
+            'expected array_record (tfds build celeb_a '
+            '--file_format=array_record)'
+        )
       # Undecoded: only the crop of what is needed is decoded, once.
-      source = builder.as_data_source(
-          split=split, decoders={'image': tfds.decode.SkipDecoding()}
-      )
-      self._sources.append(source)
-      self._names.append(_hashed_order(split, start, len(source)))
-      self._counts.append((len(source), count))
-      start += count
+      undecoded = {'image': tfds.decode.SkipDecoding()}
+      self._sources = [
+          builder.as_data_source(split=split, decoders=undecoded)
+          for split in _TFDS_SPLITS
+      ]
+      for part, split in enumerate(_TFDS_SPLITS):
+        names = _hashed_order(
+            split, 1 + sum(lists.PARTITIONS[:part]), len(self._sources[part])
+        )
+        self._places |= {name: (part, row) for row, name in enumerate(names)}
 
   def state(self) -> list[Any]:
     """See `Files`."""
-    names = [path.name for path in benchmark.listing(self._folder)]
     return [
         str(self._folder),
-        self._counts,
-        fingerprints.of_stats(self._folder, names),
+        [
+            (len(source), count)
+            for source, count in zip(
+                self._sources, lists.PARTITIONS, strict=True
+            )
+        ],
+        benchmark.state_of(self._folder),
     ]
 
   def partition(self) -> dict[str, int]:
     """See `Files`."""
-    for split, (found, expected) in zip(
-        _TFDS_SPLITS, self._counts, strict=True
+    for split, source, expected in zip(
+        _TFDS_SPLITS, self._sources, lists.PARTITIONS, strict=True
     ):
       self._audit.expect(
-          f'{self._folder}: images of split {split}', found, expected,
+          f'{self._folder}: images of split {split}', len(source), expected,
           'a dataset that was prepared in part',
       )  # fmt: skip
-    return {
-        name: part for part, names in enumerate(self._names) for name in names
-    }
+    return {name: part for name, (part, _) in self._places.items()}
 
-  @functools.cached_property
-  def _places(self) -> dict[str, tuple[int, int]]:
-    return {
-        name: (part, row)
-        for part, names in enumerate(self._names)
-        for row, name in enumerate(names)
-    }
-
-  def items(self, names: list[str], listed: str) -> list[builder_lib.Item]:
+  def items(
+      self, names: list[str], listed: str, box: crops.Box
+  ) -> list[builder_lib.Item]:
     """See `Files`."""
-    unknown = [name for name in names if name not in self._places]
-    if unknown:
+    absent = [name for name in names if name not in self._places]
+    if absent:
       self._audit.fail(
-          f'{self._folder}: has not {len(unknown)} of the {len(names)} images '
-          f'that {listed} names, the first is {unknown[0]}.jpg; expected all',
+          f'{self._folder}: has not {len(absent)} of the {len(names)} images '
+          f'that {listed} names, the first is {absent[0]}.jpg; expected all',
           'a dataset that was prepared in part',
       )
     return [
         builder_lib.Item(
-            id=name, path=self._folder / f'{name}.jpg', points=None,
-            shape=lists.SHAPE,
+            name, self._folder / f'{name}.jpg', None, box, shape=lists.SHAPE
         )
         for name in names if name in self._places
-    ]  # fmt: skip
+    ]
 
   def read(self, item: builder_lib.Item) -> tuple[bytes, np.ndarray]:
     """See `Files`."""
@@ -245,11 +218,11 @@ def find_prepared(root: pathlib.Path) -> pathlib.Path | None:
 
 def stem(name: str) -> str:
   """A file name without its folder and ending, by which lists are matched."""
-  return name.split('/')[-1].rpartition('.')[0] or name
+  return posixpath.splitext(posixpath.basename(name))[0]
 
 
 def _hashed_order(split: str, start: int, count: int) -> list[str]:
   """Names of consecutive files in the order in which tfds has stored them."""
-  hasher = tfds.core.hashing.Hasher(split)
+  hasher = hashing.Hasher(split)
   names = [f'{number:06d}' for number in range(start, start + count)]
   return sorted(names, key=lambda name: hasher.hash_key(f'{name}.jpg'))

@@ -1,15 +1,19 @@
 """The dataset `folder`: any folder of images, with or without labels."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from eqlandmarks.datasets.annotations import checks
+from eqlandmarks.datasets.annotations import deeplabcut_project
 from eqlandmarks.datasets.annotations import labels
 from eqlandmarks.datasets.annotations import splits
+from eqlandmarks.datasets.annotations import unread
 from eqlandmarks.datasets.base import builder
+from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base import fields
 from eqlandmarks.datasets.base import output_folders
+from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
 from eqlandmarks.media import images
@@ -20,10 +24,8 @@ class Folder(builder.ImageBuilder):
   """A folder of images, with or without labels.
 
   The splits are those of 'train' (with labels), 'unlabelled' and 'test' that
-  are not empty. The listing and the labels are checked here, before anything is
-  written; images are decoded by `download_and_prepare`. The prepared copy is
-  found again by a fingerprint of the fields and the files, so changed data are
-  prepared anew.
+  are not empty. The listing and the labels are checked before any image is
+  decoded.
 
   Images are found at any depth; hidden names, and what runs have written, are
   skipped.
@@ -38,25 +40,45 @@ class Folder(builder.ImageBuilder):
     self._fields = fields.Fields.of(
         self._options, place, output_folders.patterns(written)
     )
-    self._found = finding.find_images(place, leave_out=written)
-    paths.check_distinct(self._found)
+    self._names = finding.find_images(place, leave_out=written)
+    paths.check_distinct(self._names)
     return (
         self._fields.to_json(),
-        fingerprints.of_stats(place, self._found),
+        fingerprints.of_stats(place, self._names),
         labels.state(self._fields),
     )
 
   def _plan(self) -> builder.Plan:
-    names, poses, description = splits.make_plan(self._fields, self._found)
-    points = dict(zip(poses.images, poses.points, strict=True))
-    missing = np.full((len(poses.names), 2), np.nan)
-    items = {
-        split: [
-            builder.Item(
-                path, self._fields.root / path, points.get(path, missing)
-            )
-            for path in paths_of
-        ]
-        for split, paths_of in names.items()
-    }
-    return builder.Plan(items, description)
+    given, root = self._fields, self._fields.root
+    notes: list[str] = []
+    kept = [p for p in self._names if not finding.matches(p, given.exclude)]
+    if given.exclude:
+      count = len(self._names) - len(kept)
+      notes.append(f'exclude: {count} images are left out')
+    left_out = unread.note(root, given.unread)
+    notes += [left_out] if left_out else []
+    matched = checks.matched_labels(given, kept)
+    poses = matched.poses
+    checks.check_names(given, poses.names)
+    notes += matched.notes
+    kept = deeplabcut_project.without_drawn_pictures(
+        root, kept, poses.images, matched.form, notes
+    )
+    if given.skip_bad:
+      kept = checks.without_bad(root, kept, notes)
+    if len(kept) < 2:
+      raise UserError(
+          f'config.dataset.root: found {len(kept)} images below {root}, '
+          f'expected at least 2{"; " * bool(left_out)}{left_out}'
+      )
+    numbers = poses.number_of
+    poses = poses.take([numbers[path] for path in kept if path in numbers])
+    size_of = functools.cache(lambda path: images.displayed_size(root / path))
+    checks.stated_sizes(poses, matched.form, size_of, lambda p: root / p)
+    poses = checks.inside(
+        given, poses, notes, lambda path: crops.Box(0, 0, *size_of(path))
+    )
+    return splits.plan(
+        given, kept, poses, notes,
+        lambda path, points: builder.Item(path, root / path, points),
+    )  # fmt: skip

@@ -8,10 +8,9 @@ sizes. A `crop_box` is in pixels of the whole frames, and lies within that.
 **Convention.** Boxes are in (row, column), from the corner of the picture.
 """
 
-import collections
 import dataclasses
 import posixpath
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Sequence
 
 from eqlandmarks.datasets.annotations import deeplabcut_config
 from eqlandmarks.datasets.base import crops
@@ -27,13 +26,13 @@ class Cropping:
   """What is shown of each picture.
 
   Attributes:
-    known: the videos by name.
+    videos: by name.
     marks: the labels.
     crop: the `crop_box`, in pixels of the frames, or None.
     own: name of a video -> the project's crop of it, in pixels of its frames.
   """
 
-  known: Mapping[str, VideoFile]
+  videos: Mapping[str, VideoFile]
   marks: FrameLabels
   crop: crops.Box | None
   own: Mapping[str, crops.Box]
@@ -41,11 +40,11 @@ class Cropping:
   def __call__(self, id_: str) -> crops.Box:
     """The part that is shown of a frame or an image file, in its pixels."""
     crop = self._project_crop(id_)
-    if id_ not in self.marks.files:
-      size = self.known[self.marks.places[id_][0]].size
-      return self.crop or crop or crops.Box(0, 0, *size)
-    size = images.displayed_size(self.marks.files[id_])
     shown = self.crop or crop
+    if id_ not in self.marks.files:
+      size = self.videos[self.marks.places[id_][0]].size
+      return shown or crops.Box(0, 0, *size)
+    size = images.displayed_size(self.marks.files[id_])
     if shown is None:
       return crops.Box(0, 0, *size)
     top, left = self._corner(id_, size, crop)
@@ -62,11 +61,7 @@ class Cropping:
     return self.crop or self.own.get(name)
 
   def in_frames(self, poses: Poses) -> Poses:
-    """Labels of frames, which may be in pixels of a crop, in those of frames.
-
-    Args:
-      poses: the labels, by ids; those of image files stay.
-    """
+    """Labels of frames, from pixels of a crop to those of the frames."""
     points = poses.points.copy()
     for id_, (name, _) in self.marks.places.items():
       if name in self.own and id_ not in self.marks.files:
@@ -77,7 +72,7 @@ class Cropping:
     """What every figure has to say of it."""
     if self.crop is None and not self.own:
       return {}
-    boxes = [self.crop or self.own.get(name) for name in self.known]
+    boxes = [self.crop or self.own.get(name) for name in self.videos]
     if boxes != boxes[:1] * len(boxes) or boxes[0] is None:
       return {'crop': crops.OF_EACH_VIDEO}
     numbers = (boxes[0].top, boxes[0].left, *boxes[0].shape)
@@ -99,10 +94,9 @@ class Cropping:
     """Where an image file begins in the frame that it was taken from."""
     if crop and size == crop.shape:
       return crop.top, crop.left
-    if crop is None or id_ not in self.marks.places:
-      sizes = {source.size for source in self.known.values()}
-    else:
-      sizes = {self.known[self.marks.places[id_][0]].size}
+    sizes = {video.size for video in self.videos.values()}
+    if crop and id_ in self.marks.places:
+      sizes = {self.videos[self.marks.places[id_][0]].size}
     if size not in sizes:
       field, expected = 'config.dataset.crop_box', 'the size of a video'
       if crop:
@@ -116,72 +110,67 @@ class Cropping:
 
 
 def make(
-    known: Mapping[str, VideoFile],
+    videos: Mapping[str, VideoFile],
     marks: FrameLabels,
     crop: crops.Box | None,
     notes: list[str],
 ) -> Cropping:
   """Decides what is shown of each video.
 
-  Args:
-    known: the videos by name.
-    marks: the labels, of pictures that are there.
-    crop: the field `crop_box`.
-    notes: gets a line where a project's crops are in force.
-
   Raises:
     UserError: a crop reaches beyond its video, or `crop_box` beyond the crop.
   """
-  pictures: dict[str, collections.Counter] = {}
+  # Sizes of the pictures of each video.
+  pictures: dict[str, list[tuple[int, int]]] = {}
   for id_ in marks.files.keys() & marks.places.keys():
-    sizes = pictures.setdefault(marks.places[id_][0], collections.Counter())
-    sizes[images.displayed_size(marks.files[id_])] += 1
-  own = {}
-  for name, source in known.items() if marks.project else ():
-    box = _own_crop(source, marks.project, pictures.get(name, ()), crop)
-    if box is not None:
-      own[name] = box
+    size = images.displayed_size(marks.files[id_])
+    pictures.setdefault(marks.places[id_][0], []).append(size)
+  own = {
+      name: box for name, video in videos.items() if marks.project and (
+          box := _own_crop(video, marks.project, pictures.get(name, ()), crop)
+      )
+  }
   if own:
     notes.append(
-        f'videos: {len(own)} of {len(known)} are cropped as '
+        f'videos: {len(own)} of {len(videos)} are cropped as '
         f'{marks.project.path} says, since the pictures and labels of the '
         'project are'
     )
   odd = sum(
-      count for name, sizes in pictures.items() if name not in own
-      for size, count in sizes.items() if size != known[name].size
+      size != videos[name].size
+      for name, sizes in pictures.items() if name not in own for size in sizes
   )
   if odd:
     notes.append(
         f'labels: {odd} of {len(marks.files)} pictures are of another size '
         'than their videos, so their object may be seen larger or smaller'
     )
-  return Cropping(known, marks, crop, own)
+  return Cropping(videos, marks, crop, own)
 
 
 def _own_crop(
-    source: VideoFile,
+    video: VideoFile,
     project: deeplabcut_config.Project,
-    sizes: Container[tuple[int, int]],
+    sizes: Sequence[tuple[int, int]],
     crop: crops.Box | None,
 ) -> crops.Box | None:
   """The crop that is in force for a video with pictures of these sizes."""
-  box = project.crops.get(deeplabcut_config.name_of(source.name))
-  whole = crops.Box(0, 0, *source.size)
+  box = project.crops.get(deeplabcut_config.name_of(video.name))
+  whole = crops.Box(0, 0, *video.size)
   # DeepLabCut can also crop frames when it extracts them, and leave `cropping`
   # false: the pictures tell.
   if box in (None, whole) or not (project.cropping or box.shape in sizes):
     return None
   if not box.lies_in(whole):
     raise UserError(
-        f'{project.path}: found crop {_text(box)} of {source.name}, expected a '
-        f'part of the {source.size[1]} x {source.size[0]} pixels (width x '
-        f'height) of {source.path}'
+        f'{project.path}: found crop {_text(box)} of {video.name}, expected a '
+        f'part of the {video.size[1]} x {video.size[0]} pixels (width x '
+        f'height) of {video.path}'
     )
   if crop and not crop.lies_in(box):
     raise UserError(
         f'config.dataset.crop_box: reaches beyond the crop {_text(box)} (x1, '
-        f'x2, y1, y2) that {project.path} has for {source.name}, expected a '
+        f'x2, y1, y2) that {project.path} has for {video.name}, expected a '
         'part of it, in pixels of the whole frames: its pictures show no more'
     )
   return box

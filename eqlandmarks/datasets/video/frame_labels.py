@@ -40,49 +40,83 @@ class FrameLabels:
   project: deeplabcut_config.Project | None = None
   notes: tuple[str, ...] = ()
 
+  def usable(
+      self,
+      fields: Fields,
+      videos: Mapping[str, sources.VideoFile],
+      notes: list[str],
+  ) -> 'FrameLabels':
+    """The labels without those of what `skip_bad` has left out.
 
-def read(fields: Fields, found: Sequence[str]) -> FrameLabels:
-  """Reads the labels.
+    Raises:
+      UserError: labels are of frames beyond the end of their video.
+    """
+    places = {i: p for i, p in self.places.items() if p[0] in videos}
+    beyond = [i for i, (name, n) in places.items() if n >= videos[name].count]
+    frames = [id_ for id_ in beyond if id_ not in self.files]
+    if frames:
+      name, number = places[frames[0]]
+      where = self.poses.where[self.poses.number_of[frames[0]]]
+      raise UserError(
+          f'config.dataset.labels: {len(frames)} of {len(self.poses.images)} '
+          f'rows name frames that do not exist, the first is frame {number} '
+          f'({where}), expected 0 to {videos[name].count - 1} in '
+          f'{videos[name].path}'
+      )
+    files = self.files
+    if fields.skip_bad:
+      good = checks.without_bad(fields.root, list(files), notes)
+      files = {id_: files[id_] for id_ in good}
+    bad = {*beyond, *(self.files.keys() - files.keys())}
+    places = {i: p for i, p in places.items() if i not in bad}
+    return dataclasses.replace(
+        self,
+        poses=self.poses.take([
+            n for n, id_ in enumerate(self.poses.images)
+            if id_ in files or id_ in places
+        ]),
+        files=files,
+        places=places,
+    )  # fmt: skip
+
+
+def read(fields: Fields, videos: Sequence[str]) -> FrameLabels:
+  """Reads the labels of videos, which are paths below the root.
 
   Where a row names an image file that exists, its labels are those of that
   file. Otherwise it names a frame: 'labeled-data/VIDEO/img0012.png' as in
   DeepLabCut's projects, or 'VIDEO/0012', with or without the video's folders
   and its extension.
-
-  Args:
-    fields: say which labels, and what is excluded.
-    found: paths of the videos below the root.
   """
-  files = labels.label_files(fields.labels, fields.root, fields.unread)
-  given = labels.read_labels(
-      fields.labels, fields.root, files, fields.min_likelihood
-  )
+  given, label_files = labels.read(fields)
   project = None
   if given.form in deeplabcut_project.FORMS:
-    project = deeplabcut_config.of_labels(files[0])
-  finder = _Finder(fields.root, found, fields.exclude)
-  files_of, places, numbers, seen, missing = {}, {}, [], {}, []
+    project = deeplabcut_config.of_labels(label_files[0])
+  finder = _Finder(fields.root, videos, fields.exclude)
+  files, places, numbers, seen, missing = {}, {}, [], {}, []
   poses = given.poses
-  for n, path in enumerate(poses.images):
-    where = poses.where[n]
+  for n, (path, where) in enumerate(
+      zip(poses.images, poses.where, strict=True)
+  ):
     video = poses.videos[n] if poses.videos else ''
     file, place = _file(fields.root, path), finder.place(path, video, where)
-    if place and file is None:
-      own = sources.frame_id(*place)
-    else:
-      own = file.relative_to(fields.root).as_posix() if file else path
-    excluded = (path, own, place[0] if place and not file else own)
-    if any(finding.matches(name, fields.exclude) for name in excluded):
+    names = [path]
+    if file:
+      names.append(file.relative_to(fields.root).as_posix())
+    elif place:
+      names += [place[0], sources.frame_id(*place)]
+    if any(finding.matches(name, fields.exclude) for name in names):
       continue
     if not place and not file:
       missing.append(f"'{paths.shown(path)}' ({where})")
       continue
-    poses_lib.check_new(own, where, seen)
+    id_ = names[-1]
+    poses_lib.check_new(id_, where, seen)
     numbers.append(n)
     if file:
-      files_of[own] = file
+      files[id_] = file
     if place:
-      places[own] = place
+      places[id_] = place
   if missing:
     raise UserError(
         f'config.dataset.labels: {len(missing)} of {len(poses.images)} rows '
@@ -90,84 +124,26 @@ def read(fields: Fields, found: Sequence[str]) -> FrameLabels:
         f'expected VIDEO/NUMBER with a video below {fields.root}'
     )
   return FrameLabels(
-      poses.take(numbers, [*seen]), files_of, places, project, given.notes
+      poses.take(numbers, [*seen]), files, places, project, given.notes
   )
-
-
-def usable(
-    marks: FrameLabels,
-    fields: Fields,
-    known: Mapping[str, sources.VideoFile],
-    notes: list[str],
-) -> FrameLabels:
-  """The labels without those of what `skip_bad` has left out.
-
-  Raises:
-    UserError: labels are of frames beyond the end of their video.
-  """
-  places = {
-      own: (name, number) for own, (name, number) in marks.places.items()
-      if name in known and number < known[name].count
-  }
-  _check_ends(marks, places, known)
-  files = marks.files
-  if fields.skip_bad:
-    good = checks.without_bad(fields.root, list(files), notes)
-    files = {own: files[own] for own in good}
-  kept = [
-      n for n, own in enumerate(marks.poses.images)
-      if own in files or own in places
-  ]
-  return dataclasses.replace(
-      marks,
-      poses=marks.poses.take(kept),
-      files=files,
-      places={o: p for o, p in places.items()
-              if o in files or o not in marks.files},
-  )  # fmt: skip
-
-
-def _check_ends(
-    marks: FrameLabels,
-    places: Mapping[str, tuple[str, int]],
-    known: Mapping[str, sources.VideoFile],
-) -> None:
-  beyond = [
-      own for own, (name, _) in marks.places.items()
-      if name in known and own not in places and own not in marks.files
-  ]
-  if beyond:
-    name, number = marks.places[beyond[0]]
-    where = marks.poses.where[marks.poses.number_of[beyond[0]]]
-    raise UserError(
-        f'config.dataset.labels: {len(beyond)} of {len(marks.poses.images)} '
-        f'rows name frames that do not exist, the first is frame {number} '
-        f'({where}), expected 0 to '
-        f'{known[name].count - 1} in {known[name].path}'
-    )
 
 
 class _Finder:
   """Finds the frame that a path in a label file means."""
 
   def __init__(
-      self,
-      root: pathlib.Path,
-      found: Sequence[str],
-      exclude: tuple[str, ...],
+      self, root: pathlib.Path, videos: Sequence[str], exclude: tuple[str, ...]
   ):
     self._exclude = exclude
     # By path, with the ending and without.
     self._videos: dict[str, set[str]] = {}
-    for name in found:
+    for name in videos:
       path = finding.canonical(name)
       for key in (path, posixpath.splitext(path)[0]):
         self._videos.setdefault(key, set()).add(name)
     self._nearest = paths.Nearest(self._videos, root)
 
-  def place(
-      self, path: str, video: str, where: str
-  ) -> tuple[str, int] | None:
+  def place(self, path: str, video: str, where: str) -> tuple[str, int] | None:
     """The video and the frame's number; None where there is no such video."""
     folder, last = posixpath.split(path)
     stem, extension = posixpath.splitext(last)

@@ -7,12 +7,11 @@ import numpy as np
 
 from eqlandmarks.datasets.annotations import checks
 from eqlandmarks.datasets.annotations import splits
-from eqlandmarks.datasets.annotations import stated_sizes
 from eqlandmarks.datasets.base import builder
 from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.base.fields import Fields
 from eqlandmarks.datasets.video import cropping
-from eqlandmarks.datasets.video import frame_labels as frame_labels_lib
+from eqlandmarks.datasets.video import sources
 from eqlandmarks.datasets.video import time_gap
 from eqlandmarks.datasets.video.frame_labels import FrameLabels
 from eqlandmarks.datasets.video.sources import VideoFile
@@ -33,7 +32,7 @@ class Frame(builder.Item):
 
 def make_plan(
     fields: Fields,
-    known: Mapping[str, VideoFile],
+    videos: Mapping[str, VideoFile],
     marks: FrameLabels,
     every: int,
     crop: crops.Box | None,
@@ -41,73 +40,52 @@ def make_plan(
 ) -> builder.Plan:
   """Decides what becomes of the frames, and of image files with labels.
 
-  Args:
-    fields: the checked fields of the config.
-    known: the videos by name.
-    marks: the labels, read but not compared with the videos yet.
-    every: of the frames without labels, every so many are used.
-    crop: what is cut out of all frames; None for all of them.
-    notes: what has been decided before; gets more lines.
+  The labels have not been compared with the videos yet.
   """
   notes += marks.notes
-  marks, shown = _checked_labels(fields, known, marks, crop, notes)
-  frames = _frames(fields, known, marks, every)
-  total = sum(source.count for source in known.values())
-  notes.append(
-      f'videos: {len(known)} with {total} frames, of which {len(frames)} are '
-      f'read (every={every})'
-  )
-  kept = sorted([*frames, *marks.files], key=finding.natural_key)
-  parts = splits.assign(
-      fields, kept, marks.poses, notes, 'videos and folders'
-  )
-  places = frames | {own: marks.places[own] for own in marks.files
-                     if own in marks.places}  # fmt: skip
-  parts = time_gap.part(parts, places, known, marks.poses, notes)
-  splits.check(fields, parts, marks.poses)
-  parts = {split: ids for split, ids in parts.items() if ids}
-  poses = marks.poses
-  points = dict(zip(poses.images, poses.points, strict=True))
-  # One array for all frames without labels, of which there may be many.
-  missing = np.full((len(poses.names), 2), np.nan)
-
-  def item(own: str) -> builder.Item:
-    name, number = frames.get(own, ('', 0))
-    place, box = points.get(own, missing), shown.cut(own, name)
-    if own in marks.files:
-      return builder.Item(own, marks.files[own], place, box)
-    return Frame(own, known[name].path, place, box, number=number)
-
-  return builder.Plan(
-      {split: [*map(item, ids)] for split, ids in parts.items()},
-      splits.describe(fields, poses.names, parts, notes, shown.protocol()),
-  )
-
-
-def _checked_labels(
-    fields: Fields,
-    known: Mapping[str, VideoFile],
-    marks: FrameLabels,
-    crop: crops.Box | None,
-    notes: list[str],
-) -> tuple[FrameLabels, cropping.Cropping]:
-  """The labels in pixels of what they are drawn on, and what is shown of it."""
-  marks = frame_labels_lib.usable(marks, fields, known, notes)
-  shown = cropping.make(known, marks, crop, notes)
-  stated_sizes.check(
+  marks = marks.usable(fields, videos, notes)
+  shown = cropping.make(videos, marks, crop, notes)
+  checks.stated_sizes(
       marks.poses, '',
-      lambda own: images.displayed_size(marks.files[own])
-      if own in marks.files else known[marks.places[own][0]].size,
+      lambda id_: images.displayed_size(marks.files[id_])
+      if id_ in marks.files else videos[marks.places[id_][0]].size,
       marks.files.get,
   )  # fmt: skip
   poses = checks.inside(fields, shown.in_frames(marks.poses), notes, shown)
   checks.check_names(fields, poses.names)
-  return dataclasses.replace(marks, poses=poses), shown
+  marks = dataclasses.replace(marks, poses=poses)
+  frames = _frames(fields, videos, marks, every)
+  total = sum(video.count for video in videos.values())
+  notes.append(
+      f'videos: {len(videos)} with {total} frames, of which {len(frames)} are '
+      f'read (every={every})'
+  )
+  of_files = {i: p for i, p in marks.places.items() if i in marks.files}
+
+  def item(id_: str, points: np.ndarray) -> builder.Item:
+    name, number = frames.get(id_, ('', 0))
+    box = shown.cut(id_, name)
+    if id_ in marks.files:
+      return builder.Item(id_, marks.files[id_], points, box)
+    return Frame(id_, videos[name].path, points, box, number=number)
+
+  return splits.plan(
+      fields,
+      sorted([*frames, *marks.files], key=finding.natural_key),
+      poses,
+      notes,
+      item,
+      folders='videos and folders',
+      part=lambda parts: time_gap.part(
+          parts, frames | of_files, videos, poses, notes
+      ),
+      protocol=shown.protocol(),
+  )
 
 
 def _frames(
     fields: Fields,
-    known: Mapping[str, VideoFile],
+    videos: Mapping[str, VideoFile],
     marks: FrameLabels,
     every: int,
 ) -> dict[str, tuple[str, int]]:
@@ -117,20 +95,19 @@ def _frames(
   shows, too.
   """
   wanted = {
-      name: set(range(0, source.count, every))
-      for name, source in known.items()
+      name: set(range(0, video.count, every)) for name, video in videos.items()
   }
   poses = marks.poses
-  for own, (name, number) in marks.places.items():
-    if own in marks.files:
+  for id_, (name, number) in marks.places.items():
+    if id_ in marks.files:
       wanted[name].discard(number)
-    elif poses.labelled[poses.number_of[own]]:
+    elif poses.labelled[poses.number_of[id_]]:
       wanted[name].add(number)
   frames = {
-      known[name].id_of(number): (name, number)
+      sources.frame_id(name, number): (name, number)
       for name, numbers in wanted.items() for number in numbers
   }
   return {
-      own: place for own, place in frames.items()
-      if not finding.matches(own, fields.exclude)
+      id_: place for id_, place in frames.items()
+      if not finding.matches(id_, fields.exclude)
   }

@@ -8,14 +8,13 @@ import re
 from collections.abc import Sequence
 
 from eqlandmarks.datasets.base import crops
+from eqlandmarks.datasets.base import fields
 from eqlandmarks.datasets.base import output_folders
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import paths
 from eqlandmarks.media import finding
 from eqlandmarks.media import videos
-from eqlandmarks.system import file_names
 
-_EXPECTED = 'expected a video or a folder of videos'
 # What trackers add to the name of a video that they have drawn into: who
 # tracked it, how it was filtered and coloured, and that it is labelled.
 _DRAWN = re.compile(
@@ -42,73 +41,56 @@ class VideoFile:
   fps: float
   count: int
 
-  def id_of(self, number: int) -> str:
-    """What users know a frame by."""
-    return frame_id(self.name, number)
-
 
 def frame_id(name: str, number: int) -> str:
-  """The id of a frame of the video with that name."""
+  """What users know a frame of the video with that name by."""
   return f'{name}/{number:06d}'
 
 
 def find(
     root: str | os.PathLike, written: Sequence[str | os.PathLike] = ()
 ) -> tuple[pathlib.Path, list[str], tuple[str, ...]]:
-  """The folder that paths are relative to, and the videos below it.
+  """The root's folder, the videos in it, and its folders that hold no data.
 
-  Args:
-    root: a video, which is then the only one in its folder, or a folder.
-    written: where this run writes to.
-
-  Returns:
-    The folder, the videos, and the folders below it that hold no data.
+  A root that is a video is the only one in its folder.
   """
-  if not str(root or '').strip():
-    raise UserError(f'config.dataset.root: found nothing, {_EXPECTED}')
-  path = file_names.expanded(root)
-  if not path.exists():
-    raise UserError(f'config.dataset.root: there is no {path}, {_EXPECTED}')
+  path = fields.checked_root(root, 'a video or a folder of videos', True)
   output_folders.check_apart(written, path)
   if not path.is_dir():
     return path.parent, [path.name], ()
   leave_out = output_folders.below(path, written)
-  found = finding.find_images(path, videos.EXTENSIONS, leave_out)
-  if not found:
+  names = finding.find_images(path, videos.EXTENSIONS, leave_out)
+  if not names:
     raise UserError(
         f'config.dataset.root: found no video below {path}, expected at least '
         f'one ({", ".join(videos.EXTENSIONS)})'
     )
-  paths.check_distinct(found)
-  return path, found, leave_out
+  paths.check_distinct(names)
+  return path, names, leave_out
 
 
-def without_drawn(found: Sequence[str], notes: list[str]) -> list[str]:
+def without_drawn(names: Sequence[str], notes: list[str]) -> list[str]:
   """Leaves out the videos into which trackers have drawn what they found.
 
   DeepLabCut calls them '<video>DLC_<net>_..._labeled', Lightning Pose
   '<video>_labeled', in any folder: `_DRAWN`.
   """
-  stems = {_stem(name) for name in found}
-  kept = [name for name in found if not _is_drawn(_stem(name), stems)]
-  if len(kept) < len(found):
+  stem_of = {
+      name: posixpath.splitext(posixpath.basename(name))[0] for name in names
+  }
+  stems = {*stem_of.values()}
+  kept = [
+      name for name, stem in stem_of.items() if not any(
+          stem[:end] in stems and _DRAWN.fullmatch(stem, end)
+          for end in range(1, len(stem))
+      )
+  ]
+  if len(kept) < len(names):
     notes.append(
-        f'{len(found) - len(kept)} videos with predictions drawn into them '
+        f'{len(names) - len(kept)} videos with predictions drawn into them '
         '(*_labeled) are left out'
     )
   return kept
-
-
-def _stem(name: str) -> str:
-  return posixpath.splitext(posixpath.basename(name))[0]
-
-
-def _is_drawn(stem: str, stems: set[str]) -> bool:
-  """Whether a name is that of another video and an addition of trackers."""
-  return any(
-      stem[:end] in stems and _DRAWN.fullmatch(stem, end)
-      for end in range(1, len(stem))
-  )
 
 
 def probe_all(
@@ -119,10 +101,10 @@ def probe_all(
     notes: list[str],
 ) -> dict[str, VideoFile]:
   """Opens the videos; those that cannot be used stop it, or are left out."""
-  sources, bad = {}, []
+  probed, bad = {}, []
   for name in names:
     try:
-      sources[name] = _probed(root, name, crop)
+      probed[name] = _probed(root, name, crop)
     except UserError:
       if not skip_bad:
         raise
@@ -132,18 +114,16 @@ def probe_all(
         f'skip_bad: {len(bad)} videos that cannot be used are left out, the '
         f'first is {bad[0]}'
     )
-  if not sources:
+  if not probed:
     raise UserError(
         f'config.dataset.root: found {len(bad)} videos below {root} after '
         'config.dataset.exclude and none that can be used, expected at least '
         'one'
     )
-  return sources
+  return probed
 
 
-def _probed(
-    root: pathlib.Path, name: str, crop: crops.Box | None
-) -> VideoFile:
+def _probed(root: pathlib.Path, name: str, crop: crops.Box | None) -> VideoFile:
   path = root / name
   about, count = videos.probe(path), videos.count(path)
   if count < 2:

@@ -15,52 +15,45 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from eqlandmarks.datasets.video import sources
+from eqlandmarks.datasets.video.sources import VideoFile
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import Poses
 
 GAP_SECONDS = 1.0
 _LARGEST_SHARE = 0.1
 
-Splits = dict[str, list[str]]
-Places = Mapping[str, tuple[str, int]]
+Splits = dict[str, list[str]]  # 'train', 'unlabelled' and 'test' -> ids
+Places = Mapping[str, tuple[str, int]]  # id -> (video, number of the frame)
+Videos = Mapping[str, VideoFile]  # by name
 
 
-def gap(video: sources.VideoFile) -> int:
+def gap(video: VideoFile) -> int:
   """Within how many frames of a test frame none is trained on."""
   seconds, share = GAP_SECONDS * video.fps, _LARGEST_SHARE * video.count
   return max(1, math.ceil(min(seconds, share)))
 
 
 def part(
-    splits: Splits,
-    places: Places,
-    known: Mapping[str, sources.VideoFile],
-    poses: Poses,
+    splits: Splits, places: Places, videos: Videos, poses: Poses,
     notes: list[str],
-) -> Splits:
+) -> Splits:  # fmt: skip
   """The splits without what lies in the test's blocks.
 
-  Args:
-    splits: 'train', 'unlabelled' and 'test' -> ids.
-    places: id -> (video, number), of frames and of image files that are some.
-    known: the videos by name.
-    poses: the labels, by ids; they may say of each whether it is train.
-    notes: gets a line for what is left out.
+  Image files have places, too, where they are frames.
 
   Raises:
     UserError: what the user called train lies in a block, or all of it does.
   """
-  blocked = _blocked(splits, places, known)
+  blocked = _blocked(splits, places, videos)
 
-  def is_free(own: str) -> bool:
-    name, number = places.get(own, ('', 0))
+  def is_free(id_: str) -> bool:
+    name, number = places.get(id_, ('', 0))
     return name not in blocked or not blocked[name][number]
 
   kept = {s: list(filter(is_free, splits[s])) for s in ('train', 'unlabelled')}
-  lost = [own for own in splits['train'] if not is_free(own)]
+  lost = [id_ for id_ in splits['train'] if not is_free(id_)]
   if lost and (poses.splits is not None or not kept['train']):
-    raise _too_near(lost, poses, places, known)
+    raise _too_near(lost, poses, places, videos)
   counts = [len(splits[s]) - len(kept[s]) for s in ('train', 'unlabelled')]
   if sum(counts):
     notes.append(
@@ -72,25 +65,23 @@ def part(
 
 
 def _blocked(
-    splits: Splits, places: Places, known: Mapping[str, sources.VideoFile]
+    splits: Splits, places: Places, videos: Videos
 ) -> dict[str, np.ndarray]:
   """Video -> bool `[count]`, for the videos that have test frames."""
   labelled: dict[str, list[tuple[int, bool]]] = {}
   for split in ('train', 'test'):
-    for own in splits[split]:
-      if own in places:
-        name, number = places[own]
+    for id_ in splits[split]:
+      if id_ in places:
+        name, number = places[id_]
         labelled.setdefault(name, []).append((number, split == 'test'))
   return {
-      name: _block(sorted(marks), known[name])
+      name: _block(sorted(marks), videos[name])
       for name, marks in labelled.items()
       if any(is_test for _, is_test in marks)
   }
 
 
-def _block(
-    marks: list[tuple[int, bool]], video: sources.VideoFile
-) -> np.ndarray:
+def _block(marks: list[tuple[int, bool]], video: VideoFile) -> np.ndarray:
   """Bool `[count]` from the sorted (number, is test) of a video's labels."""
   blocked = np.zeros(video.count, bool)
   margin = gap(video)
@@ -109,14 +100,11 @@ def _block(
 
 
 def _too_near(
-    lost: list[str],
-    poses: Poses,
-    places: Places,
-    known: Mapping[str, sources.VideoFile],
+    lost: list[str], poses: Poses, places: Places, videos: Videos
 ) -> UserError:
   name, number = places[lost[0]]
   where = poses.where[poses.number_of[lost[0]]]
-  seconds = gap(known[name]) / known[name].fps
+  seconds = gap(videos[name]) / videos[name].fps
   how = 'of split train' if poses.splits is not None else 'left to train on'
   return UserError(
       f'config.dataset.labels: {len(lost)} labelled frames {how} lie within '
