@@ -1,5 +1,8 @@
 """Datasets are found by the names of their modules, a user's own as well."""
 
+import pathlib
+import re
+
 import fixtures
 import numpy as np
 import pytest
@@ -13,56 +16,23 @@ from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_types
 
-# All that a user writes: this file, and a config.
-MODULE = '''
-import dataclasses
-import pathlib
-
-import numpy as np
-
-from eqlandmarks.datasets.base import builder
-from eqlandmarks.datasets.base import examples
-from eqlandmarks.errors import UserError
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-  # What the files are called.
-  ending: str = '.png'
-
-  def __post_init__(self):
-    if not self.ending:
-      raise UserError("config.dataset.ending is '', expected an ending")
-
-
-class build(builder.ImageBuilder):
-  """Squares."""
-
-  name = __name__
-
-  def _open(self, root, outputs):
-    self._files = sorted(pathlib.Path(root).glob(f'*{self._options.ending}'))
-    return [str(file) for file in self._files]
-
-  def _plan(self):
-    items = [
-        builder.Item(file.name, file, np.array([[20.0, 10.0], [5.0, 30.0]]))
-        for file in self._files
-    ]
-    about = examples.Description(('a', 'b'), {}, (), 'train', 'train', 'test')
-    return builder.Plan({'train': items[2:], 'test': items[:2]}, about)
-'''
+# All that a user writes, as the page on extending has it; and a config.
+PAGE = pathlib.Path(__file__).parents[2] / 'docs/extend.md'
+MODULE = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)[2]
 
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-  """The name of a module in the current folder, and a config of it."""
+  """The config of a module in the current folder."""
   name = f'squares_of_{tmp_path.name}'  # Python imports each name once
-  (tmp_path / f'{name}.py').write_text(MODULE)
+  (tmp_path / f'{name}.py').write_text(
+      MODULE.replace("'my_shapes'", '__name__')  # tfds takes each name once
+  )
   monkeypatch.chdir(tmp_path)
-  for i in range(10):
+  for i in range(12):
     pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / f'{i}.png')
+    (tmp_path / f'{i}.txt').write_text(f'{i} 20')
   config = signer.get_config('tiny')
   config.dataset = common.dataset(name)
   config.dataset.root = str(tmp_path)
@@ -77,17 +47,17 @@ def test_a_run_of_it(own, tmp_path):
 
 
 def test_its_fields_are_checked(own):
-  own.dataset.ending = ''
-  with pytest.raises(errors.UserError, match=r'config.dataset.ending is'):
+  own.dataset.test_every = 1
+  with pytest.raises(errors.UserError, match=r'config.dataset.test_every is'):
     config_checks.check(own)
   with own.unlocked():
-    own.dataset.endings = own.dataset.ending
-    del own.dataset.ending
+    own.dataset.test_everys = own.dataset.test_every
+    del own.dataset.test_every
   with pytest.raises(errors.UserError) as caught:
     config_checks.check(own)
   assert str(caught.value).endswith(
-      'dataset.ending is missing; dataset.endings is no field, the nearest is '
-      'dataset.ending.'
+      'dataset.test_every is missing; dataset.test_everys is no field, the '
+      'nearest is dataset.test_every.'
   )
 
 

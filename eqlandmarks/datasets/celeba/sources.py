@@ -136,16 +136,8 @@ class Prepared:
 
   def state(self) -> list[Any]:
     """See `Files`."""
-    return [
-        str(self._folder),
-        [
-            (len(source), count)
-            for source, count in zip(
-                self._sources, lists.PARTITIONS, strict=True
-            )
-        ],
-        benchmark.state_of(self._folder),
-    ]
+    counts = zip(map(len, self._sources), lists.PARTITIONS, strict=True)
+    return [str(self._folder), [*counts], benchmark.state_of(self._folder)]
 
   def partition(self) -> dict[str, int]:
     """See `Files`."""
