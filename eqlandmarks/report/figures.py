@@ -32,7 +32,7 @@ _FORMATS = {'png': 'Description', 'svg': 'Description', 'pdf': 'Subject'}
 _DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
 
 
-def draw_sheets(
+def draw_method(
     folder: pathlib.Path,
     *,
     images: np.ndarray,
@@ -41,7 +41,9 @@ def draw_sheets(
     count: int,
     protocol: str = '',
 ) -> None:
-  """Draws the landmarks, and predictions where there are annotations.
+  """Draws the landmarks; with annotations, predictions and warped pairs, too.
+
+  The pairs are the first pictures of Figures 1 and 2, by the features of layer 1.
 
   Args:
     folder: where the pictures go.
@@ -61,46 +63,23 @@ def draw_sheets(
       for k in range(landmarks.shape[1])
   ]
   _save_with_legend(figure, handles, folder, 'landmarks', protocol)
-  if outcome['predicted'].shape[1]:
-    draw_points(
-        folder, 'predictions', images=images[rows],
-        points=outcome['points'][rows], predicted=outcome['predicted'][rows],
-        point_names=point_names, protocol=protocol,
-        title='Predicted (o) and annotated (+) points',
-    )  # fmt: skip
-
-
-def draw_pairs(
-    folder: pathlib.Path,
-    *,
-    images: np.ndarray,
-    outcome: dict[str, np.ndarray],
-    point_names: tuple[str, ...],
-    layer: int,
-    protocol: str = '',
-) -> None:
-  """Draws images and warped copies, as the first pictures of Figures 1 and 2.
-
-  Args:
-    folder: where the pictures go.
-    images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `observe.Outcome` on these images.
-    point_names: names of the annotated points.
-    layer: 1 to 4, the features by which the points are found.
-    protocol: what the picture depends on, for the files' metadata.
-  """
-  rows, truth = outcome['pair_rows'], outcome['pair_truth']
-  by_layer = outcome['pair_found'][:, layer - 1]
+  if not outcome['points'].shape[1]:
+    return
   draw_points(
-      folder, f'warped_pairs_layer{layer}',
+      folder, 'predictions', images=images[rows],
+      points=outcome['points'][rows], predicted=outcome['predicted'][rows],
+      point_names=point_names, protocol=protocol,
+      title='Predicted (o) and annotated (+) points',
+  )  # fmt: skip
+  rows, truth = outcome['pair_rows'], outcome['pair_truth']
+  by_features = np.where(np.isnan(truth), np.nan, outcome['pair_found'][:, 0])
+  draw_points(
+      folder, 'warped_pairs_layer1',
       images=_alternating(images[rows], outcome['pair_images']),
       points=_alternating(outcome['points'][rows], truth),
-      predicted=_alternating(
-          np.full_like(truth, np.nan),
-          np.where(np.isnan(truth), np.nan, by_layer),
-      ),
+      predicted=_alternating(np.full_like(truth, np.nan), by_features),
       point_names=point_names, protocol=protocol,
-      title=f'Layer {layer}: annotated (left, +), and found (o) where the warp '
+      title='Layer 1: annotated (left, +), and found (o) where the warp '
       'moved it (+)',
   )  # fmt: skip
 
@@ -123,19 +102,11 @@ def draw_points(
 ) -> None:
   """Draws images with annotated points (+), and predicted ones (o).
 
-  Args:
-    folder: where the picture goes.
-    name: of its files.
-    images: uint8 `[N, S, S, 3]`.
-    points: `[N, J, 2]`, (row, column) in pixels of the images; NaN where
-      missing.
-    predicted: the same.
-    point_names: J names.
-    title: of the picture.
-    protocol: what the picture depends on, for the files' metadata.
+  Both are `[N, J, 2]`, (row, column) in pixels of the images `[N, S, S, 3]`;
+  NaN where missing.
   """
   figure = _sheet(images, title)
-  handles: list[object] = []
+  handles: list[Line2D] = []
   for axes, of_image in zip(
       figure.axes, zip(predicted, points, strict=True), strict=False
   ):
@@ -146,21 +117,15 @@ def draw_points(
 def draw_chart(
     folder: pathlib.Path, chart: Chart, protocol: str = ''
 ) -> None:
-  """Draws the lines of a chart, with bands of one standard deviation.
-
-  Args:
-    folder: where the pictures go.
-    chart: what is drawn; its name is that of the files.
-    protocol: what it depends on, for the files' metadata.
-  """
+  """Draws the lines of a chart, with bands of one standard deviation."""
   columns = 1 if max(len(s.label) for s in chart.series) > 24 else 4
   height = 4.2 + 0.2 * math.ceil(len(chart.series) / columns)
   figure, axes = plt.subplots(figsize=(6.4, height), layout='constrained')
   for line in chart.series:
-    style = {'color': line.colour, 'linestyle': _DASHES[line.dash]}
     axes.plot(
-        line.x, line.y, label=line.label, linewidth=1.6,
-        marker='o' if chart.x_log else None, markersize=4, **style,
+        line.x, line.y, label=line.label, linewidth=1.6, color=line.colour,
+        linestyle=_DASHES[line.dash], marker='o' if chart.x_log else None,
+        markersize=4,
     )
     if line.spread:
       y, spread = np.array(line.y), np.array(line.spread)
@@ -219,7 +184,7 @@ def _draw_predictions(
     predicted: np.ndarray,
     points: np.ndarray,
     names: tuple[str, ...],
-) -> list[object]:
+) -> list[Line2D]:
   """Circles and crosses, joined by a line; returns the legend's handles."""
   handles = []
   for j, name in enumerate(names):
@@ -247,25 +212,20 @@ def _literal(name: str) -> str:
 
 def _save_with_legend(
     figure: Figure,
-    handles: list[object],
+    handles: list[Line2D],
     folder: pathlib.Path,
     name: str,
-    protocol: str = '',
+    protocol: str,
 ) -> None:
-  if not handles:
-    _save(figure, folder, name, protocol)
-    return
-  longest = max(len(str(handle.get_label())) for handle in handles)
-  # About so many letters of this size stand beside each other.
-  letters = 14 * figure.get_figwidth()
-  figure.legend(
-      handles=handles,
-      loc='outside lower center',
-      ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
-      fontsize='small',
-      handletextpad=0.1,
-      columnspacing=0.9,
-  )
+  if handles:
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    # About so many letters of this size stand beside each other.
+    letters = 14 * figure.get_figwidth()
+    figure.legend(
+        handles=handles, loc='outside lower center', fontsize='small',
+        ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
+        handletextpad=0.1, columnspacing=0.9,
+    )
   _save(figure, folder, name, protocol)
 
 
@@ -278,9 +238,7 @@ def _save(
     about = {description: protocol} if protocol else {}
     with files.replacing(folder / f'{name}.{ending}') as partial:
       figure.savefig(
-          partial,
-          dpi=130,
-          metadata=metadata.get(ending, {}) | about,
+          partial, dpi=130, metadata=metadata.get(ending, {}) | about,
           format=ending,
       )
   plt.close(figure)
