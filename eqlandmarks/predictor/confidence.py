@@ -27,12 +27,7 @@ _HALF = 6.0
 def from_spread(spread: np.ndarray, image_size: int) -> np.ndarray:
   """The confidence of points, by the formula above.
 
-  Args:
-    spread: any shape, in pixels of an image of this size.
-    image_size: side of the image, in pixels.
-
-  Returns:
-    The same shape and dtype, on (0, 1].
+  `spread`, of any shape, is in pixels of an image of this size.
   """
   return 1.0 / (1.0 + (spread * (128.0 / image_size) / _HALF) ** 2)
 
@@ -83,12 +78,9 @@ class Annotator:
 def make_annotator(
     outcome: dict[str, np.ndarray], names: tuple[str, ...], config: Any
 ) -> Annotator:
-  """Fits the regressor again, as the evaluation did.
+  """Fits the regressor again, as the evaluation did, to its arrays.
 
-  Args:
-    outcome: arrays `fit_landmarks` and `fit_points` of `observe.Outcome`.
-    names: the annotated points.
-    config: fields `image_size` and `regression`.
+  Of `config` it needs `image_size` and `regression`.
   """
   landmarks, points = outcome['fit_landmarks'], outcome['fit_points']
   regressor = regression.from_config(landmarks, points, config)

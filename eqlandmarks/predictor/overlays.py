@@ -16,7 +16,7 @@ from eqlandmarks.media import videos
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.report import colours
 from eqlandmarks.system import file_names
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import files
 
 # Pictures are enlarged by a whole factor until their shorter side has as many
 # pixels: a marker would hide half of a smaller one.
@@ -49,7 +49,7 @@ def draw(
     image: RGB.
     landmarks: `[K, 2]` in pixels of the image.
     confidence: `[K]`; the markers of those below a half are hollow.
-    annotations: `[J, 2]` in pixels of the image, or None.
+    annotations: `[J, 2]`, the same.
     trail: earlier landmarks, the latest last: lines lead from there to here.
     enlarge: whole factor by which the copy is enlarged.
   """
@@ -76,35 +76,26 @@ def draw(
 
 def draw_pictures(
     folder: pathlib.Path,
-    drawn: Iterable[tuple[str, Image.Image, Prediction]],
+    drawn: Iterable[tuple[str, Image.Image, tuple[np.ndarray | None, ...]]],
     ids: Collection[str] = (),
 ) -> list[pathlib.Path]:
   """Draws images, each into a PNG that is called as the image.
 
   Args:
     folder: where to, made if needed.
-    drawn: (id, image, prediction of this image alone).
+    drawn: (id, image, what `draw` draws into it).
     ids: of all images, whose pictures keep their names.
-
-  Returns:
-    The files.
   """
-  files = []
+  paths = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
-  for name, image, prediction in drawn:
+  for name, image, points in drawn:
     path = file_names.below(folder, _picture_name(name, taken))
-    shorter = min(image.width, image.height)
-    picture = draw(
-        image,
-        prediction.landmarks[0],
-        prediction.confidence[0],
-        None if prediction.annotations is None else prediction.annotations[0],
-        enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
-    )
-    with files_lib.replacing(path) as partial:
+    enlarge = max(1, -(-_SHORTER_SIDE // min(image.size)))
+    picture = draw(image, *points, enlarge=enlarge)
+    with files.replacing(path) as partial:
       picture.save(partial, 'PNG', compress_level=1)
-    files.append(path)
-  return files
+    paths.append(path)
+  return paths
 
 
 def _picture_name(name: str, taken: set[str]) -> str:
@@ -125,10 +116,10 @@ def draw_video(
     fps: float,
     trail: int,
 ) -> Iterator[int]:
-  """Draws a video into another of the same size and number of frames.
+  """Draws a video into another of its size, which appears when it is whole.
 
   Args:
-    path: the file to write, which gets its name when it is whole.
+    path: the file to write.
     video: the file that the predictions are of.
     parts: predictions of all frames, in their order.
     size: (height, width) of the frames.
@@ -140,21 +131,13 @@ def draw_video(
   """
   earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
   frames = videos.frames(video)
-  number = 0
+  points = (part.points(row) for part in parts for row in range(len(part)))
   with videos.writing(path, size=size, fps=fps) as append:
-    for part in parts:
-      for row in range(len(part)):
-        picture = draw(
-            Image.fromarray(next(frames)),
-            part.landmarks[row],
-            part.confidence[row],
-            None if part.annotations is None else part.annotations[row],
-            trail=tuple(earlier),
-        )
-        append(np.asarray(picture))
-        earlier.append(part.landmarks[row])
-        yield number
-        number += 1
+    for number, (landmarks, *others) in enumerate(points):
+      frame = Image.fromarray(next(frames))
+      append(np.asarray(draw(frame, landmarks, *others, trail=[*earlier])))
+      earlier.append(landmarks)
+      yield number
 
 
 def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:
@@ -175,14 +158,13 @@ def _mark(
     colour: tuple[int, ...],
 ) -> None:
   """A marker with a dark edge, or hollow in its colour."""
-  x, y = place
-  edge = (0, 0, 0) if fill else colour
-  if marker not in _CORNERS:
+  (x, y), edge = place, (0, 0, 0) if fill else colour
+  if marker in _CORNERS:
+    corners = [(x + a * radius, y + b * radius) for a, b in _CORNERS[marker]]
+    pen.polygon(corners, fill=fill, outline=edge)
+  else:
     box = (x - radius, y - radius, x + radius, y + radius)
     pen.ellipse(box, fill=fill, outline=edge)
-    return
-  corners = [(x + a * radius, y + b * radius) for a, b in _CORNERS[marker]]
-  pen.polygon(corners, fill=fill, outline=edge)
 
 
 def _cross(

@@ -33,10 +33,10 @@ class Trained:
 
   config: ConfigDict
   variables: dict[str, models.Variables]
-  annotator: confidence.Annotator | None
-  crop: crops.Box | None
-  method: str
-  digest: str
+  annotator: confidence.Annotator | None = None
+  crop: crops.Box | None = None
+  method: str = ''
+  digest: str = ''
 
 
 def load(
@@ -45,32 +45,27 @@ def load(
     *,
     regression: Any = None,
 ) -> Trained:
-  """Reads a finished method from a workdir; needs no dataset.
+  """Reads a finished method, as `Predictor.from_checkpoint` says.
 
-  Args:
-    workdir: the run's folder.
-    method: one of `run.METHODS`; None for the one that the run's config
-      trains, otherwise the first of them that is finished.
-    regression: fields as `config.regression`, by which the regressor is fitted;
-      None for those by which the method was evaluated last.
-
-  Raises:
-    UserError: the folder holds no such model, or one of another version.
+  It needs no dataset.
   """
   folder = Workdir(workdir)
   config = _read_config(folder)
   method = _choose(folder, method, config)
-  stage = folder.stage(method)
-  measured = folder.evaluation(method)
-  which = measured['with']['evaluation']['checkpoint'] if measured else 'last'
+  stage, measured = folder.stage(method), folder.evaluation(method).get('with')
+  which = measured['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
   run.check_variables(config, variables, str(stage.path))
-  annotator = _load_annotator(folder, method, config, regression)
   digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
   )
-  crop = _crop(folder, method, config)
-  return Trained(config, variables, annotator, crop, method, digest)
+  regression = regression or (measured or config).get('regression')
+  return Trained(
+      config, variables,
+      annotator=_load_annotator(folder, method, config.image_size, regression),
+      crop=_crop(folder, method, config),
+      method=method, digest=digest,
+  )  # fmt: skip
 
 
 def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
@@ -132,17 +127,14 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
 
 
 def _load_annotator(
-    folder: Workdir, method: str, config: Any, regression: Any
+    folder: Workdir, method: str, image_size: int, regression: Any
 ) -> confidence.Annotator | None:
   """The regressor of the evaluation; None without labels or evaluation."""
   outcome = folder.outcome(method)
   if outcome is None or 'fit_points' not in outcome:
     return None
-  if regression is None:
-    measured = folder.evaluation(method)
-    regression = ConfigDict((measured.get('with') or config)['regression'])
   return confidence.make_annotator(
       outcome,
       tuple(map(str, outcome['point_names'])),
-      ConfigDict({'image_size': config.image_size, 'regression': regression}),
+      ConfigDict({'image_size': image_size, 'regression': regression}),
   )
