@@ -52,24 +52,11 @@ def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
 
 def start(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
   """Does what a mode says, by a config that has been checked."""
-  from eqlandmarks.runs import workdir_checks
-  from eqlandmarks.runs.workdir import Workdir
-
-  _check_processes(mode)
-  folder = Workdir(workdir)
-  workdir_checks.check(folder, config)
-  find(mode)(config, folder)
-
-
-def _check_processes(mode: str) -> None:
-  """Checks that a mode has work for more than one process.
-
-  Raises:
-    UserError: there are more, and it has none.
-  """
   import jax
 
   from eqlandmarks import errors
+  from eqlandmarks.runs import workdir_checks
+  from eqlandmarks.runs.workdir import Workdir
 
   if jax.process_count() > 1 and mode not in _SHARED:
     raise errors.UserError(
@@ -77,3 +64,6 @@ def _check_processes(mode: str) -> None:
         f'{jax.process_count()}; expected one of {", ".join(_SHARED)}, or '
         'no flags of several processes.'
     )
+  folder = Workdir(workdir)
+  workdir_checks.check(folder, config)
+  find(mode)(config, folder)

@@ -38,14 +38,7 @@ _MASKED = 0.9
 
 @dataclasses.dataclass(frozen=True)
 class _Finished:
-  """A finished stage of which pictures or warnings are shown.
-
-  Attributes:
-    name: of its pictures.
-    stage: its folder in the workdir.
-    workdir: the run's, or that of one seed of a comparison.
-    records: its figures.
-  """
+  """A finished stage in a workdir, with the name that its pictures have."""
 
   name: str
   stage: str
@@ -81,12 +74,7 @@ def check_finished(workdir: Workdir) -> None:
 def measure(run: run_lib.Run, *, again: bool = False) -> None:
   """Makes results.json of the figures of all that is trained.
 
-  Args:
-    run: the run.
-    again: whether to measure what has its figures, too.
-
-  Raises:
-    UserError: nothing is finished.
+  What has its figures is measured only where it is asked for `again`.
   """
   done = run.workdir.finished(run_lib.METHODS)
   for name in done:

@@ -14,7 +14,7 @@ _COLOURS = (
     '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C564B'
 )
 _FLOOR = '#888888'
-_DASHES = ('solid', 'dash', 'dot', 'dashdot')
+DASHES = ('solid', 'dash', 'dot', 'dashdot')
 
 # Columns of metrics.csv that are neither the loss nor a term of it.
 _NO_LOSSES = ('step', 'points_used', 'gradient_norm', 'update_norm')
@@ -29,15 +29,9 @@ Records = Sequence[Record]
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-  """A line of a chart.
+  """A line of a chart, with the standard deviations of `y` if there are any.
 
-  Attributes:
-    label: in the legend.
-    x: positions.
-    y: values.
-    spread: standard deviations of the values, or None.
-    colour: as '#RRGGBB'.
-    dash: solid, dash, dot or dashdot.
+  Its colour is '#RRGGBB', its dash one of `DASHES`.
   """
 
   label: str
@@ -50,17 +44,9 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-  """Lines over one pair of axes.
+  """Lines over one pair of axes, of which `x_limits` are shown at first.
 
-  Attributes:
-    name: a word for links and files.
-    title: what is shown.
-    x_label: with its unit.
-    y_label: with its unit.
-    series: the lines.
-    x_limits: shown at first.
-    x_log: whether the x axis is logarithmic.
-    y_log: whether the y axis is logarithmic.
+  `name` is a word for links and files.
   """
 
   name: str
@@ -121,7 +107,7 @@ def _over_distance(
 def _layers(row: Records, acc: Records) -> Chart:
   """The layers of one method: the plots of Figures 1 and 2."""
   series = [
-      _series(f"layer {r.layer}", r, _colour(i), _DASHES[i % len(_DASHES)])
+      _series(f"layer {r.layer}", r, _colour(i), DASHES[i % len(DASHES)])
       for i, r in enumerate(sorted(row, key=lambda r: r.layer))
   ]
   for random in select(acc, method='random')[:1]:

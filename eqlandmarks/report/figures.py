@@ -6,6 +6,7 @@ depends on in the file's metadata: the protocol travels with it.
 
 import math
 import pathlib
+from collections.abc import Sequence
 
 import matplotlib
 
@@ -43,26 +44,33 @@ def draw_method(
 ) -> None:
   """Draws the landmarks; with annotations, predictions and warped pairs, too.
 
-  The pairs are the first pictures of Figures 1 and 2, by the features of layer 1.
+  The pairs are the first pictures of Figures 1 and 2, by features of layer 1.
 
   Args:
     folder: where the pictures go.
     images: uint8 `[N, S, S, 3]`.
     outcome: arrays of `observe.Outcome` on these images.
     point_names: names of the annotated points.
-    count: number of images on a sheet, taken evenly over all.
+    count: how many images a sheet shows, evenly over all.
     protocol: what the pictures depend on, for the files' metadata.
   """
   rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
   figure = _sheet(images[rows], 'Discovered landmarks')
   landmarks = outcome['landmarks'][rows]
   for axes, points in zip(figure.axes, landmarks, strict=False):
-    _draw_landmarks(axes, points)
+    # One call per marker, not one per landmark, which takes ten times as long.
+    for first, marker in enumerate(colours.MARKERS[: len(points)]):
+      chosen = range(first, len(points), len(colours.MARKERS))
+      axes.scatter(
+          points[chosen, 1], points[chosen, 0], s=22, marker=marker,
+          c=[colours.landmark_style(k)['color'] for k in chosen],
+          edgecolors='black', linewidths=0.5,
+      )
   handles = [
       Line2D([], [], linestyle='', label=str(k), **colours.landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
-  _save_with_legend(figure, handles, folder, 'landmarks', protocol)
+  _save(figure, folder, 'landmarks', protocol, handles)
   if not outcome['points'].shape[1]:
     return
   draw_points(
@@ -111,7 +119,7 @@ def draw_points(
       figure.axes, zip(predicted, points, strict=True), strict=False
   ):
     handles = _draw_predictions(axes, *of_image, point_names)
-  _save_with_legend(figure, handles, folder, name, protocol)
+  _save(figure, folder, name, protocol, handles)
 
 
 def draw_chart(
@@ -168,17 +176,6 @@ def _sheet(images: np.ndarray, title: str) -> Figure:
   return figure
 
 
-def _draw_landmarks(axes: Axes, points: np.ndarray) -> None:
-  # One call per marker, not one per landmark, which takes ten times as long.
-  for first, marker in enumerate(colours.MARKERS[: len(points)]):
-    chosen = range(first, len(points), len(colours.MARKERS))
-    axes.scatter(
-        points[chosen, 1], points[chosen, 0], s=22, marker=marker,
-        c=[colours.landmark_style(k)['color'] for k in chosen],
-        edgecolors='black', linewidths=0.5,
-    )
-
-
 def _draw_predictions(
     axes: Axes,
     predicted: np.ndarray,
@@ -210,13 +207,14 @@ def _literal(name: str) -> str:
   return f' {shown}' if shown.startswith('_') else shown
 
 
-def _save_with_legend(
+def _save(
     figure: Figure,
-    handles: list[Line2D],
     folder: pathlib.Path,
     name: str,
     protocol: str,
+    handles: Sequence[Line2D] = (),
 ) -> None:
+  """Writes a figure in all formats, with a legend of the handles below it."""
   if handles:
     longest = max(len(str(handle.get_label())) for handle in handles)
     # About so many letters of this size stand beside each other.
@@ -226,12 +224,6 @@ def _save_with_legend(
         ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
         handletextpad=0.1, columnspacing=0.9,
     )
-  _save(figure, folder, name, protocol)
-
-
-def _save(
-    figure: Figure, folder: pathlib.Path, name: str, protocol: str
-) -> None:
   for ending, description in _FORMATS.items():
     # No date inside: the same results make the same files.
     metadata = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}

@@ -32,16 +32,11 @@ class Method:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-  """All that the page shows, in its order.
+  """All that the page shows.
 
   Attributes:
-    title: of the page.
-    tables: as text.
-    charts: as curves.
-    methods: for the viewers.
-    images: uint8 `[N, S, S, 3]`, those of the methods' outcomes.
-    point_names: the annotated points.
-    num_images: how many images the viewers show.
+    images: uint8 `[N, S, S, 3]`, those of the methods' outcomes; the viewers
+      show `num_images` of them.
     warnings: what a reader must be told first.
     collapsed: the signs of a collapse, of each method that shows any.
   """

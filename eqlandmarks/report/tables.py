@@ -20,15 +20,10 @@ Records = Sequence[Record]
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Text in rows and columns.
+  """Text in rows and columns; the first cell of a row is its name.
 
-  Attributes:
-    name: a word for links and files.
-    title: what is shown.
-    columns: headings.
-    rows: cells; the first one is the row's name.
-    published: positions of the rows that quote others' numbers.
-    note: what a reader must know.
+  `name` is a word for links, `published` are the positions of the rows that
+  quote others' numbers, and the note says what a reader must know.
   """
 
   name: str
