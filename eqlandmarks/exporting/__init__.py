@@ -1,8 +1,8 @@
 """A trained model as one file: what `--mode=export` writes, and how to use it.
 
     model = exporting.load('runs/mine/export/model.jaxexport')
-    found = model(images)      # uint8 [B, S, S, 3]
-    found['landmarks']         # [B, K, 2], (row, column) in their pixels
+    points = model(images)     # uint8 [B, S, S, 3]
+    points['landmarks']        # [B, K, 2], (row, column) in their pixels
 
 The file is what `jax.export` makes of the trained nets, and JAX alone reads it
 too (docs/export.md). Here it is checked that it is one of ours, and that the

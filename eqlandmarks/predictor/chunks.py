@@ -43,12 +43,9 @@ def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Chunks']:
   The folder is made if needed. If an error ends the block before anything is
   predicted, what was made is removed again.
 
-  Args:
-    output: the folder of the predictions, new or empty or made by us.
-    about: what the predictions are made from, as JSON can hold it.
-
   Raises:
-    UserError: the folder holds something else, is in use, or is read-only.
+    UserError: the folder is not new, empty or ours, or holds predictions that
+      are `about` something else, or is in use, or cannot be written.
   """
   folder = output / _FOLDER
   _check_ours(output)
@@ -158,11 +155,7 @@ class Chunks:
       partial.write_text(json.dumps(content, indent=2) + '\n')
 
   def _read_count(self) -> int | None:
-    """The number of images in all, where it is known.
-
-    Raises:
-      UserError: the folder is of another input or model.
-    """
+    """The number of images in all, if known; checks what they are made from."""
     if not self._path(0).exists():  # nothing was predicted
       self.discard()
       return None

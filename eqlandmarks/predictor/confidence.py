@@ -20,7 +20,7 @@ import numpy as np
 from eqlandmarks import metrics
 from eqlandmarks import regression
 
-# The spread, in pixels of a 128-pixel image, of which one is half sure.
+# The spread at which the confidence is a half, in pixels of a 128-pixel image.
 _HALF = 6.0
 
 
@@ -57,17 +57,11 @@ class Annotator:
   def __call__(
       self, landmarks: np.ndarray, spreads: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Annotations and their spreads.
+    """Annotations `[N, J, 2]` and their spreads `[N, J]`, float32, in pixels.
 
-    The map is linear, so the landmarks' covariances pass through it. They are
-    taken as round and independent, and the regressor's own error is added.
-
-    Args:
-      landmarks: `[N, K, 2]` in pixels.
-      spreads: `[N, K]` in pixels.
-
-    Returns:
-      `[N, J, 2]` and `[N, J]`, float32, in pixels.
+    The map from landmarks `[N, K, 2]` is linear, so their covariances pass
+    through it. These are taken as round and independent, of spreads `[N, K]`,
+    and the regressor's own error is added.
     """
     points = self.regressor.predict(landmarks)
     variances = spreads.astype(np.float64) ** 2 @ self.shares.T

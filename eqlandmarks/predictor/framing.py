@@ -34,13 +34,7 @@ class Region:
 def region(
     image: Image.Image, size: int, *, name: str, crop: crops.Box | None = None
 ) -> Region:
-  """Squashes an image to `size` x `size`, as the training images are.
-
-  Args:
-    image: RGB.
-    size: S.
-    name: of the image, for messages.
-    crop: what is shown of it; None for everything.
+  """Squashes an image, or a crop of it, to the size of the training images.
 
   Raises:
     UserError: the image is too small, or the crop reaches beyond it.

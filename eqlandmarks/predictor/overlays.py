@@ -6,14 +6,13 @@ video has thousands. The colours and markers of landmarks are the report's.
 
 import collections
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
 from eqlandmarks.media import videos
-from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.report import colours
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -32,6 +31,9 @@ _CORNERS = {
     '^': ((0, -1.1), (1, 0.8), (-1, 0.8)),
     'v': ((0, 1.1), (-1, -0.8), (1, -0.8)),
 }
+
+# Landmarks, their confidence, and annotations (or None) of an image.
+Drawn = tuple[np.ndarray | None, ...]
 
 
 def draw(
@@ -76,15 +78,12 @@ def draw(
 
 def draw_pictures(
     folder: pathlib.Path,
-    drawn: Iterable[tuple[str, Image.Image, tuple[np.ndarray | None, ...]]],
+    drawn: Iterable[tuple[str, Image.Image, Drawn]],
     ids: Collection[str] = (),
 ) -> list[pathlib.Path]:
-  """Draws images, each into a PNG that is called as the image.
+  """Draws images, by their ids, each into a PNG that is called as the image.
 
-  Args:
-    folder: where to, made if needed.
-    drawn: (id, image, what `draw` draws into it).
-    ids: of all images, whose pictures keep their names.
+  The pictures of the images in `ids` keep their names.
   """
   paths = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
@@ -109,35 +108,24 @@ def _picture_name(name: str, taken: set[str]) -> str:
 
 def draw_video(
     path: pathlib.Path,
-    video: pathlib.Path,
-    parts: Iterable[Prediction],
+    frames: Iterable[np.ndarray],
+    drawn: Iterable[Drawn],
     *,
     size: tuple[int, int],
     fps: float,
     trail: int,
-) -> Iterator[int]:
-  """Draws a video into another of its size, which appears when it is whole.
+) -> None:
+  """Draws frames `[H, W, 3]` into a video of the same size.
 
-  Args:
-    path: the file to write.
-    video: the file that the predictions are of.
-    parts: predictions of all frames, in their order.
-    size: (height, width) of the frames.
-    fps: frames per second.
-    trail: through how many earlier frames landmarks are traced.
-
-  Yields:
-    The number of each frame that is drawn.
+  The file gets its name when it is whole. Landmarks are traced through as many
+  earlier frames as `trail` says.
   """
   earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
-  frames = videos.frames(video)
-  points = (part.points(row) for part in parts for row in range(len(part)))
   with videos.writing(path, size=size, fps=fps) as append:
-    for number, (landmarks, *others) in enumerate(points):
-      frame = Image.fromarray(next(frames))
-      append(np.asarray(draw(frame, landmarks, *others, trail=[*earlier])))
+    for (landmarks, *others), frame in zip(drawn, frames, strict=False):
+      image = Image.fromarray(frame)
+      append(np.asarray(draw(image, landmarks, *others, trail=[*earlier])))
       earlier.append(landmarks)
-      yield number
 
 
 def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:

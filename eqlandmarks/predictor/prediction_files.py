@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import tqdm
 
 from eqlandmarks import errors
 from eqlandmarks import formats
+from eqlandmarks.media import videos
 from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
@@ -172,34 +172,30 @@ class Files:
     even = np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int)
     row_of = {name: row for row, name in enumerate(ids)}
     chosen = {ids[row] for row in even} | unsure
-
-    def drawn() -> Iterator[tuple[str, Any, tuple[Any, ...]]]:
-      with _bar('images', len(chosen)) as bar:
-        for entry in self.source.read(0):
-          if entry.id in chosen:
-            points = self.result.points(row_of[entry.id])
-            yield entry.id, entry.load(), points
-            bar.update()
-
-    return overlays.draw_pictures(self.output / 'overlays', drawn(), ids)
+    drawn = (
+        (entry.id, entry.load(), self.result.points(row_of[entry.id]))
+        for entry in self.source.read(0)
+        if entry.id in chosen
+    )
+    bar = tqdm.tqdm(
+        drawn, desc='draw', unit=' images', total=len(chosen), mininterval=0.5
+    )
+    return overlays.draw_pictures(self.output / 'overlays', bar, ids)
 
   def _draw_video(self, chunks: chunks_lib.Chunks, trail: int) -> pathlib.Path:
     path, video = self.output / 'overlay.mp4', self.source.video
-    with _bar('frames', len(self.result)) as bar:
-      for _ in overlays.draw_video(
-          path, self.source.root, chunks, size=video.size, fps=video.fps,
-          trail=trail,
-      ):  # fmt: skip
-        bar.update()
+    drawn = (part.points(row) for part in chunks for row in range(len(part)))
+    bar = tqdm.tqdm(
+        drawn, desc='draw', unit=' frames', total=len(self.result),
+        mininterval=0.5,
+    )  # fmt: skip
+    overlays.draw_video(
+        path, videos.frames(self.source.root), bar, size=video.size,
+        fps=video.fps, trail=trail,
+    )
     return path
 
 
 def _check_done(content: Any) -> None:
   for name in data_files.field(content, 'written', list):
     data_files.typed(name, str, 'written')
-
-
-def _bar(unit: str, total: int) -> tqdm.tqdm:
-  return tqdm.tqdm(
-      desc='draw', unit=f' {unit}', total=total, mininterval=0.5
-  )

@@ -1,8 +1,8 @@
 """Landmarks of your own images and videos, by a trained model.
 
     predictor = Predictor.from_checkpoint('runs/mine')
-    found = predictor.predict('photos')
-    found.landmarks  # [N, K, 2], in pixels of each original image
+    result = predictor.predict('photos')
+    result.landmarks  # [N, K, 2], in pixels of each original image
 
 docs/predict.md has more.
 """

@@ -11,7 +11,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
 from eqlandmarks.runs import config_types
-from eqlandmarks.runs import run
+from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
@@ -27,7 +27,7 @@ class Trained:
     variables: of both nets, as numpy arrays.
     annotator: from landmarks to annotations; None without labels.
     crop: what the nets were shown of the images; None for everything.
-    method: one of `run.METHODS`.
+    method: one of `methods.METHODS`.
     digest: SHA-256 of the parameters.
   """
 
@@ -55,7 +55,7 @@ def load(
   stage, measured = folder.stage(method), folder.evaluation(method).get('with')
   which = measured['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
-  run.check_variables(config, variables, str(stage.path))
+  run_lib.check_variables(config, variables, str(stage.path))
   digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
   )
@@ -73,11 +73,11 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
   # The boxes of benchmarks are made from true points, which are not there.
   if config.dataset.name != 'video':
     return None
-  # A DeepLabCut project has crops of its own, of which the protocol tells.
+  # A DeepLabCut project has crops of its own, which the protocol names.
   records = folder.records(method)
   crop = records[0].protocol.get('data', {}).get('crop') if records else None
   if crop == crops.OF_EACH_VIDEO:
-    run.say(
+    run_lib.say(
         'the model was trained on crops of videos, which differ: show it '
         'images that are cropped alike'
     )
@@ -114,11 +114,11 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    workdir_checks.check_finished(folder, run.METHODS)
+    workdir_checks.check_finished(folder, methods.METHODS)
     own = methods.of_config(config).name
-    return folder.finished((own, *run.METHODS))[0]
-  if method not in run.METHODS or not folder.finished([method]):
-    finished = ', '.join(folder.finished(run.METHODS)) or 'none'
+    return folder.finished((own, *methods.METHODS))[0]
+  if method not in methods.METHODS or not folder.finished([method]):
+    finished = ', '.join(folder.finished(methods.METHODS)) or 'none'
     raise UserError(
         f'method is {method!r}, expected one that is finished in workdir '
         f'{folder.path}: {finished}.'

@@ -15,10 +15,10 @@ import safetensors.numpy
 from eqlandmarks import exporting
 from eqlandmarks.exporting import program
 from eqlandmarks.predictor import trained
-from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
+from eqlandmarks.system.journal import say
 
 # Images by which a file is compared with what it was made from.
 _NUM_CHECKED = 7
@@ -47,7 +47,7 @@ def export(config: Any, workdir: Workdir) -> None:
   _write(path, program.serialize(model))
   _write(output / 'model.safetensors', _parameters(model))
   size, count = model.config.image_size, model.config.num_landmarks
-  run.say(
+  say(
       f'as the run itself finds them, to within {_difference(model, path):.1e} '
       f'px in {_NUM_CHECKED} images'
   )
@@ -71,7 +71,7 @@ def _write(path: pathlib.Path, content: bytes) -> None:
   )
   with files.replacing(path, expected) as partial:
     partial.write_bytes(content)
-  run.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
+  say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
 
 def _difference(model: trained.Trained, path: pathlib.Path) -> float:

@@ -33,12 +33,7 @@ def find(mode: str) -> Callable[[Any, Any], None]:
 
 
 def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
-  """Checks a config, and does what a mode says.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    workdir: the run's folder, made if needed.
-    mode: one of `MODES`.
+  """Checks a config, and does what a mode says in a folder, made if needed.
 
   Raises:
     UserError: something in the config, the data or the workdir is wrong. What

@@ -82,7 +82,12 @@ def find_data(where: str) -> pathlib.Path:
   if where == 'upload':
     return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
   if where == 'example':
-    return _drawn(pathlib.Path(_FOLDER) / 'example')
+    folder = pathlib.Path(_FOLDER) / 'example'
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(_EXAMPLES):
+      image, _ = signer.render(0, 'train', number, 128)
+      Image.fromarray(image).save(folder / f'{number:03d}.png')
+    return folder
   path = file_names.expanded(where)
   if path.is_file() and _is_video(path):
     return path
@@ -153,14 +158,6 @@ def _colab_files() -> Any:
   """Colab's module for files that come and go; None elsewhere."""
   in_colab = 'google.colab' in sys.modules
   return importlib.import_module('google.colab.files') if in_colab else None
-
-
-def _drawn(folder: pathlib.Path) -> pathlib.Path:
-  folder.mkdir(parents=True, exist_ok=True)
-  for number in range(_EXAMPLES):
-    image, _ = signer.render(0, 'train', number, 128)
-    Image.fromarray(image).save(folder / f'{number:03d}.png')
-  return folder
 
 
 def fit(config: Any, data: pathlib.Path, *, accelerator: bool) -> None:

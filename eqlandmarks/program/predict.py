@@ -22,10 +22,10 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.predictor.result import join
-from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
+from eqlandmarks.system.journal import say
 
 # Raised when the files change: the output of another format is not resumed.
 _FORMAT = 1
@@ -35,7 +35,7 @@ def predict(config: Any, workdir: Workdir) -> None:
   """Predicts what `config.predict` says, or resumes it."""
   fields = config.predict
   if config.dataset.get('crop', 'whole') != 'whole':
-    run.say(
+    say(
         f'the model was trained on crops ({config.dataset.name}, '
         f"'{config.dataset.crop}'): show it images that are cropped alike"
     )
@@ -120,11 +120,11 @@ def _predict_rest(
 ) -> None:
   """Predicts what is missing, under a bar on standard error."""
   if chunks.is_complete:
-    run.say(f'{chunks.num_seen} {source.unit} are predicted already')
+    say(f'{chunks.num_seen} {source.unit} are predicted already')
     return
   start, began = chunks.num_seen, time.monotonic()
   if start:
-    run.say(f'resuming after {start} {source.unit}')
+    say(f'resuming after {start} {source.unit}')
   try:
     with tqdm.tqdm(
         desc='predict', unit=f' {source.unit}', total=source.count or None,
@@ -138,7 +138,7 @@ def _predict_rest(
   chunks.complete()
   seconds = time.monotonic() - began
   count = chunks.num_seen - start
-  run.say(
+  say(
       f'{count} {source.unit} in {seconds:.1f} s ({count / seconds:.1f} '
       f'{source.unit}/s, with compilation)'
   )

@@ -211,8 +211,8 @@ def _time_table(config: Any, times: dict[str, float]) -> Table:
   return Table(
       'time', 'Estimated time of training, on this machine',
       ('stage', 'epochs', 'time'), rows,
-      note=f'From up to {_TRIAL_STEPS} steps of each stage, of which the first '
-      f'does not count, on {len(devices)} x {devices[0].device_kind}.',
+      note=f'From up to {_TRIAL_STEPS} steps of each stage, not counting the '
+      f'first, on {len(devices)} x {devices[0].device_kind}.',
   )  # fmt: skip
 
 

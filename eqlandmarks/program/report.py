@@ -5,7 +5,6 @@ What is not measured yet, or was measured on other labels, is measured first.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 from eqlandmarks import errors
@@ -51,10 +50,11 @@ class _Finished:
     (record,) = select(self.records, metric='equivariance_px', point='all')
     return f"{naming.label([record])}, seed {record.protocol['seed']}"
 
-  def trainings(self) -> Iterator[tuple[str, list[dict[str, float]]]]:
-    """The stages behind it, with the rows of their metrics.csv."""
-    for stage in (run_lib.PRETRAIN, self.stage):
-      yield stage, metric_files.read_metrics(self.workdir.path / stage)
+  def for_page(self) -> page_lib.Method:
+    """What the page shows of it."""
+    outcome = self.workdir.outcome(self.stage)
+    table = tables_lib.landmarks(self.records)
+    return page_lib.Method(self.name, self.label, outcome, table)
 
 
 def report(config: Any, workdir: Workdir) -> None:
@@ -113,16 +113,11 @@ def show(run: run_lib.Run) -> None:
         and 'paper' in stage.records[0].protocol['budgets']
     ]
     printed, tables = _tables(records)
-    charts = charts_lib.from_records(records) + _losses(shown)
+    trainings, charts = _trainings(shown), charts_lib.from_records(records)
+    charts += [charts_lib.losses(t, rows) for t, _, rows in trainings if rows]
     warnings = _warnings(run, records)
     signs = {s.label: collapse.of_records(s.records) for s in own + compared}
-    methods = [
-        page_lib.Method(
-            stage.name, stage.label, stage.workdir.outcome(stage.stage),
-            tables_lib.landmarks(stage.records),
-        )
-        for stage in shown
-    ]  # fmt: skip
+    methods = [stage.for_page() for stage in shown]
   for method in methods:
     _check_images(run, method, split)
   for table in printed:
@@ -146,7 +141,9 @@ def show(run: run_lib.Run) -> None:
       images=split.images,
       point_names=names if scored else (),
       num_images=count,
-      warnings=[*warnings, *opening.data_warnings(run), *_of_losses(shown)],
+      warnings=warnings + opening.data_warnings(run) + [
+          sign for _, *training in trainings for sign in _signs(*training)
+      ],
       collapsed={label: lines for label, lines in signs.items() if lines},
   ))  # fmt: skip
   run_lib.say(f'the report is {run.workdir.path / "report.html"}')
@@ -206,27 +203,25 @@ def _tables(
   return [*filter(None, printed)], [*filter(None, page)]
 
 
-def _losses(shown: list[_Finished]) -> list[charts_lib.Chart]:
-  """Training curves of all that is shown, stage 1 once for each workdir."""
-  charts = {}
-  for stage in shown:
-    prefix = stage.name.removesuffix(stage.stage)
-    for name, rows in stage.trainings():
-      if rows:
-        charts[prefix + name] = charts_lib.losses(prefix + name, rows)
-  return list(charts.values())
+def _trainings(
+    shown: list[_Finished],
+) -> list[tuple[str, str, list[dict[str, float]]]]:
+  """All trainings behind what is shown: titles, stages, rows of metrics.csv."""
+  trainings = {}  # stage 1 once for each workdir
+  for method in shown:
+    prefix = method.name.removesuffix(method.stage)
+    for stage in (run_lib.PRETRAIN, method.stage):
+      folder = method.workdir.path / stage
+      rows = metric_files.read_metrics(folder)
+      trainings[folder] = prefix + stage, stage, rows
+  return list(trainings.values())
 
 
-def _of_losses(shown: list[_Finished]) -> list[str]:
-  """What the rows of all trainings tell, each training once."""
-  signs = {}
-  for stage in shown:
-    for name, rows in stage.trainings():
-      field = name if name == run_lib.PRETRAIN else 'discover'
-      sign = unlearnable.of_rows(field, rows)
-      if sign:
-        signs[stage.workdir.path / name] = f'{name}: {sign}'
-  return list(signs.values())
+def _signs(stage: str, rows: list[dict[str, float]]) -> list[str]:
+  """What the rows of a training tell of it."""
+  field = stage if stage == run_lib.PRETRAIN else 'discover'
+  sign = unlearnable.of_rows(field, rows)
+  return [f'{stage}: {sign}'] if sign else []
 
 
 def _protocol_text(records: list[records_lib.Record]) -> str:

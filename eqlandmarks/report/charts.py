@@ -44,7 +44,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Chart:
-  """Lines over one pair of axes, of which `x_limits` are shown at first.
+  """Lines over one pair of axes; `x_limits` are shown at first.
 
   `name` is a word for links and files.
   """

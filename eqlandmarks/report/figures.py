@@ -46,13 +46,9 @@ def draw_method(
 
   The pairs are the first pictures of Figures 1 and 2, by features of layer 1.
 
-  Args:
-    folder: where the pictures go.
-    images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `observe.Outcome` on these images.
-    point_names: names of the annotated points.
-    count: how many images a sheet shows, evenly over all.
-    protocol: what the pictures depend on, for the files' metadata.
+  A sheet shows `count` of the images `[N, S, S, 3]`, evenly over all. The
+  outcome is that of `observe` on these images, and the protocol goes into the
+  files' metadata.
   """
   rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
   figure = _sheet(images[rows], 'Discovered landmarks')

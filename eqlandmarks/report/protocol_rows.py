@@ -99,10 +99,6 @@ def _strengths(warp: dict[str, Any] | None) -> str:
   return ', '.join(strengths) or '-'
 
 
-def _weights(p: dict[str, Any]) -> str:
-  return ', '.join(f'{name} {w:g}' for name, w in p['weights'].items())
-
-
 # The row's name, the field that it needs, and its cell.
 _TRAINING = {
     'trained on': ('stage_images', _trained_on),
@@ -117,7 +113,9 @@ _TRAINING = {
     ),
     'warps of stage 2': ('warps', lambda p: _strengths(p['warps']['discover'])),
     'checkpoint': ('checkpoint', _checkpoint),
-    'loss weights': ('weights', _weights),
+    'loss weights': ('weights', lambda p: ', '.join(
+        f'{name} {weight:g}' for name, weight in p['weights'].items()
+    )),
     'learning rate of stage 2': (
         'learning_rate', lambda p: f"{p['learning_rate']:g}"
     ),
