@@ -69,7 +69,7 @@ def _read_elsewhere(
 def _own_points(
     model: trained.Trained, images: np.ndarray, batch_size: int
 ) -> np.ndarray:
-  own = Predictor(model.config, model.variables, batch_size=batch_size)
+  own = Predictor(model, batch_size=batch_size)
   return own.predict(images).landmarks
 
 

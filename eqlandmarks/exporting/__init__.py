@@ -1,8 +1,8 @@
 """A trained model as one file: what `--mode=export` writes, and how to use it.
 
     model = exporting.load('runs/mine/export/model.jaxexport')
-    found = model(images)      # uint8 [B, S, S, 3]
-    found['landmarks']         # [B, K, 2], (row, column) in their pixels
+    points = model(images)     # uint8 [B, S, S, 3]
+    points['landmarks']        # [B, K, 2], (row, column) in their pixels
 
 The file is what `jax.export` makes of the trained nets, and JAX alone reads it
 too (docs/export.md). Here it is checked that it is one of ours, and that the
@@ -74,22 +74,9 @@ class Model:
 
 
 def sealed(content: bytes) -> bytes:
-  """The bytes of a file with their SHA-256 in its description.
-
-  Args:
-    content: with `"sha256": "000..."`, 64 zeros, in the description.
-  """
+  """The bytes of a file with their SHA-256 in the place of 64 zeros."""
   digest = hashlib.sha256(content).hexdigest().encode()
   return content.replace(_NONE_YET, _SHA256 % digest, 1)
-
-
-def _is_sealed(content: bytes) -> bool | None:
-  """Whether the checksum in a file is right; None where there is none."""
-  seal = re.search(_SHA256 % b'[0-9a-f]{64}', content)
-  if seal is None:
-    return None
-  unsealed = content[: seal.start()] + _NONE_YET + content[seal.end() :]
-  return sealed(unsealed) == content
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -108,11 +95,23 @@ def load(path: str | os.PathLike[str]) -> Model:
         f'{path}: cannot be read ({error.strerror}), expected a file of '
         '--mode=export.'
     ) from error
-  is_sealed = _is_sealed(content)
+  seal = re.search(_SHA256 % b'[0-9a-f]{64}', content)
+  if seal:
+    unsealed = content[: seal.start()] + _NONE_YET + content[seal.end() :]
   # Before it is taken apart by what is not made for damaged files.
-  if is_sealed is False:
+  if seal and sealed(unsealed) != content:
     raise _damaged(path)
-  exported = _deserialize(bytearray(content), path)
+  try:
+    exported = jax_export.deserialize(bytearray(content))
+  # Whatever the bytes make flatbuffers and JAX do.
+  except (
+      struct.error, ValueError, TypeError, KeyError, IndexError,
+      AssertionError, AttributeError, NotImplementedError, RuntimeError,
+  ) as error:  # fmt: skip
+    raise errors.UserError(
+        f'{path}: is damaged, or written for another JAX than {jax.__version__}'
+        f' ({type(error).__name__}); expected a file of --mode=export.'
+    ) from error
   try:
     description = json.loads(exported.fun_name)
     format_, version = description['format'], description['version']
@@ -126,7 +125,7 @@ def load(path: str | os.PathLike[str]) -> Model:
         f'{path}: format is {format_!r}, written by eqlandmarks {version}; '
         f'expected {FORMAT}.'
     )
-  if not is_sealed:
+  if not seal:
     raise _damaged(path)
   return Model(exported, description)
 
@@ -136,19 +135,3 @@ def _damaged(path: str | os.PathLike[str]) -> errors.UserError:
       f'{path}: is damaged (its SHA-256 differs), expected what --mode=export '
       'wrote, which writes it anew.'
   )
-
-
-def _deserialize(
-    content: bytearray, path: str | os.PathLike[str]
-) -> jax_export.Exported:
-  try:
-    return jax_export.deserialize(content)
-  # Whatever the bytes make flatbuffers and JAX do.
-  except (
-      struct.error, ValueError, TypeError, KeyError, IndexError,
-      AssertionError, AttributeError, NotImplementedError, RuntimeError,
-  ) as error:  # fmt: skip
-    raise errors.UserError(
-        f'{path}: is damaged, or written for another JAX than {jax.__version__}'
-        f' ({type(error).__name__}); expected a file of --mode=export.'
-    ) from error

@@ -9,7 +9,6 @@ A file gets its name when it is whole.
 """
 
 import contextlib
-import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator
@@ -44,13 +43,9 @@ def opened(output: pathlib.Path, about: dict[str, Any]) -> Iterator['Chunks']:
   The folder is made if needed. If an error ends the block before anything is
   predicted, what was made is removed again.
 
-  Args:
-    output: the folder of the predictions, new or empty or made by us.
-    about: what the predictions are made from, as JSON can hold it.
-
   Raises:
-    UserError: it holds something else, or predictions from something else, or
-      another process predicts into it, or it cannot be written.
+    UserError: the folder is not new, empty or ours, or holds predictions that
+      are `about` something else, or is in use, or cannot be written.
   """
   folder = output / _FOLDER
   _check_ours(output)
@@ -87,7 +82,7 @@ class Chunks:
 
   Attributes:
     folder: OUTPUT/.parts, which exists.
-    about: what they are made from: names of fields -> values.
+    about: what they are made from.
     num_seen: how many images they cover, from the first one on.
   """
 
@@ -126,12 +121,17 @@ class Chunks:
     if not self._waiting:
       return
     chunk = join(self._waiting)
+    arrays = {
+        name: np.asarray(value, str if name in _TEXTS else None)
+        for name, value in vars(chunk).items()
+        if value is not None
+    }
     kept = f'{_ROOM}; what was predicted before is kept'
     with (
         files.replacing(self._path(self.num_seen), kept) as partial,
         partial.open('wb') as file,
     ):
-      np.savez(file, **_to_arrays(chunk))
+      np.savez(file, **arrays)
     self._waiting = []
     self.num_seen += chunk.num_seen
 
@@ -155,45 +155,30 @@ class Chunks:
       partial.write_text(json.dumps(content, indent=2) + '\n')
 
   def _read_count(self) -> int | None:
-    """The number of images in all, where it is known.
-
-    Raises:
-      UserError: the folder is of another input or model.
-    """
+    """The number of images in all, if known; checks what they are made from."""
     if not self._path(0).exists():  # nothing was predicted
       self.discard()
       return None
     if not (self.folder / _ABOUT).exists():
       return None
-    known = data_files.read_json(self.folder / _ABOUT, _REMEDY, _check_about)
-    count = known.pop('count', None)
-    for name in {**self.about, **known}:
-      there, asked = known.get(name), self.about.get(name)
-      if there != asked:
+    stored = data_files.read_json(
+        self.folder / _ABOUT, _REMEDY, lambda x: data_files.typed(x, dict)
+    )
+    count = stored.pop('count', None)
+    for name in {**self.about, **stored}:
+      before, asked = stored.get(name), self.about.get(name)
+      if before != asked:
         raise UserError(
             f'{self.folder.parent} holds predictions with other {name}: '
-            f'{_short(there)} there, {_short(asked)} asked; expected the '
+            f'{_short(before)} there, {_short(asked)} asked; expected the '
             'same, or another folder (config.predict.output)'
         )
     return count
 
 
-def _check_about(about: Any) -> None:
-  data_files.typed(about, dict)
-
-
 def _short(value: Any) -> str:
   text = repr(value)
   return text if len(text) <= 60 else text[:20] + '...'
-
-
-def _to_arrays(chunk: Prediction) -> dict[str, np.ndarray]:
-  fields = {f.name: getattr(chunk, f.name) for f in dataclasses.fields(chunk)}
-  return {
-      name: np.asarray(value, str if name in _TEXTS else None)
-      for name, value in fields.items()
-      if value is not None
-  }
 
 
 def _read(path: pathlib.Path) -> Prediction:

@@ -20,19 +20,14 @@ import numpy as np
 from eqlandmarks import metrics
 from eqlandmarks import regression
 
-# The spread, in pixels of a 128-pixel image, of which one is half sure.
+# The spread at which the confidence is a half, in pixels of a 128-pixel image.
 _HALF = 6.0
 
 
 def from_spread(spread: np.ndarray, image_size: int) -> np.ndarray:
   """The confidence of points, by the formula above.
 
-  Args:
-    spread: any shape, in pixels of an image of this size.
-    image_size: side of the image, in pixels.
-
-  Returns:
-    The same shape and dtype, on (0, 1].
+  `spread`, of any shape, is in pixels of an image of this size.
   """
   return 1.0 / (1.0 + (spread * (128.0 / image_size) / _HALF) ** 2)
 
@@ -62,17 +57,11 @@ class Annotator:
   def __call__(
       self, landmarks: np.ndarray, spreads: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Annotations and their spreads.
+    """Annotations `[N, J, 2]` and their spreads `[N, J]`, float32, in pixels.
 
-    The map is linear, so the landmarks' covariances pass through it. They are
-    taken as round and independent, and the regressor's own error is added.
-
-    Args:
-      landmarks: `[N, K, 2]` in pixels.
-      spreads: `[N, K]` in pixels.
-
-    Returns:
-      `[N, J, 2]` and `[N, J]`, float32, in pixels.
+    The map from landmarks `[N, K, 2]` is linear, so their covariances pass
+    through it. These are taken as round and independent, of spreads `[N, K]`,
+    and the regressor's own error is added.
     """
     points = self.regressor.predict(landmarks)
     variances = spreads.astype(np.float64) ** 2 @ self.shares.T
@@ -83,12 +72,9 @@ class Annotator:
 def make_annotator(
     outcome: dict[str, np.ndarray], names: tuple[str, ...], config: Any
 ) -> Annotator:
-  """Fits the regressor again, as the evaluation did.
+  """Fits the regressor again, as the evaluation did, to its arrays.
 
-  Args:
-    outcome: arrays `fit_landmarks` and `fit_points` of `observe.Outcome`.
-    names: the annotated points.
-    config: fields `image_size` and `regression`.
+  Of `config` it needs `image_size` and `regression`.
   """
   landmarks, points = outcome['fit_landmarks'], outcome['fit_points']
   regressor = regression.from_config(landmarks, points, config)

@@ -17,32 +17,24 @@ MIN_SIDE = 32
 
 
 @dataclasses.dataclass(frozen=True)
-class View:
+class Region:
   """A part of an image, resized.
 
   Attributes:
     pixels: uint8 `[S, S, 3]`.
-    origin: (row, column) of its top left corner in the original image.
-    scale: pixels of the original image for one of the view, (row, column).
+    box: which part of the original image.
     size: (height, width) of the original image.
   """
 
   pixels: np.ndarray
-  origin: tuple[float, float]
-  scale: tuple[float, float]
+  box: crops.Box
   size: tuple[int, int]
 
 
-def view(
+def region(
     image: Image.Image, size: int, *, name: str, crop: crops.Box | None = None
-) -> View:
-  """An image, squashed to `size` x `size` as the training images are.
-
-  Args:
-    image: RGB.
-    size: S.
-    name: of the image, for messages.
-    crop: what is shown of it; None for everything.
+) -> Region:
+  """Squashes an image, or a crop of it, to the size of the training images.
 
   Raises:
     UserError: the image is too small, or the crop reaches beyond it.
@@ -60,21 +52,15 @@ def view(
         f'{box.right:.0f} x {box.bottom:.0f}, where the crop_box ends on which '
         'the model was trained'
     )
-  return View(
-      pixels=np.asarray(crops.cut(image, box, size)),
-      origin=(box.top, box.left),
-      scale=tuple(side / size for side in box.shape),
-      size=(height, width),
+  return Region(np.asarray(crops.cut(image, box, size)), box, (height, width))
+
+
+def to_original(points: np.ndarray, regions: Sequence[Region]) -> np.ndarray:
+  """Points `[N, P, 2]` of N regions, in pixels of the original images."""
+  boxes = [each.box for each in regions]
+  origins = np.array([(box.top, box.left) for box in boxes], np.float32)
+  scales = np.array(
+      [np.divide(each.box.shape, len(each.pixels)) for each in regions],
+      np.float32,
   )
-
-
-def to_original(points: np.ndarray, views: Sequence[View]) -> np.ndarray:
-  """Points of views in pixels of the original images.
-
-  Args:
-    points: float32 `[N, P, 2]`, in pixels of each of the N views.
-    views: N views.
-  """
-  origins = np.array([one.origin for one in views], np.float32)
-  scales = np.array([one.scale for one in views], np.float32)
   return points * scales.reshape(-1, 1, 2) + origins.reshape(-1, 1, 2)

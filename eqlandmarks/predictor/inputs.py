@@ -40,11 +40,9 @@ _EXPECTED = (
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-  """One image or frame.
+  """One image or frame, which `load` decodes to RGB, or raises a UserError.
 
-  Attributes:
-    id: path below the source's root, name of a video's frame, or a number.
-    load: decodes it to RGB; raises UserError where it does not decode.
+  `id` is a path below the source's root, the name of a frame, or a number.
   """
 
   id: str
@@ -57,25 +55,24 @@ class Source:
 
   Attributes:
     name: what files made from it may be called.
-    unit: 'images' or 'frames'.
     count: how many there are; of a video, what its file announces, or 0.
     read: from a number on, the entries one after the other.
     root: the folder below which the images lie, or the video; None for arrays.
-    video: whether the entries are frames of a video.
-    fps: of a video, frames per second.
-    size: of a video, (height, width) of its frames in pixels.
+    video: what a video's file says of it; None for images.
     digest: of names, sizes and times of the files: what tells two inputs apart.
   """
 
   name: str
-  unit: str
   count: int
   read: Callable[[int], Iterator[Entry]]
   root: pathlib.Path | None = None
-  video: bool = False
-  fps: float = 0.0
-  size: tuple[int, int] | None = None
+  video: videos.Video | None = None
   digest: str = ''
+
+  @property
+  def unit(self) -> str:
+    """What its entries are: 'images' or 'frames'."""
+    return 'frames' if self.video else 'images'
 
   @property
   def video_name(self) -> str:
@@ -86,8 +83,7 @@ class Source:
 def open_source(what: Input) -> Source:
   """Finds what is to be predicted on; decodes nothing but a first frame.
 
-  Args:
-    what: see `Input`. A folder is searched with all its subfolders.
+  A folder is searched with all its subfolders.
 
   Raises:
     UserError: there is no image or frame, or something of another kind.
@@ -142,17 +138,16 @@ def _open_file(path: pathlib.Path) -> Source:
         f"{path}: found a file with the ending '{path.suffix}', {_EXPECTED}"
     )
   video = videos.probe(path)
-  return Source(
-      name=path.stem,
-      unit='frames',
-      count=video.count,
-      read=functools.partial(_read_video, path),
-      root=path,
-      video=True,
-      fps=video.fps,
-      size=video.size,
-      digest=_digest(path.parent, [path.name]),
-  )
+
+  def read(start: int) -> Iterator[Entry]:
+    for number, frame in enumerate(videos.frames(path, start), start):
+      yield Entry(
+          paths.frame_name(path.name, number),
+          functools.partial(Image.fromarray, frame),
+      )
+
+  digest = _digest(path.parent, [path.name])
+  return Source(path.stem, video.count, read, path, video, digest)
 
 
 def _open_pattern(pattern: pathlib.Path) -> Source:
@@ -202,16 +197,7 @@ def _named(name: str, root: pathlib.Path, ids: list[str]) -> Source:
           path, functools.partial(images.decode, root / path, remedy=_REMEDY)
       )
 
-  digest = _digest(root, ids)
-  return Source(name, 'images', len(ids), read, root=root, digest=digest)
-
-
-def _read_video(path: pathlib.Path, start: int) -> Iterator[Entry]:
-  for number, frame in enumerate(videos.frames(path, start), start):
-    yield Entry(
-        paths.frame_name(path.name, number),
-        functools.partial(Image.fromarray, frame),
-    )
+  return Source(name, len(ids), read, root, digest=_digest(root, ids))
 
 
 def _arrays(arrays: np.ndarray | list[np.ndarray]) -> Source:
@@ -230,7 +216,7 @@ def _arrays(arrays: np.ndarray | list[np.ndarray]) -> Source:
           str(number), functools.partial(Image.fromarray, arrays[number])
       )
 
-  return Source('arrays', 'images', len(arrays), read)
+  return Source('arrays', len(arrays), read)
 
 
 def _digest(root: pathlib.Path, names: list[str]) -> str:

@@ -6,17 +6,16 @@ video has thousands. The colours and markers of landmarks are the report's.
 
 import collections
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
 from eqlandmarks.media import videos
-from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.report import colours
 from eqlandmarks.system import file_names
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import files
 
 # Pictures are enlarged by a whole factor until their shorter side has as many
 # pixels: a marker would hide half of a smaller one.
@@ -32,6 +31,9 @@ _CORNERS = {
     '^': ((0, -1.1), (1, 0.8), (-1, 0.8)),
     'v': ((0, 1.1), (-1, -0.8), (1, -0.8)),
 }
+
+# Landmarks, their confidence, and annotations (or None) of an image.
+Drawn = tuple[np.ndarray | None, ...]
 
 
 def draw(
@@ -49,7 +51,7 @@ def draw(
     image: RGB.
     landmarks: `[K, 2]` in pixels of the image.
     confidence: `[K]`; the markers of those below a half are hollow.
-    annotations: `[J, 2]` in pixels of the image, or None.
+    annotations: `[J, 2]`, the same.
     trail: earlier landmarks, the latest last: lines lead from there to here.
     enlarge: whole factor by which the copy is enlarged.
   """
@@ -76,35 +78,23 @@ def draw(
 
 def draw_pictures(
     folder: pathlib.Path,
-    drawn: Iterable[tuple[str, Image.Image, Prediction]],
+    drawn: Iterable[tuple[str, Image.Image, Drawn]],
     ids: Collection[str] = (),
 ) -> list[pathlib.Path]:
-  """Draws images, each into a PNG that is called as the image.
+  """Draws images, by their ids, each into a PNG that is called as the image.
 
-  Args:
-    folder: where to, made if needed.
-    drawn: (id, image, prediction of this image alone).
-    ids: of all images, whose pictures keep their names.
-
-  Returns:
-    The files.
+  The pictures of the images in `ids` keep their names.
   """
-  files = []
+  paths = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
-  for name, image, prediction in drawn:
+  for name, image, points in drawn:
     path = file_names.below(folder, _picture_name(name, taken))
-    shorter = min(image.width, image.height)
-    picture = draw(
-        image,
-        prediction.landmarks[0],
-        prediction.confidence[0],
-        None if prediction.annotations is None else prediction.annotations[0],
-        enlarge=max(1, -(-_SHORTER_SIDE // shorter)),
-    )
-    with files_lib.replacing(path) as partial:
+    enlarge = max(1, -(-_SHORTER_SIDE // min(image.size)))
+    picture = draw(image, *points, enlarge=enlarge)
+    with files.replacing(path) as partial:
       picture.save(partial, 'PNG', compress_level=1)
-    files.append(path)
-  return files
+    paths.append(path)
+  return paths
 
 
 def _picture_name(name: str, taken: set[str]) -> str:
@@ -118,43 +108,24 @@ def _picture_name(name: str, taken: set[str]) -> str:
 
 def draw_video(
     path: pathlib.Path,
-    video: pathlib.Path,
-    parts: Iterable[Prediction],
+    frames: Iterable[np.ndarray],
+    drawn: Iterable[Drawn],
     *,
     size: tuple[int, int],
     fps: float,
     trail: int,
-) -> Iterator[int]:
-  """Draws a video into another of the same size and number of frames.
+) -> None:
+  """Draws frames `[H, W, 3]` into a video of the same size.
 
-  Args:
-    path: the file to write, which gets its name when it is whole.
-    video: the file that the predictions are of.
-    parts: predictions of all frames, in their order.
-    size: (height, width) of the frames.
-    fps: frames per second.
-    trail: through how many earlier frames landmarks are traced.
-
-  Yields:
-    The number of each frame that is drawn.
+  The file gets its name when it is whole. Landmarks are traced through as many
+  earlier frames as `trail` says.
   """
   earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
-  frames = videos.frames(video)
-  number = 0
   with videos.writing(path, size=size, fps=fps) as append:
-    for part in parts:
-      for row in range(len(part)):
-        picture = draw(
-            Image.fromarray(next(frames)),
-            part.landmarks[row],
-            part.confidence[row],
-            None if part.annotations is None else part.annotations[row],
-            trail=tuple(earlier),
-        )
-        append(np.asarray(picture))
-        earlier.append(part.landmarks[row])
-        yield number
-        number += 1
+    for (landmarks, *others), frame in zip(drawn, frames, strict=False):
+      image = Image.fromarray(frame)
+      append(np.asarray(draw(image, landmarks, *others, trail=[*earlier])))
+      earlier.append(landmarks)
 
 
 def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:
@@ -175,14 +146,13 @@ def _mark(
     colour: tuple[int, ...],
 ) -> None:
   """A marker with a dark edge, or hollow in its colour."""
-  x, y = place
-  edge = (0, 0, 0) if fill else colour
-  if marker not in _CORNERS:
+  (x, y), edge = place, (0, 0, 0) if fill else colour
+  if marker in _CORNERS:
+    corners = [(x + a * radius, y + b * radius) for a, b in _CORNERS[marker]]
+    pen.polygon(corners, fill=fill, outline=edge)
+  else:
     box = (x - radius, y - radius, x + radius, y + radius)
     pen.ellipse(box, fill=fill, outline=edge)
-    return
-  corners = [(x + a * radius, y + b * radius) for a, b in _CORNERS[marker]]
-  pen.polygon(corners, fill=fill, outline=edge)
 
 
 def _cross(

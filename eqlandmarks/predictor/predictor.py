@@ -1,14 +1,15 @@
 """Landmarks of your own images and videos, by a trained model.
 
     predictor = Predictor.from_checkpoint('runs/mine')
-    found = predictor.predict('photos')
-    found.landmarks  # [N, K, 2], in pixels of each original image
+    result = predictor.predict('photos')
+    result.landmarks  # [N, K, 2], in pixels of each original image
 
 docs/predict.md has more.
 """
 
 import collections
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from concurrent import futures
@@ -18,7 +19,6 @@ import jax
 import numpy as np
 
 from eqlandmarks import models
-from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence as confidence_lib
 from eqlandmarks.predictor import framing
@@ -34,55 +34,41 @@ from eqlandmarks.training import devices as devices_lib
 _THREADS = 2
 _LESS_MEMORY = 'lower config.predict.batch_size'
 
-# (id, view); None in the place of an image that is left out.
-_Seen = tuple[str, framing.View | None]
+# (id, region); None in the place of an image that is left out.
+_Seen = tuple[str, framing.Region | None]
 
 
 class Predictor:
   """A trained model, compiled once, for batches of one size.
 
   Args:
-    config: fields `image_size`, `num_landmarks`, `dtype` and `model`.
-    variables: of both nets.
-    annotator: from landmarks to annotations, if there is a regressor.
-    crop: what the nets are shown of an image; None for everything.
+    model: what a run has trained.
     batch_size: images that go through the nets together. They are spread over
       as many of JAX's devices as share them equally.
-    method: by which the model was trained, for the record.
-    digest: of the model's parameters, for the record.
 
   Attributes:
     image_size: side of the images that the nets see.
     batch_size: as given.
-    method: as given.
-    digest: as given.
+    method: by which the model was trained.
+    digest: of the model's parameters.
     landmark_names: K names.
-    annotation_names: J names; () without a regressor.
+    annotation_names: J names; () without a fitted regressor.
   """
 
-  def __init__(
-      self,
-      config: Any,
-      variables: dict[str, models.Variables],
-      *,
-      annotator: confidence_lib.Annotator | None = None,
-      crop: crops.Box | None = None,
-      batch_size: int = 8,
-      method: str = '',
-      digest: str = '',
-  ):
+  def __init__(self, model: trained.Trained, *, batch_size: int = 8):
+    config = model.config
     self.image_size, self.batch_size = config.image_size, batch_size
-    self.method, self.digest = method, digest
+    self.method, self.digest = model.method, model.digest
     self.landmark_names = tuple(
         f'landmark_{k}' for k in range(config.num_landmarks)
     )
-    self.annotation_names = annotator.names if annotator else ()
-    self._annotator, self._crop = annotator, crop
+    self._annotator, self._crop = model.annotator, model.crop
+    self.annotation_names = self._annotator.names if self._annotator else ()
     memory_needs.check_prediction(config, batch_size)
     devices = jax.local_devices()
     counts = range(1, len(devices) + 1)
     self._devices = devices[: max(n for n in counts if batch_size % n == 0)]
-    self._variables = devices_lib.replicate(variables, self._devices)
+    self._variables = devices_lib.replicate(model.variables, self._devices)
     self._find = jax.jit(
         functools.partial(models.find_landmarks, models.make_nets(config))
     )
@@ -110,15 +96,7 @@ class Predictor:
       UserError: the folder holds no such model, or one of another version.
     """
     model = trained.load(workdir, method, regression=regression)
-    return cls(
-        model.config,
-        model.variables,
-        annotator=model.annotator,
-        crop=model.crop,
-        batch_size=batch_size,
-        method=model.method,
-        digest=model.digest,
-    )
+    return cls(model, batch_size=batch_size)
 
   def predict(
       self, what: inputs.Input, *, skip_bad: bool = False
@@ -155,19 +133,11 @@ class Predictor:
 
     Yields:
       A prediction for every `batch_size` images, and for those that are left.
-
-    Raises:
-      UserError: as `predict`.
     """
     if not isinstance(what, inputs.Source):
       what = inputs.open_source(what)
-    batch = []
-    for seen in self._look(what.read(start), skip_bad):
-      batch.append(seen)
-      if len(batch) == self.batch_size:
-        yield self._predict_batch(batch)
-        batch = []
-    if batch:
+    regions = self._look(what.read(start), skip_bad)
+    while batch := list(itertools.islice(regions, self.batch_size)):
       yield self._predict_batch(batch)
 
   def _look(
@@ -177,7 +147,7 @@ class Predictor:
 
     def look(entry: inputs.Entry) -> _Seen:
       try:
-        return entry.id, framing.view(
+        return entry.id, framing.region(
             entry.load(), self.image_size, name=entry.id, crop=self._crop
         )
       except UserError:
@@ -198,34 +168,30 @@ class Predictor:
         pool.shutdown(cancel_futures=True)
 
   def _predict_batch(self, batch: list[_Seen]) -> Prediction:
-    kept = [(name, view) for name, view in batch if view is not None]
-    shown = [view for _, view in kept]
+    kept = [(name, region) for name, region in batch if region is not None]
+    regions = [region for _, region in kept]
     side, count = self.image_size, len(kept)
     # Filled up, so that one program serves all batches.
     pixels = np.zeros((self.batch_size, side, side, 3), np.uint8)
-    for row, view in enumerate(shown):
-      pixels[row] = view.pixels
+    for row, region in enumerate(regions):
+      pixels[row] = region.pixels
     with memory.enough('prediction', lambda: _LESS_MEMORY):
       landmarks, spreads = jax.device_get(
           self._find(self._variables, devices_lib.share(pixels, self._devices))
       )
-    annotations, annotation_spreads = None, None
+    sure = functools.partial(confidence_lib.from_spread, image_size=side)
+    annotations = annotation_confidence = None
     if self._annotator:
       points, deviations = self._annotator(landmarks, spreads)
-      annotations = framing.to_original(points[:count], shown)
-      annotation_spreads = deviations[:count]
+      annotations = framing.to_original(points[:count], regions)
+      annotation_confidence = sure(deviations[:count])
     return Prediction(
         ids=tuple(name for name, _ in kept),
-        landmarks=framing.to_original(landmarks[:count], shown),
-        confidence=self._confidence(spreads[:count]),
-        sizes=np.array([view.size for view in shown], np.int32).reshape(-1, 2),
+        landmarks=framing.to_original(landmarks[:count], regions),
+        confidence=sure(spreads[:count]),
+        sizes=np.array([r.size for r in regions], np.int32).reshape(-1, 2),
         annotation_names=self.annotation_names,
         annotations=annotations,
-        annotation_confidence=self._confidence(annotation_spreads),
-        skipped=tuple(name for name, view in batch if view is None),
+        annotation_confidence=annotation_confidence,
+        skipped=tuple(name for name, region in batch if region is None),
     )
-
-  def _confidence(self, spreads: np.ndarray | None) -> np.ndarray | None:
-    if spreads is None:
-      return None
-    return confidence_lib.from_spread(spreads, self.image_size)

@@ -2,9 +2,13 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+
+# The fields that hold a row for each image; the last two may be None.
+_ARRAYS = (
+    'landmarks', 'confidence', 'sizes', 'annotations', 'annotation_confidence'
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,17 +46,10 @@ class Prediction:
     """Images that were looked at, those that were skipped among them."""
     return len(self.ids) + len(self.skipped)
 
-  def row(self, number: int) -> 'Prediction':
-    """The prediction of one image alone."""
-    part = slice(number, number + 1)
-    fields = {
-        name: getattr(self, name)[part]
-        for name in ('ids', 'landmarks', 'confidence', 'sizes')
-    }
-    if self.annotations is not None:
-      fields['annotations'] = self.annotations[part]
-      fields['annotation_confidence'] = self.annotation_confidence[part]
-    return dataclasses.replace(self, skipped=(), **fields)
+  def points(self, row: int) -> tuple[np.ndarray | None, ...]:
+    """Landmarks, confidence and annotations (or None) of one image."""
+    annotations = None if self.annotations is None else self.annotations[row]
+    return self.landmarks[row], self.confidence[row], annotations
 
 
 def join(predictions: Sequence[Prediction]) -> Prediction:
@@ -63,21 +60,12 @@ def join(predictions: Sequence[Prediction]) -> Prediction:
   """
   if not predictions:
     raise ValueError('found no prediction, expected at least one.')
-
-  def stacked(name: str) -> Any:
-    parts = [getattr(one, name) for one in predictions]
-    return None if parts[0] is None else np.concatenate(parts)
-
-  def chained(name: str) -> tuple[str, ...]:
-    return tuple(x for one in predictions for x in getattr(one, name))
-
-  return Prediction(
-      ids=chained('ids'),
-      landmarks=stacked('landmarks'),
-      confidence=stacked('confidence'),
-      sizes=stacked('sizes'),
-      annotation_names=predictions[0].annotation_names,
-      annotations=stacked('annotations'),
-      annotation_confidence=stacked('annotation_confidence'),
-      skipped=chained('skipped'),
-  )
+  first = predictions[0]
+  fields = {
+      name: np.concatenate([getattr(each, name) for each in predictions])
+      for name in _ARRAYS
+      if getattr(first, name) is not None
+  }
+  for name in ('ids', 'skipped'):
+    fields[name] = tuple(x for each in predictions for x in getattr(each, name))
+  return dataclasses.replace(first, **fields)

@@ -11,7 +11,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
 from eqlandmarks.runs import config_types
-from eqlandmarks.runs import run
+from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import fingerprints
@@ -27,16 +27,16 @@ class Trained:
     variables: of both nets, as numpy arrays.
     annotator: from landmarks to annotations; None without labels.
     crop: what the nets were shown of the images; None for everything.
-    method: one of `run.METHODS`.
+    method: one of `methods.METHODS`.
     digest: SHA-256 of the parameters.
   """
 
   config: ConfigDict
   variables: dict[str, models.Variables]
-  annotator: confidence.Annotator | None
-  crop: crops.Box | None
-  method: str
-  digest: str
+  annotator: confidence.Annotator | None = None
+  crop: crops.Box | None = None
+  method: str = ''
+  digest: str = ''
 
 
 def load(
@@ -45,32 +45,27 @@ def load(
     *,
     regression: Any = None,
 ) -> Trained:
-  """Reads a finished method from a workdir; needs no dataset.
+  """Reads a finished method, as `Predictor.from_checkpoint` says.
 
-  Args:
-    workdir: the run's folder.
-    method: one of `run.METHODS`; None for the one that the run's config
-      trains, otherwise the first of them that is finished.
-    regression: fields as `config.regression`, by which the regressor is fitted;
-      None for those by which the method was evaluated last.
-
-  Raises:
-    UserError: the folder holds no such model, or one of another version.
+  It needs no dataset.
   """
   folder = Workdir(workdir)
   config = _read_config(folder)
   method = _choose(folder, method, config)
-  stage = folder.stage(method)
-  measured = folder.evaluation(method)
-  which = measured['with']['evaluation']['checkpoint'] if measured else 'last'
+  stage, measured = folder.stage(method), folder.evaluation(method).get('with')
+  which = measured['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
-  run.check_variables(config, variables, str(stage.path))
-  annotator = _load_annotator(folder, method, config, regression)
+  run_lib.check_variables(config, variables, str(stage.path))
   digest = fingerprints.of_parameters(
       {net: v['params'] for net, v in variables.items()}
   )
-  crop = _crop(folder, method, config)
-  return Trained(config, variables, annotator, crop, method, digest)
+  regression = regression or (measured or config).get('regression')
+  return Trained(
+      config, variables,
+      annotator=_load_annotator(folder, method, config.image_size, regression),
+      crop=_crop(folder, method, config),
+      method=method, digest=digest,
+  )  # fmt: skip
 
 
 def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
@@ -78,11 +73,11 @@ def _crop(folder: Workdir, method: str, config: ConfigDict) -> crops.Box | None:
   # The boxes of benchmarks are made from true points, which are not there.
   if config.dataset.name != 'video':
     return None
-  # A DeepLabCut project has crops of its own, of which the protocol tells.
+  # A DeepLabCut project has crops of its own, which the protocol names.
   records = folder.records(method)
   crop = records[0].protocol.get('data', {}).get('crop') if records else None
   if crop == crops.OF_EACH_VIDEO:
-    run.say(
+    run_lib.say(
         'the model was trained on crops of videos, which differ: show it '
         'images that are cropped alike'
     )
@@ -119,11 +114,11 @@ def _read_config(folder: Workdir) -> ConfigDict:
 def _choose(folder: Workdir, method: str | None, config: Any) -> str:
   """The finished method that is asked for, or the run's own."""
   if method is None:
-    workdir_checks.check_finished(folder, run.METHODS)
+    workdir_checks.check_finished(folder, methods.METHODS)
     own = methods.of_config(config).name
-    return folder.finished((own, *run.METHODS))[0]
-  if method not in run.METHODS or not folder.finished([method]):
-    finished = ', '.join(folder.finished(run.METHODS)) or 'none'
+    return folder.finished((own, *methods.METHODS))[0]
+  if method not in methods.METHODS or not folder.finished([method]):
+    finished = ', '.join(folder.finished(methods.METHODS)) or 'none'
     raise UserError(
         f'method is {method!r}, expected one that is finished in workdir '
         f'{folder.path}: {finished}.'
@@ -132,17 +127,14 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
 
 
 def _load_annotator(
-    folder: Workdir, method: str, config: Any, regression: Any
+    folder: Workdir, method: str, image_size: int, regression: Any
 ) -> confidence.Annotator | None:
   """The regressor of the evaluation; None without labels or evaluation."""
   outcome = folder.outcome(method)
   if outcome is None or 'fit_points' not in outcome:
     return None
-  if regression is None:
-    measured = folder.evaluation(method)
-    regression = ConfigDict((measured.get('with') or config)['regression'])
   return confidence.make_annotator(
       outcome,
       tuple(map(str, outcome['point_names'])),
-      ConfigDict({'image_size': config.image_size, 'regression': regression}),
+      ConfigDict({'image_size': image_size, 'regression': regression}),
   )

@@ -191,9 +191,5 @@ def _describe_usage(started: str) -> None:
   sys.modules['__main__'].__doc__ = _USAGE.format(
       program=program, names=', '.join(config_file.names())
   )
-  own = (
-      'config', 'workdir', 'mode', 'distributed', 'coordinator_address',
-      'num_processes', 'process_id', 'verbose',
-  )  # fmt: skip
-  for name in own:
-    flags.FLAGS.register_key_flag_for_module(started, flags.FLAGS[name])
+  for flag in flags.FLAGS.get_flags_for_module(sys.modules[__name__]):
+    flags.FLAGS.register_key_flag_for_module(started, flag)

@@ -12,7 +12,12 @@ from eqlandmarks import errors
 
 
 def with_files(argv: Sequence[str]) -> list[str]:
-  """The arguments with the file of a config in the place of its name."""
+  """The arguments with the file of a config in the place of its name.
+
+  Raises:
+    UserError: there is neither a file nor a config of this name.
+  """
+  expected = f'expected the path of one, or one of {", ".join(names())}.'
   arguments, rest = [], list(argv)
   while rest:
     argument = rest.pop(0)
@@ -23,30 +28,15 @@ def with_files(argv: Sequence[str]) -> list[str]:
     if not equals and rest and not rest[0].startswith('-'):
       value = rest.pop(0)
     if not value:
-      raise errors.UserError(
-          '--config is missing, expected the path of one, or one of '
-          + ', '.join(names()) + '.'
-      )
-    arguments.append(f'--config={_find(value)}')
+      raise errors.UserError(f'--config is missing, {expected}')
+    name, colon, variant = value.partition(':')
+    if name in names():
+      file = pathlib.Path(configs.__file__).with_name(f'{name}.py')
+      value = f'{file}{colon}{variant}'
+    elif not os.path.isfile(name):
+      raise errors.UserError(f'--config: found no file {name!r}, {expected}')
+    arguments.append(f'--config={value}')
   return arguments
-
-
-def _find(given: str) -> str:
-  """FILE:VARIANT of a config that is given so, or as NAME:VARIANT.
-
-  Raises:
-    UserError: there is neither a file nor a config of this name.
-  """
-  name, colon, variant = given.partition(':')
-  if name in names():
-    file = pathlib.Path(configs.__file__).with_name(f'{name}.py')
-    return f'{file}{colon}{variant}'
-  if not os.path.isfile(name):
-    raise errors.UserError(
-        f'--config: found no file {name!r}, expected the path of one, or one '
-        f'of {", ".join(names())}.'
-    )
-  return given
 
 
 def names() -> list[str]:
@@ -58,10 +48,7 @@ def names() -> list[str]:
 def explain(error: BaseException, argv: Sequence[str], config: Any) -> str:
   """The one line that says what is wrong with the flags or in the config.
 
-  Args:
-    error: what was raised.
-    argv: the arguments of the program.
-    config: the config that was loaded; None where none was.
+  The config is the one that was loaded last; None where none was.
   """
   root = _chain(error)[-1]
   where = place(error, argv)

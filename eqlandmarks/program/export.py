@@ -15,10 +15,10 @@ import safetensors.numpy
 from eqlandmarks import exporting
 from eqlandmarks.exporting import program
 from eqlandmarks.predictor import trained
-from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
+from eqlandmarks.system.journal import say
 
 # Images by which a file is compared with what it was made from.
 _NUM_CHECKED = 7
@@ -37,38 +37,25 @@ the centre of the top-left pixel at (0.5, 0.5)
 
 
 def export(config: Any, workdir: Workdir) -> None:
-  """Writes the files of `config.export`, each of them whole or not at all.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    workdir: of the run whose model is exported.
-
-  Raises:
-    UserError: there is no such model, or the folder cannot be written.
-  """
+  """Writes the files of `config.export`, each of them whole or not at all."""
   fields = config.export
   model = trained.load(
       workdir.path, fields.method or None, regression=config.regression
   )
   output = file_names.expanded(fields.output or workdir.path / 'export')
   path = output / 'model.jaxexport'
-  content = program.serialize(model)
-  _write(path, content)
-  _write(output / 'model.safetensors', parameters(model))
+  _write(path, program.serialize(model))
+  _write(output / 'model.safetensors', _parameters(model))
   size, count = model.config.image_size, model.config.num_landmarks
-  run.say(
+  say(
       f'as the run itself finds them, to within {_difference(model, path):.1e} '
       f'px in {_NUM_CHECKED} images'
   )
   print(_HOW_TO.format(path=str(path), size=size, count=count), flush=True)
 
 
-def parameters(model: trained.Trained) -> bytes:
-  """The variables of both nets as a safetensors file.
-
-  They are called NET/COLLECTION/LAYER/.../NAME; the file's metadata are the
-  model's description.
-  """
+def _parameters(model: trained.Trained) -> bytes:
+  """The variables NET/COLLECTION/LAYER/.../NAME, and the description."""
   tensors = flax.traverse_util.flatten_dict(model.variables, sep='/')
   return safetensors.numpy.save(
       {name: np.ascontiguousarray(value) for name, value in tensors.items()},
@@ -76,7 +63,7 @@ def parameters(model: trained.Trained) -> bytes:
   )
 
 
-def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
+def _write(path: pathlib.Path, content: bytes) -> None:
   """Writes a file, and says where it is."""
   expected = (
       'expected a folder with room that can be written to '
@@ -84,7 +71,7 @@ def _write(path: pathlib.Path, content: bytes | bytearray) -> None:
   )
   with files.replacing(path, expected) as partial:
     partial.write_bytes(content)
-  run.say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
+  say(f'{path}: {path.stat().st_size / 2**20:.1f} MiB')
 
 
 def _difference(model: trained.Trained, path: pathlib.Path) -> float:

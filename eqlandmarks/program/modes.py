@@ -33,12 +33,7 @@ def find(mode: str) -> Callable[[Any, Any], None]:
 
 
 def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
-  """Checks a config, and does what a mode says.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    workdir: the run's folder, made if needed.
-    mode: one of `MODES`.
+  """Checks a config, and does what a mode says in a folder, made if needed.
 
   Raises:
     UserError: something in the config, the data or the workdir is wrong. What
@@ -52,24 +47,11 @@ def run(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
 
 def start(config: Any, workdir: str | os.PathLike[str], mode: str) -> None:
   """Does what a mode says, by a config that has been checked."""
-  from eqlandmarks.runs import workdir_checks
-  from eqlandmarks.runs.workdir import Workdir
-
-  _check_processes(mode)
-  folder = Workdir(workdir)
-  workdir_checks.check(folder, config)
-  find(mode)(config, folder)
-
-
-def _check_processes(mode: str) -> None:
-  """Checks that a mode has work for more than one process.
-
-  Raises:
-    UserError: there are more, and it has none.
-  """
   import jax
 
   from eqlandmarks import errors
+  from eqlandmarks.runs import workdir_checks
+  from eqlandmarks.runs.workdir import Workdir
 
   if jax.process_count() > 1 and mode not in _SHARED:
     raise errors.UserError(
@@ -77,3 +59,6 @@ def _check_processes(mode: str) -> None:
         f'{jax.process_count()}; expected one of {", ".join(_SHARED)}, or '
         'no flags of several processes.'
     )
+  folder = Workdir(workdir)
+  workdir_checks.check(folder, config)
+  find(mode)(config, folder)

@@ -1,5 +1,6 @@
 """What the notebooks of colabs/ share: devices, a user's data, pictures."""
 
+import contextlib
 import importlib
 import math
 import pathlib
@@ -45,25 +46,20 @@ _ZIP_GIB = 8
 
 
 def start(*, cpu_devices: int | None = None) -> bool:
-  """Finds the devices, and says so where there is no accelerator.
+  """Finds the devices; returns whether there is an accelerator.
 
-  Args:
-    cpu_devices: as how many devices a CPU is used, where it is all there is;
-      by default as many as its cores that share a batch of 8.
-
-  Returns:
-    Whether there is an accelerator.
+  Where there is none, a CPU is used as `cpu_devices` devices, by default as
+  many as its cores that share a batch of 8.
   """
   if not flags.FLAGS.is_parsed():
     flags.FLAGS.mark_as_parsed()  # the data loader reads absl flags
   logging.set_verbosity(logging.ERROR)
-  try:
+  # JAX has its devices where the cell is run a second time.
+  with contextlib.suppress(RuntimeError):
     if cpu_devices:
       jax.config.update('jax_num_cpu_devices', cpu_devices)
     else:
       devices_lib.use_all_cores(8)
-  except RuntimeError:
-    pass  # JAX has its devices: the cell was run a second time
   devices_lib.keep_compiled()
   devices = jax.local_devices()
   print(f'{len(devices)} x {devices[0].device_kind}')
@@ -77,24 +73,23 @@ def start(*, cpu_devices: int | None = None) -> bool:
 
 
 def find_data(where: str) -> pathlib.Path:
-  """The images or the video to work on.
+  """The images or the video to work on: a folder, or a video.
 
   Args:
     where: the path of a folder of images or of a video; 'upload' asks for
       images, a zip file of them, or a video, in Colab; 'example' draws people.
-
-  Returns:
-    A folder of images, or a video.
-
-  Raises:
-    UserError: there is nothing of that kind.
   """
   if where == 'upload':
     return _uploaded(pathlib.Path(_FOLDER) / 'uploads')
   if where == 'example':
-    return _drawn(pathlib.Path(_FOLDER) / 'example')
+    folder = pathlib.Path(_FOLDER) / 'example'
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(_EXAMPLES):
+      image, _ = signer.render(0, 'train', number, 128)
+      Image.fromarray(image).save(folder / f'{number:03d}.png')
+    return folder
   path = file_names.expanded(where)
-  if path.is_file() and path.suffix.lower() in videos.EXTENSIONS:
+  if path.is_file() and _is_video(path):
     return path
   if where and path.is_dir() and finding.find_images(path):
     return path
@@ -103,6 +98,10 @@ def find_data(where: str) -> pathlib.Path:
       f"({', '.join(finding.EXTENSIONS)}), a video "
       f"({', '.join(videos.EXTENSIONS)}), 'upload' or 'example'"
   )
+
+
+def _is_video(path: pathlib.Path) -> bool:
+  return path.suffix.lower() in videos.EXTENSIONS
 
 
 def _uploaded(folder: pathlib.Path) -> pathlib.Path:
@@ -120,7 +119,7 @@ def _uploaded(folder: pathlib.Path) -> pathlib.Path:
     if zipfile.is_zipfile(path):
       _take_images(path, folder / path.stem)
       path.unlink()
-  films = [p for p in folder.iterdir() if p.suffix.lower() in videos.EXTENSIONS]
+  films = [*filter(_is_video, folder.iterdir())]
   if len(films) == 1:
     return films[0]
   if not finding.find_images(folder):
@@ -138,8 +137,7 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
       members = [
           member
           for member in opened.infolist()
-          if pathlib.Path(member.filename).suffix.lower()
-          in finding.EXTENSIONS
+          if member.filename.lower().endswith(finding.EXTENSIONS)
       ]
       size = sum(member.file_size for member in members) / 2**30
       if size > _ZIP_GIB:
@@ -147,8 +145,7 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
             f'{archive.name}: its images take {size:.1f} GiB, expected at most '
             f'{_ZIP_GIB}.'
         )
-      for member in members:
-        opened.extract(member, folder)
+      opened.extractall(folder, members)
   # RuntimeError and NotImplementedError: a password, an unknown compression.
   except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
     raise UserError(
@@ -159,29 +156,16 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
 
 def _colab_files() -> Any:
   """Colab's module for files that come and go; None elsewhere."""
-  if 'google.colab' not in sys.modules:
-    return None
-  return importlib.import_module('google.colab.files')
-
-
-def _drawn(folder: pathlib.Path) -> pathlib.Path:
-  folder.mkdir(parents=True, exist_ok=True)
-  for number in range(_EXAMPLES):
-    image, _ = signer.render(0, 'train', number, 128)
-    Image.fromarray(image).save(folder / f'{number:03d}.png')
-  return folder
+  in_colab = 'google.colab' in sys.modules
+  return importlib.import_module('google.colab.files') if in_colab else None
 
 
 def fit(config: Any, data: pathlib.Path, *, accelerator: bool) -> None:
-  """Sets a config to a user's data, as long as its numbers of images ask.
+  """Sets the fields of configs/folder.py or configs/video.py to a user's data.
 
-  The epochs of configs/folder.py were chosen for a thousand images: fewer have
-  more of them, and of a video's frames about a thousand are used.
-
-  Args:
-    config: of configs/folder.py or configs/video.py; changed.
-    data: a folder of images, or a video.
-    accelerator: whether there is one; without, a third of that is trained.
+  Their epochs were chosen for a thousand images: fewer images have more of
+  them, and of a video's frames about a thousand are used. Without an
+  accelerator, a third of that is trained.
   """
   config.dataset.root = str(data)
   config.predict.input = str(data)
@@ -205,11 +189,7 @@ def fit(config: Any, data: pathlib.Path, *, accelerator: bool) -> None:
 
 
 def change(config: Any, changes: Mapping[str, Any]) -> None:
-  """Sets fields of a config, {'pretrain.num_epochs': 5}.
-
-  Raises:
-    UserError: there is no such field, or it holds another type.
-  """
+  """Sets fields of a config, {'pretrain.num_epochs': 5}."""
   fields = config_fields.flatten(config.to_dict())
   for field, value in changes.items():
     try:
@@ -233,42 +213,27 @@ def download(folder: pathlib.Path) -> None:
 
 
 def some_pictures(folder: pathlib.Path, count: int) -> Image.Image:
-  """Some of the pictures below a folder, evenly over all, side by side.
-
-  Raises:
-    UserError: there is none.
-  """
+  """Some of the pictures below a folder, evenly over all, side by side."""
   files = sorted(folder.rglob('*.png'))
   if not files:
     raise UserError(f'{folder} holds no pictures, expected those of a run')
   rows = np.linspace(0, len(files) - 1, min(count, len(files))).astype(int)
-  pictures = []
-  for row in rows:
+  sheet = Image.new('RGB', (240 * len(rows), 240), 'white')
+  for place, row in enumerate(rows):
     with Image.open(files[row]) as picture:
       picture.thumbnail((240, 240))
-      pictures.append(picture.convert('RGB'))
-  sheet = Image.new('RGB', (240 * len(pictures), 240), 'white')
-  for place, picture in enumerate(pictures):
-    sheet.paste(picture, (240 * place, 0))
+      sheet.paste(picture.convert('RGB'), (240 * place, 0))
   return sheet
 
 
 def pretrain_on(
     devices: Sequence[jax.Device], config: Any, *, num_steps: int
 ) -> tuple[dict[int, float], float]:
-  """Stage 1 on drawn people, on some of the devices.
-
-  Args:
-    devices: over which each batch is spread.
-    config: a config with the fields of configs/common.py.
-    num_steps: updates to make, at least 11.
+  """At least 11 steps of stage 1 on drawn people, on some of the devices.
 
   Returns:
     The loss at each step that is logged, by the step's number, and images per
     second, without the time of compiling.
-
-  Raises:
-    UserError: the devices cannot share a batch.
   """
   count = config.dataset.num_train
   images = np.stack([

@@ -4,7 +4,7 @@ import contextlib
 import io
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -74,9 +74,7 @@ def check(
     config: Any, workdir: Workdir, check_more: Callable[[], None]
 ) -> None:
   """Checks what can be known without the data, in a workdir that is locked."""
-  workdir_checks.check(
-      workdir, config
-  )  # again, since nobody else can write any more
+  workdir_checks.check(workdir, config)  # again: only now is it ours alone
   check_more()
   if config.pretrained:
     run_lib.load_features(config, workdir)
@@ -96,11 +94,7 @@ def make_run(config: Any, workdir: Workdir) -> run_lib.Run:
 
 
 def _open_prepared(config: Any, workdir: Workdir) -> run_lib.Run:
-  """The run, for a process that is not the one that prepares.
-
-  Raises:
-    UserError: it does not find what the first process has prepared.
-  """
+  """The run, for a process that is not the one that prepares."""
   hosts.check_devices(config.batch_size, config.accumulate)
   hosts.wait()
   run = make_run(config, workdir)
@@ -130,11 +124,8 @@ def _check_samples(run: run_lib.Run) -> None:
   """Checks that there are as many labels as `evaluation.samples` asks for."""
   description, evaluation = run.description, run.config.evaluation
   if description.fit_split and description.test_split:
-    score.samples(
-        evaluation,
-        _count(run, description.fit_split),
-        partial=bool(description.partial),
-    )
+    count = _count(run, description.fit_split)
+    score.samples(evaluation, count, partial=bool(description.partial))
   elif evaluation.samples:
     raise errors.UserError(
         f'config.evaluation.samples is {evaluation.samples}, but there are no '
@@ -174,19 +165,19 @@ def prepare(run: run_lib.Run, mode: str) -> None:
   # tfds speaks of downloads; nothing is downloaded here.
   with contextlib.redirect_stdout(io.StringIO()):
     caching.prepare(run.builder, f'--mode={mode}')
-  if run.config.dataset.name in ('folder', 'video'):
-    _check_sides(run)
-  sizes = run.builder.split_sizes()
-  counts = ', '.join(f'{name} {size}' for name, size in sizes.items())
-  run_lib.say(f'dataset {run.config.dataset.name}: {counts} images')
+  sizes, name = run.builder.split_sizes(), run.config.dataset.name
+  if name in ('folder', 'video'):
+    _check_sides(run, sizes)
+  counts = ', '.join(f'{split} {size}' for split, size in sizes.items())
+  run_lib.say(f'dataset {name}: {counts} images')
 
 
-def _check_sides(run: run_lib.Run) -> None:
+def _check_sides(run: run_lib.Run, splits: Iterable[str]) -> None:
   """Refuses a user's own images that are too small to show anything.
 
   Crops of published data are taken as they are.
   """
-  for split in run.builder.split_sizes():
+  for split in splits:
     table = storage.open_table(run.builder, split)
     small = np.flatnonzero(table.original_sizes.min(axis=1) < framing.MIN_SIDE)
     if small.size:

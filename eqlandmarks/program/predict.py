@@ -22,29 +22,20 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.predictor.result import join
-from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
-from eqlandmarks.system import files as files_lib
+from eqlandmarks.system import files
+from eqlandmarks.system.journal import say
 
 # Raised when the files change: the output of another format is not resumed.
 _FORMAT = 1
 
 
 def predict(config: Any, workdir: Workdir) -> None:
-  """Predicts what `config.predict` says, or resumes it.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    workdir: of the run whose model predicts.
-
-  Raises:
-    UserError: a field, the input, the model or the output folder is not as it
-      must be.
-  """
+  """Predicts what `config.predict` says, or resumes it."""
   fields = config.predict
   if config.dataset.get('crop', 'whole') != 'whole':
-    run.say(
+    say(
         f'the model was trained on crops ({config.dataset.name}, '
         f"'{config.dataset.crop}'): show it images that are cropped alike"
     )
@@ -56,11 +47,21 @@ def predict(config: Any, workdir: Workdir) -> None:
       batch_size=fields.batch_size,
   )
   output = _output_folder(fields, workdir, source)
-  about = _describe(source, predictor, config)
-  # A regressor that was fitted anew predicts other annotations.
-  about['labels'] = workdir.evaluation(predictor.method).get('labels')
+  names = list(predictor.annotation_names)
+  # What predictions depend on: they are resumed with the same alone.
+  about = {
+      'format': _FORMAT,
+      'input': f'{source.name}, {source.count} {source.unit}',
+      'files': source.digest,
+      'method': predictor.method,
+      'parameters': predictor.digest,
+      'annotations': names,
+      'regression': config.regression.to_dict() if names else None,
+      # A regressor that was fitted anew predicts other annotations.
+      'labels': workdir.evaluation(predictor.method).get('labels'),
+  }
   with chunks_lib.opened(output, about) as chunks:
-    _try_formats(output, fields.formats, predictor, source)
+    _try_formats(output, fields.formats, predictor, source.video_name)
     _predict_rest(predictor, source, chunks, fields.skip_bad)
     result = join(list(chunks))
     if not result.ids:
@@ -69,9 +70,9 @@ def predict(config: Any, workdir: Workdir) -> None:
           f'{source.root}: none of {len(result.skipped)} images decodes and '
           'is large enough, expected at least one'
       )
-    files = prediction_files.Files(output, source, predictor, result)
-    files.write(fields, chunks)
-  files.report(fields.uncertain)
+    written = prediction_files.Files(output, source, predictor, result)
+    written.write(fields, chunks)
+  written.report(fields.uncertain)
 
 
 def _output_folder(
@@ -90,27 +91,11 @@ def _output_folder(
   return output
 
 
-def _describe(
-    source: inputs.Source, predictor: Predictor, config: Any
-) -> dict[str, Any]:
-  """What predictions depend on: they are resumed with the same alone."""
-  regression = config.regression.to_dict()
-  return {
-      'format': _FORMAT,
-      'input': f'{source.name}, {source.count} {source.unit}',
-      'files': source.digest,
-      'method': predictor.method,
-      'parameters': predictor.digest,
-      'annotations': list(predictor.annotation_names),
-      'regression': regression if predictor.annotation_names else None,
-  }
-
-
 def _try_formats(
     output: pathlib.Path,
     names: tuple[str, ...],
     predictor: Predictor,
-    source: inputs.Source,
+    video: str,
 ) -> None:
   """Checks that the files can be written, before anything is predicted."""
   points = np.full((1, len(predictor.landmark_names), 2), 0.5)
@@ -121,11 +106,9 @@ def _try_formats(
       confidence=points[..., 0],
       sizes=np.array([[32, 32]]),
   )
-  with files_lib.scratch(output) as folder:
+  with files.scratch(output) as folder:
     for name in names:
-      path = prediction_files.label_file(
-        folder, 'annotations', name, source.video_name
-      )
+      path = prediction_files.label_file(folder, 'annotations', name, video)
       formats.write(poses, path, name)
 
 
@@ -137,11 +120,11 @@ def _predict_rest(
 ) -> None:
   """Predicts what is missing, under a bar on standard error."""
   if chunks.is_complete:
-    run.say(f'{chunks.num_seen} {source.unit} are predicted already')
+    say(f'{chunks.num_seen} {source.unit} are predicted already')
     return
   start, began = chunks.num_seen, time.monotonic()
   if start:
-    run.say(f'resuming after {start} {source.unit}')
+    say(f'resuming after {start} {source.unit}')
   try:
     with tqdm.tqdm(
         desc='predict', unit=f' {source.unit}', total=source.count or None,
@@ -155,7 +138,7 @@ def _predict_rest(
   chunks.complete()
   seconds = time.monotonic() - began
   count = chunks.num_seen - start
-  run.say(
+  say(
       f'{count} {source.unit} in {seconds:.1f} s ({count / seconds:.1f} '
       f'{source.unit}/s, with compilation)'
   )

@@ -1,6 +1,5 @@
 """--mode=prepare: what a dataset holds, before anything is trained on it."""
 
-import dataclasses
 import functools
 import itertools
 import pathlib
@@ -30,19 +29,6 @@ from eqlandmarks.training import stages
 _TRIAL_STEPS = 11
 
 
-@dataclasses.dataclass(frozen=True)
-class Duplicates:
-  """Images whose files are, byte for byte, in two splits.
-
-  Attributes:
-    splits: names of both.
-    pairs: ids in the first, and in the second.
-  """
-
-  splits: tuple[str, str]
-  pairs: tuple[tuple[str, str], ...]
-
-
 def prepare(config: Any, workdir: Workdir) -> None:
   """Prepares the dataset and shows it; the config may still change."""
   with workdir.locked('--mode=prepare'):
@@ -63,45 +49,69 @@ def prepare(config: Any, workdir: Workdir) -> None:
 
 def show(run: run_lib.Run) -> None:
   """Prints tables of the dataset, draws samples, and estimates the time."""
+  description = run.description
   splits = {
       split: storage.open_table(run.builder, split)
       for split in run.builder.info.splits
   }
-  twice = duplicates(splits, run.description.test_split)
-  names = run.description.point_names
-  for table in (_counts(run, splits), _points(names, splits), _protocol(run)):
-    if table:
-      print(errors.printable(table.to_text()) + '\n', flush=True)
-  for both in twice:
-    first, same = both.pairs[0]
+  missing = {
+      name: np.isnan(split.points).any(axis=-1).sum(axis=0).tolist()
+      for name, split in splits.items()
+  }
+  twice = duplicates(splits, description.test_split)
+  protocol = scored_data.data_protocol(description)
+  as_read = Table('data', 'As read', ('what', 'value'), tuple(
+      (name.replace('_', ' '), value) for name, value in protocol.items()
+  ))  # fmt: skip
+  points = _points(description.point_names, splits, missing)
+  for table in (_counts(run, splits), points, as_read):
+    if table.rows:
+      _print(table)
+  for (first, second), pairs in twice.items():
     run_lib.say(
-        f'warning: {len(both.pairs)} images of {both.splits[0]} are in '
-        f'{both.splits[1]} too, byte for byte; the first is {first}, there '
-        f'{same}'
+        f'warning: {len(pairs)} images of {first} are in {second} too, byte '
+        f'for byte; the first is {pairs[0][0]}, there {pairs[0][1]}'
     )
   _draw(run, splits)
   times = estimate(run)
-  print(_time_table(run.config, times).to_text() + '\n', flush=True)
-  run.workdir.write('dataset.json', _summary(run, splits, twice, times))
+  _print(_time_table(run.config, times))
+  run.workdir.write('dataset.json', {
+      'dataset': run.config.dataset.name,
+      'image_size': run.config.image_size,
+      'splits': {name: len(split) for name, split in splits.items()},
+      'missing': {
+          name: dict(zip(description.point_names, counts, strict=False))
+          for name, counts in missing.items()
+      },
+      'duplicates': [
+          {'splits': both, 'pairs': pairs} for both, pairs in twice.items()
+      ],
+      'protocol': protocol,
+      'notes': description.notes,
+      'estimated_seconds': times,
+  })  # fmt: skip
   run_lib.say(
       f'samples are {run.workdir.figures}/data_*.png, all of this is in '
       f'{run.workdir.path / "dataset.json"}'
   )
 
 
+def _print(table: Table) -> None:
+  print(errors.printable(table.to_text()) + '\n', flush=True)
+
+
 def duplicates(
     splits: dict[str, storage.Table], test_split: str
-) -> list[Duplicates]:
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
   """Images whose files, byte for byte, are in two splits.
 
   One image that both trains the stages and fits the regressor, under one id, is
-  meant to be in both.
+  meant to be in both; `test_split`, which is scored, shares none.
 
-  Args:
-    splits: all splits of the dataset.
-    test_split: the name of the one that is scored, or ''.
+  Returns:
+    By the names of two splits, ids in the first and in the second.
   """
-  twice = []
+  twice = {}
   for first, second in itertools.combinations(splits, 2):
     ids = dict(zip(splits[second].digests, splits[second].ids, strict=True))
     pairs = [
@@ -112,7 +122,7 @@ def duplicates(
         if digest in ids and (i != ids[digest] or test_split in (first, second))
     ]
     if pairs:
-      twice.append(Duplicates((first, second), tuple(pairs)))
+      twice[first, second] = pairs
   return twice
 
 
@@ -121,40 +131,31 @@ def estimate(run: run_lib.Run) -> dict[str, float]:
 
   Evaluation, compiling and preparing come on top.
   """
-  config, images = run.config, run.training_images()
+  config, images, times = run.config, run.training_images(), {}
   with tempfile.TemporaryDirectory() as folder:
     first, second = (
         stage_folder.StageFolder(pathlib.Path(folder) / name)
         for name in ('pretrain', 'discover')
     )
-    stages.train(
-        config, images, first, num_epochs=config.pretrain.num_epochs,
-        max_steps=_TRIAL_STEPS,
-    )  # fmt: skip
-    stages.train(
-        config, images, second, method=methods.of_config(config),
+    train = functools.partial(
+        stages.train, config, images, max_steps=_TRIAL_STEPS
+    )
+    train(first, num_epochs=config.pretrain.num_epochs)
+    train(
+        second, num_epochs=config.discover.num_epochs,
+        method=methods.of_config(config),
         features=first.load_variables()[models.FEATURES],
-        num_epochs=config.discover.num_epochs, max_steps=_TRIAL_STEPS,
     )  # fmt: skip
-    return {
-        stage.path.name: _seconds(stage, len(images), config)
-        for stage in (first, second)
-        # A stage of one step tells nothing.
-        if stage.summary()['seconds_per_step'] is not None
-    }
+    for stage in (first, second):
+      name, seconds = stage.path.name, stage.summary()['seconds_per_step']
+      if seconds is not None:  # a stage of one step tells nothing
+        times[name] = seconds * loader.num_steps(
+            len(images), config.batch_size, config[name].num_epochs
+        )
+  return times
 
 
-def _seconds(
-    folder: stage_folder.StageFolder, num_images: int, config: Any
-) -> float:
-  epochs = config[folder.path.name].num_epochs
-  steps = loader.num_steps(num_images, config.batch_size, epochs)
-  return steps * folder.summary()['seconds_per_step']
-
-
-def _counts(
-    run: run_lib.Run, splits: dict[str, storage.Table]
-) -> Table:
+def _counts(run: run_lib.Run, splits: dict[str, storage.Table]) -> Table:
   """A row for each split."""
   roles = {
       'trains the stages': run.description.stage_split,
@@ -165,10 +166,14 @@ def _counts(
   for name, split in splits.items():
     tasks = [role for role, names in roles.items() if name in names.split('+')]
     labelled = np.isfinite(split.points).any(axis=(1, 2)).sum()
-    rows.append((
-        name, ', '.join(tasks), str(len(split)), _range(split.original_sizes),
-        str(labelled),
-    ))  # fmt: skip
+    sizes = zip(
+        split.original_sizes.min(axis=0), split.original_sizes.max(axis=0),
+        strict=True,
+    )  # fmt: skip
+    shown = ' x '.join(
+        f'{a:.0f}' if a == b else f'{a:.0f}-{b:.0f}' for a, b in sizes
+    )
+    rows.append((name, ', '.join(tasks), str(len(split)), shown, f'{labelled}'))
   size = run.config.image_size
   return Table(
       'splits', f'{run.config.dataset.name}, stored at {size} x {size} px',
@@ -178,42 +183,23 @@ def _counts(
   )  # fmt: skip
 
 
-def _range(sizes: np.ndarray) -> str:
-  """The smallest to the largest height and width."""
-  low, high = sizes.min(axis=0), sizes.max(axis=0)
-  return ' x '.join(
-      f'{a:.0f}' if a == b else f'{a:.0f}-{b:.0f}'
-      for a, b in zip(low, high, strict=True)
-  )
-
-
 def _points(
-    names: tuple[str, ...], splits: dict[str, storage.Table]
-) -> Table | None:
+    names: tuple[str, ...],
+    splits: dict[str, storage.Table],
+    missing: dict[str, list[int]],
+) -> Table:
   """How many annotations of each point are missing in each labelled split."""
   labelled = {
-      name: split.points
+      name: len(split)
       for name, split in splits.items()
       if np.isfinite(split.points).any()
   }
-  if not labelled:
-    return None
   rows = tuple(
-      (name, *(
-          f'{np.isnan(points[:, j]).any(axis=1).sum()} of {len(points)}'
-          for points in labelled.values()
-      ))
-      for j, name in enumerate(names)
-  )  # fmt: skip
-  return Table('points', 'Missing points', ('point', *labelled), rows)
-
-
-def _protocol(run: run_lib.Run) -> Table | None:
-  rows = tuple(
-      (name.replace('_', ' '), value)
-      for name, value in scored_data.data_protocol(run.description).items()
+      (point, *(f'{missing[s][j]} of {n}' for s, n in labelled.items()))
+      for j, point in enumerate(names)
   )
-  return Table('data', 'As read', ('what', 'value'), rows) if rows else None
+  columns = ('point', *labelled)
+  return Table('points', 'Missing points', columns, rows if labelled else ())
 
 
 def _time_table(config: Any, times: dict[str, float]) -> Table:
@@ -225,8 +211,8 @@ def _time_table(config: Any, times: dict[str, float]) -> Table:
   return Table(
       'time', 'Estimated time of training, on this machine',
       ('stage', 'epochs', 'time'), rows,
-      note=f'From up to {_TRIAL_STEPS} steps of each stage, of which the first '
-      f'does not count, on {len(devices)} x {devices[0].device_kind}.',
+      note=f'From up to {_TRIAL_STEPS} steps of each stage, not counting the '
+      f'first, on {len(devices)} x {devices[0].device_kind}.',
   )  # fmt: skip
 
 
@@ -240,41 +226,14 @@ def _duration(seconds: float) -> str:
 
 def _draw(run: run_lib.Run, splits: dict[str, storage.Table]) -> None:
   """A sheet of samples of each split, taken evenly over it."""
-  count = run.config.evaluation.sheet_images
+  count, names = run.config.evaluation.sheet_images, run.description.point_names
   for name, split in splits.items():
     pixels = storage.open_pixels(run.builder, name)
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int)
-    number = len(run.description.point_names)
-    points = split.points[rows, :number]
+    points = split.points[rows, : len(names)]
     figures.draw_points(
         run.workdir.figures, f'data_{name}', images=pixels[rows],
         points=np.full_like(points, np.nan), predicted=points,
-        point_names=run.description.point_names,
+        point_names=names,
         title=f'{name}: {len(rows)} of {len(split)} images, as stored',
     )  # fmt: skip
-
-
-def _summary(
-    run: run_lib.Run,
-    splits: dict[str, storage.Table],
-    twice: list[Duplicates],
-    times: dict[str, float],
-) -> dict[str, Any]:
-  """What dataset.json holds."""
-  names = run.description.point_names
-  return {
-      'dataset': run.config.dataset.name,
-      'image_size': run.config.image_size,
-      'splits': {name: len(split) for name, split in splits.items()},
-      'missing': {
-          name: {
-              point: int(np.isnan(split.points[:, j]).any(axis=1).sum())
-              for j, point in enumerate(names)
-          }
-          for name, split in splits.items()
-      },
-      'duplicates': [dataclasses.asdict(both) for both in twice],
-      'protocol': scored_data.data_protocol(run.description),
-      'notes': run.description.notes,
-      'estimated_seconds': times,
-  }

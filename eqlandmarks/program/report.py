@@ -10,6 +10,7 @@ from typing import Any
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.evaluation.records import select
 from eqlandmarks.program import opening
 from eqlandmarks.report import charts as charts_lib
 from eqlandmarks.report import figures
@@ -35,22 +36,25 @@ _MASKED = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class _Shown:
-  """A finished stage of which pictures are shown.
-
-  Attributes:
-    name: of its pictures.
-    stage: its folder in the workdir.
-    workdir: the run's, or that of one seed of a comparison.
-    records: its figures.
-    label: what readers call it.
-  """
+class _Finished:
+  """A finished stage in a workdir, with the name that its pictures have."""
 
   name: str
   stage: str
   workdir: Workdir
   records: list[records_lib.Record]
-  label: str
+
+  @property
+  def label(self) -> str:
+    """What readers call it."""
+    (record,) = select(self.records, metric='equivariance_px', point='all')
+    return f"{naming.label([record])}, seed {record.protocol['seed']}"
+
+  def for_page(self) -> page_lib.Method:
+    """What the page shows of it."""
+    outcome = self.workdir.outcome(self.stage)
+    table = tables_lib.landmarks(self.records)
+    return page_lib.Method(self.name, self.label, outcome, table)
 
 
 def report(config: Any, workdir: Workdir) -> None:
@@ -70,12 +74,7 @@ def check_finished(workdir: Workdir) -> None:
 def measure(run: run_lib.Run, *, again: bool = False) -> None:
   """Makes results.json of the figures of all that is trained.
 
-  Args:
-    run: the run.
-    again: whether to measure what has its figures, too.
-
-  Raises:
-    UserError: nothing is finished.
+  What has its figures is measured only where it is asked for `again`.
   """
   done = run.workdir.finished(run_lib.METHODS)
   for name in done:
@@ -104,39 +103,48 @@ def show(run: run_lib.Run) -> None:
   # altered, since all others can be shown.
   with data_files.intact(run.workdir.path / 'results.json', _REMEDY):
     records = run.workdir.results()
-    shown = _shown(run)
-    printed, tables = _terminal_tables(records), _page_tables(records)
-    charts = charts_lib.from_records(records) + _losses(shown)
-    warnings, collapsed = _warnings(run, records), _collapsed(run)
-    methods = [
-        page_lib.Method(
-            one.name, one.label, one.workdir.outcome(one.stage),
-            tables_lib.landmarks(one.records),
-        )
-        for one in shown
-    ]  # fmt: skip
+    scored = bool(select(records, metric='pck'))
+    own, compared = _own(run), _compared(run)
+    shown = own + [
+        stage
+        for stage in compared
+        if stage.workdir.path == run.workdir.seed(run.config.seed).path
+        # What the paper shows; the curves have all lengths.
+        and 'paper' in stage.records[0].protocol['budgets']
+    ]
+    printed, tables = _tables(records)
+    trainings, charts = _trainings(shown), charts_lib.from_records(records)
+    charts += [charts_lib.losses(t, rows) for t, _, rows in trainings if rows]
+    warnings = _warnings(run, records)
+    signs = {s.label: collapse.of_records(s.records) for s in own + compared}
+    methods = [stage.for_page() for stage in shown]
   for method in methods:
     _check_images(run, method, split)
   for table in printed:
     print(errors.printable(table.to_text()) + '\n', flush=True)
-  if not records_lib.select(records, metric='pck'):
+  if not scored:
     run_lib.say('no labelled test images, so nothing to score: see the report')
-  protocol = _protocol_text(records)
   for chart in charts:
-    figures.draw_chart(run.workdir.figures, chart, protocol)
-  for one, method in zip(shown, methods, strict=True):
-    _draw_pictures(run, method, split, _protocol_text(one.records))
+    figures.draw_chart(run.workdir.figures, chart, _protocol_text(records))
+  names, count = run.description.point_names, run.config.evaluation.sheet_images
+  for stage, method in zip(shown, methods, strict=True):
+    figures.draw_method(
+        run.workdir.figures / method.name, images=split.images,
+        outcome=method.outcome, point_names=names, count=count,
+        protocol=_protocol_text(stage.records),
+    )  # fmt: skip
   page_lib.write(run.workdir.path / 'report.html', page_lib.Page(
-      title=f'Landmarks of {records[0].dataset}, '
-      f'split {records[0].split}',
+      title=f'Landmarks of {records[0].dataset}, split {records[0].split}',
       tables=tables,
       charts=charts,
       methods=methods,
       images=split.images,
-      point_names=run.description.point_names if _scored(records) else (),
-      num_images=run.config.evaluation.sheet_images,
-      warnings=[*warnings, *opening.data_warnings(run), *_of_losses(shown)],
-      collapsed=collapsed,
+      point_names=names if scored else (),
+      num_images=count,
+      warnings=warnings + opening.data_warnings(run) + [
+          sign for _, *training in trainings for sign in _signs(*training)
+      ],
+      collapsed={label: lines for label, lines in signs.items() if lines},
   ))  # fmt: skip
   run_lib.say(f'the report is {run.workdir.path / "report.html"}')
 
@@ -144,11 +152,7 @@ def show(run: run_lib.Run) -> None:
 def _check_images(
     run: run_lib.Run, method: page_lib.Method, split: loader.Split
 ) -> None:
-  """Checks that a method was measured on the images that are shown.
-
-  Raises:
-    UserError: on other ones.
-  """
+  """Checks that a method was measured on the images that are shown."""
   shown, present = len(method.outcome['ids']), len(split)
   if shown != present:
     raise errors.UserError(
@@ -158,131 +162,71 @@ def _check_images(
     )
 
 
-def _shown(run: run_lib.Run) -> list[_Shown]:
-  """The methods of the workdir, and of a comparison's first seed."""
-  return _own(run) + [
-      one
-      for one in _compared(run)
-      if one.workdir.path == run.workdir.seed(run.config.seed).path
-      # What the paper shows; the curves have all lengths.
-      and 'paper' in one.records[0].protocol['budgets']
-  ]
-
-
-def _own(run: run_lib.Run) -> list[_Shown]:
+def _own(run: run_lib.Run) -> list[_Finished]:
   """The methods of the workdir itself."""
   return [
-      _stage(name, name, run.workdir)
+      _Finished(name, name, run.workdir, run.workdir.records(name))
       for name in run.workdir.finished(run_lib.METHODS)
   ]
 
 
-def _compared(run: run_lib.Run) -> list[_Shown]:
+def _compared(run: run_lib.Run) -> list[_Finished]:
   """All that a comparison has measured, seed after seed."""
   results = ablation.results(run.workdir)
   seeds = results[0].protocol['seeds'] if results else []
   return [
-      # Apart from those of the workdir's own methods.
-      _stage(f'compared_{row.stage}', row.stage, folder)
+      # A name apart from those of the workdir's own methods.
+      _Finished(
+          f'compared_{row.stage}', row.stage, folder, folder.records(row.stage)
+      )
       for folder in map(run.workdir.seed, seeds)
       for row in ablation.rows(run.workdir)
   ]
 
 
-def _stage(name: str, stage: str, workdir: Workdir) -> _Shown:
-  records = workdir.records(stage)
-  (record,) = records_lib.select(
-      records, metric='equivariance_px', point='all'
-  )
-  label = naming.label(naming.key(record), records)
-  seed = f", seed {record.protocol['seed']}"
-  return _Shown(name, stage, workdir, records, label + seed)
-
-
-def _scored(records: list[records_lib.Record]) -> bool:
-  return bool(records_lib.select(records, metric='pck'))
-
-
-def _terminal_tables(
+def _tables(
     records: list[records_lib.Record],
-) -> list[tables_lib.Table]:
-  """What fits a terminal."""
-  made = [tables_lib.summary(records), tables_lib.accuracy(records)]
-  if any(not r.protocol.get('budgets') for r in records
-         if r.metric == 'pck' and r.method not in records_lib.FLOORS):
-    made.append(tables_lib.points(records))
-  made += [tables_lib.sample_efficiency(records), tables_lib.protocol(records)]
-  return [table for table in made if table]
-
-
-def _page_tables(records: list[records_lib.Record]) -> list[tables_lib.Table]:
-  made = [
-      tables_lib.protocol(records),
-      tables_lib.summary(records),
-      tables_lib.points(records),
-      tables_lib.accuracy(records),
-      tables_lib.sample_efficiency(records),
+) -> tuple[list[tables_lib.Table], list[tables_lib.Table]]:
+  """What fits a terminal, and what the page shows."""
+  protocol, summary = tables_lib.protocol(records), tables_lib.summary(records)
+  points, accuracy = tables_lib.points(records), tables_lib.accuracy(records)
+  samples = tables_lib.sample_efficiency(records)
+  single = any(
+      r.method not in records_lib.FLOORS and not naming.budgets(r)
+      for r in select(records, metric='pck')
+  )
+  printed = [summary, accuracy, points if single else None, samples, protocol]
+  page = [
+      protocol, summary, points, accuracy, samples,
       *paper_tables.paper_tables(records),
-  ]
-  return [table for table in made if table]
+  ]  # fmt: skip
+  return [*filter(None, printed)], [*filter(None, page)]
 
 
-def _losses(shown: list[_Shown]) -> list[charts_lib.Chart]:
-  """Training curves of all that is shown, stage 1 once for each workdir."""
-  made = {}
-  for one in shown:
-    prefix = one.name.removesuffix(one.stage)
-    for stage in (run_lib.PRETRAIN, one.stage):
-      rows = metric_files.read_metrics(one.workdir.path / stage)
-      if rows:
-        made[prefix + stage] = charts_lib.losses(prefix + stage, rows)
-  return list(made.values())
+def _trainings(
+    shown: list[_Finished],
+) -> list[tuple[str, str, list[dict[str, float]]]]:
+  """All trainings behind what is shown: titles, stages, rows of metrics.csv."""
+  trainings = {}  # stage 1 once for each workdir
+  for method in shown:
+    prefix = method.name.removesuffix(method.stage)
+    for stage in (run_lib.PRETRAIN, method.stage):
+      folder = method.workdir.path / stage
+      rows = metric_files.read_metrics(folder)
+      trainings[folder] = prefix + stage, stage, rows
+  return list(trainings.values())
 
 
-def _draw_pictures(
-    run: run_lib.Run,
-    method: page_lib.Method,
-    split: loader.Split,
-    protocol: str,
-) -> None:
-  folder = run.workdir.figures / method.name
-  what = {
-      'images': split.images,
-      'outcome': method.outcome,
-      'point_names': run.description.point_names,
-      'protocol': protocol,
-  }
-  count = run.config.evaluation.sheet_images
-  figures.draw_sheets(folder, count=count, **what)
-  if method.outcome['points'].shape[1]:
-    figures.draw_pairs(folder, layer=1, **what)
+def _signs(stage: str, rows: list[dict[str, float]]) -> list[str]:
+  """What the rows of a training tell of it."""
+  field = stage if stage == run_lib.PRETRAIN else 'discover'
+  sign = unlearnable.of_rows(field, rows)
+  return [f'{stage}: {sign}'] if sign else []
 
 
 def _protocol_text(records: list[records_lib.Record]) -> str:
   """What figures depend on, a line each."""
   return '\n'.join(map(': '.join, tables_lib.protocol(records).rows))
-
-
-def _collapsed(run: run_lib.Run) -> dict[str, list[str]]:
-  """The signs of a collapse, by method; each seed of a comparison counts."""
-  signs = {
-      one.label: collapse.of_records(one.records)
-      for one in (*_own(run), *_compared(run))
-  }
-  return {label: lines for label, lines in signs.items() if lines}
-
-
-def _of_losses(shown: list[_Shown]) -> list[str]:
-  """What the rows of all trainings tell, each training once."""
-  signs = {}
-  for one in shown:
-    for stage in (run_lib.PRETRAIN, one.stage):
-      field = run_lib.PRETRAIN if stage == run_lib.PRETRAIN else 'discover'
-      folder = one.workdir.path / stage
-      sign = unlearnable.of_rows(field, metric_files.read_metrics(folder))
-      if sign:
-        signs[folder] = f'{stage}: {sign}'
-  return list(signs.values())
 
 
 def _warnings(
@@ -291,7 +235,7 @@ def _warnings(
   """What a reader must be told before the figures."""
   warnings = list(run.description.notes)
   images = records[0].protocol['test_images']
-  if not _scored(records):
+  if not select(records, metric='pck'):
     warnings.append(
         'There are no labelled test images: the landmarks are shown on images '
         f'that were trained on (split {records[0].split}), and nothing is '
@@ -299,20 +243,15 @@ def _warnings(
     )
   elif images < _FEW_IMAGES:
     warnings.append(f'Only {images} test images: the figures are rough.')
-  masked = [
-      r.protocol['masked_share'] for r in records_lib.select(
-          records, metric='acc'
-      )
-  ]
-  if max(masked, default=0.0) > _MASKED:
+  acc = select(records, metric='acc')
+  masked = max((r.protocol['masked_share'] for r in acc), default=0.0)
+  if masked > _MASKED:
     warnings.append(
-        f'{100 * max(masked):.0f} % of the annotated points leave the image by '
+        f'{100 * masked:.0f} % of the annotated points leave the image by '
         'the warps of the evaluation: weaken config.evaluation.warp.'
     )
-  without = [
-      r.protocol['images_without_eyes']
-      for r in records_lib.select(records, metric='error_iod')
-  ]
+  errors_iod = select(records, metric='error_iod')
+  without = [r.protocol['images_without_eyes'] for r in errors_iod]
   if any(without):
     warnings.append(
         f'{max(without)} test images are left out of the inter-ocular error: '

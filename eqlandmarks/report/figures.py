@@ -6,6 +6,7 @@ depends on in the file's metadata: the protocol travels with it.
 
 import math
 import pathlib
+from collections.abc import Sequence
 
 import matplotlib
 
@@ -32,7 +33,7 @@ _FORMATS = {'png': 'Description', 'svg': 'Description', 'pdf': 'Subject'}
 _DASHES = {'solid': '-', 'dash': '--', 'dot': ':', 'dashdot': '-.'}
 
 
-def draw_sheets(
+def draw_method(
     folder: pathlib.Path,
     *,
     images: np.ndarray,
@@ -41,66 +42,48 @@ def draw_sheets(
     count: int,
     protocol: str = '',
 ) -> None:
-  """Draws the landmarks, and predictions where there are annotations.
+  """Draws the landmarks; with annotations, predictions and warped pairs, too.
 
-  Args:
-    folder: where the pictures go.
-    images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `observe.Outcome` on these images.
-    point_names: names of the annotated points.
-    count: number of images on a sheet, taken evenly over all.
-    protocol: what the pictures depend on, for the files' metadata.
+  The pairs are the first pictures of Figures 1 and 2, by features of layer 1.
+
+  A sheet shows `count` of the images `[N, S, S, 3]`, evenly over all. The
+  outcome is that of `observe` on these images, and the protocol goes into the
+  files' metadata.
   """
   rows = np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)
   figure = _sheet(images[rows], 'Discovered landmarks')
   landmarks = outcome['landmarks'][rows]
   for axes, points in zip(figure.axes, landmarks, strict=False):
-    _draw_landmarks(axes, points)
+    # One call per marker, not one per landmark, which takes ten times as long.
+    for first, marker in enumerate(colours.MARKERS[: len(points)]):
+      chosen = range(first, len(points), len(colours.MARKERS))
+      axes.scatter(
+          points[chosen, 1], points[chosen, 0], s=22, marker=marker,
+          c=[colours.landmark_style(k)['color'] for k in chosen],
+          edgecolors='black', linewidths=0.5,
+      )
   handles = [
       Line2D([], [], linestyle='', label=str(k), **colours.landmark_style(k))
       for k in range(landmarks.shape[1])
   ]
-  _save_with_legend(figure, handles, folder, 'landmarks', protocol)
-  if outcome['predicted'].shape[1]:
-    draw_points(
-        folder, 'predictions', images=images[rows],
-        points=outcome['points'][rows], predicted=outcome['predicted'][rows],
-        point_names=point_names, protocol=protocol,
-        title='Predicted (o) and annotated (+) points',
-    )  # fmt: skip
-
-
-def draw_pairs(
-    folder: pathlib.Path,
-    *,
-    images: np.ndarray,
-    outcome: dict[str, np.ndarray],
-    point_names: tuple[str, ...],
-    layer: int,
-    protocol: str = '',
-) -> None:
-  """Draws images and warped copies, as the first pictures of Figures 1 and 2.
-
-  Args:
-    folder: where the pictures go.
-    images: uint8 `[N, S, S, 3]`.
-    outcome: arrays of `observe.Outcome` on these images.
-    point_names: names of the annotated points.
-    layer: 1 to 4, the features by which the points are found.
-    protocol: what the picture depends on, for the files' metadata.
-  """
-  rows, truth = outcome['pair_rows'], outcome['pair_truth']
-  by_layer = outcome['pair_found'][:, layer - 1]
+  _save(figure, folder, 'landmarks', protocol, handles)
+  if not outcome['points'].shape[1]:
+    return
   draw_points(
-      folder, f'warped_pairs_layer{layer}',
+      folder, 'predictions', images=images[rows],
+      points=outcome['points'][rows], predicted=outcome['predicted'][rows],
+      point_names=point_names, protocol=protocol,
+      title='Predicted (o) and annotated (+) points',
+  )  # fmt: skip
+  rows, truth = outcome['pair_rows'], outcome['pair_truth']
+  by_features = np.where(np.isnan(truth), np.nan, outcome['pair_found'][:, 0])
+  draw_points(
+      folder, 'warped_pairs_layer1',
       images=_alternating(images[rows], outcome['pair_images']),
       points=_alternating(outcome['points'][rows], truth),
-      predicted=_alternating(
-          np.full_like(truth, np.nan),
-          np.where(np.isnan(truth), np.nan, by_layer),
-      ),
+      predicted=_alternating(np.full_like(truth, np.nan), by_features),
       point_names=point_names, protocol=protocol,
-      title=f'Layer {layer}: annotated (left, +), and found (o) where the warp '
+      title='Layer 1: annotated (left, +), and found (o) where the warp '
       'moved it (+)',
   )  # fmt: skip
 
@@ -123,44 +106,30 @@ def draw_points(
 ) -> None:
   """Draws images with annotated points (+), and predicted ones (o).
 
-  Args:
-    folder: where the picture goes.
-    name: of its files.
-    images: uint8 `[N, S, S, 3]`.
-    points: `[N, J, 2]`, (row, column) in pixels of the images; NaN where
-      missing.
-    predicted: the same.
-    point_names: J names.
-    title: of the picture.
-    protocol: what the picture depends on, for the files' metadata.
+  Both are `[N, J, 2]`, (row, column) in pixels of the images `[N, S, S, 3]`;
+  NaN where missing.
   """
   figure = _sheet(images, title)
-  handles: list[object] = []
+  handles: list[Line2D] = []
   for axes, of_image in zip(
       figure.axes, zip(predicted, points, strict=True), strict=False
   ):
     handles = _draw_predictions(axes, *of_image, point_names)
-  _save_with_legend(figure, handles, folder, name, protocol)
+  _save(figure, folder, name, protocol, handles)
 
 
 def draw_chart(
     folder: pathlib.Path, chart: Chart, protocol: str = ''
 ) -> None:
-  """Draws the lines of a chart, with bands of one standard deviation.
-
-  Args:
-    folder: where the pictures go.
-    chart: what is drawn; its name is that of the files.
-    protocol: what it depends on, for the files' metadata.
-  """
+  """Draws the lines of a chart, with bands of one standard deviation."""
   columns = 1 if max(len(s.label) for s in chart.series) > 24 else 4
   height = 4.2 + 0.2 * math.ceil(len(chart.series) / columns)
   figure, axes = plt.subplots(figsize=(6.4, height), layout='constrained')
   for line in chart.series:
-    style = {'color': line.colour, 'linestyle': _DASHES[line.dash]}
     axes.plot(
-        line.x, line.y, label=line.label, linewidth=1.6,
-        marker='o' if chart.x_log else None, markersize=4, **style,
+        line.x, line.y, label=line.label, linewidth=1.6, color=line.colour,
+        linestyle=_DASHES[line.dash], marker='o' if chart.x_log else None,
+        markersize=4,
     )
     if line.spread:
       y, spread = np.array(line.y), np.array(line.spread)
@@ -203,23 +172,12 @@ def _sheet(images: np.ndarray, title: str) -> Figure:
   return figure
 
 
-def _draw_landmarks(axes: Axes, points: np.ndarray) -> None:
-  # One call per marker, not one per landmark, which takes ten times as long.
-  for first, marker in enumerate(colours.MARKERS[: len(points)]):
-    chosen = range(first, len(points), len(colours.MARKERS))
-    axes.scatter(
-        points[chosen, 1], points[chosen, 0], s=22, marker=marker,
-        c=[colours.landmark_style(k)['color'] for k in chosen],
-        edgecolors='black', linewidths=0.5,
-    )
-
-
 def _draw_predictions(
     axes: Axes,
     predicted: np.ndarray,
     points: np.ndarray,
     names: tuple[str, ...],
-) -> list[object]:
+) -> list[Line2D]:
   """Circles and crosses, joined by a line; returns the legend's handles."""
   handles = []
   for j, name in enumerate(names):
@@ -245,42 +203,30 @@ def _literal(name: str) -> str:
   return f' {shown}' if shown.startswith('_') else shown
 
 
-def _save_with_legend(
+def _save(
     figure: Figure,
-    handles: list[object],
     folder: pathlib.Path,
     name: str,
-    protocol: str = '',
+    protocol: str,
+    handles: Sequence[Line2D] = (),
 ) -> None:
-  if not handles:
-    _save(figure, folder, name, protocol)
-    return
-  longest = max(len(str(handle.get_label())) for handle in handles)
-  # About so many letters of this size stand beside each other.
-  letters = 14 * figure.get_figwidth()
-  figure.legend(
-      handles=handles,
-      loc='outside lower center',
-      ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
-      fontsize='small',
-      handletextpad=0.1,
-      columnspacing=0.9,
-  )
-  _save(figure, folder, name, protocol)
-
-
-def _save(
-    figure: Figure, folder: pathlib.Path, name: str, protocol: str
-) -> None:
+  """Writes a figure in all formats, with a legend of the handles below it."""
+  if handles:
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    # About so many letters of this size stand beside each other.
+    letters = 14 * figure.get_figwidth()
+    figure.legend(
+        handles=handles, loc='outside lower center', fontsize='small',
+        ncols=max(1, min(len(handles), 15, int(letters / (longest + 5)))),
+        handletextpad=0.1, columnspacing=0.9,
+    )
   for ending, description in _FORMATS.items():
     # No date inside: the same results make the same files.
     metadata = {'svg': {'Date': None}, 'pdf': {'CreationDate': None}}
     about = {description: protocol} if protocol else {}
     with files.replacing(folder / f'{name}.{ending}') as partial:
       figure.savefig(
-          partial,
-          dpi=130,
-          metadata=metadata.get(ending, {}) | about,
+          partial, dpi=130, metadata=metadata.get(ending, {}) | about,
           format=ending,
       )
   plt.close(figure)

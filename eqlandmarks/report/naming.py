@@ -1,11 +1,12 @@
-"""What readers call methods, budgets and layers."""
+"""What readers call methods, budgets and figures."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.evaluation.records import Record
 
-_METHODS = {
+METHODS = {
     'two_stage': 'two-stage',
     'unfrozen': 'two-stage, F unfrozen',
     'end_to_end': 'end-to-end',
@@ -18,74 +19,72 @@ _BUDGETS = {
     'time': 'equal time',
 }
 
-# What tells the rows of a table apart: a method, and its budgets.
-Key = tuple[str, tuple[str, ...]]
+# What a column of a metric is headed by.
+HEADINGS = {
+    'pck': 'within {at:g} px, %',
+    'pck_original': 'within {at:g} px of the original, %',
+    'error_px': 'mean error, px',
+    'error_iod': 'inter-ocular error, %',
+}
 
 
-def key(record: Record) -> Key:
-  """What a record's row is known by."""
-  if record.method in FLOORS:
-    return record.method, ()  # a floor has no length
-  return record.method, tuple(record.protocol.get('budgets') or ())
+def budgets(record: Record) -> tuple[str, ...]:
+  """The budgets that a record's training stands for; a floor has no length."""
+  floor = record.method in FLOORS
+  return () if floor else tuple(record.protocol.get('budgets') or ())
 
 
-def keys(records: Iterable[Record]) -> list[Key]:
-  """The rows that records fill, in the order of methods."""
-  order = list(_METHODS)
+def rows(records: Iterable[Record]) -> list[list[Record]]:
+  """Records by rows of a table, each a method at one length, in their order."""
+  groups: dict[Any, list[Record]] = {}
+  for record in records:
+    groups.setdefault((record.method, budgets(record)), []).append(record)
+  methods, lengths = list(METHODS), ['', *_BUDGETS]
   # Single runs before comparisons, the paper's length before other ones.
-  return sorted(
-      dict.fromkeys(key(record) for record in records),
-      key=lambda k: (order.index(k[0]), _rank(k[1])),
-  )
+  order = sorted(groups, key=lambda key: (
+      methods.index(key[0]), min(map(lengths.index, key[1] or ('',)))
+  ))  # fmt: skip
+  return [groups[key] for key in order]
 
 
-def method(name: str) -> str:
-  """A method's name, whatever its length."""
-  return _METHODS[name]
-
-
-def _rank(budgets: Sequence[str]) -> int:
-  return min((1 + list(_BUDGETS).index(b) for b in budgets), default=0)
-
-
-def label(row: Key, records: Sequence[Record]) -> str:
+def label(row: Sequence[Record]) -> str:
   """A row's name, with its length where lengths are compared."""
-  name, budgets = _METHODS[row[0]], row[1]
-  protocol = next(r.protocol for r in records if key(r) == row)
+  method, protocol = row[0].method, row[0].protocol
+  name, lengths = METHODS[method], budgets(row[0])
   rate = protocol.get('features_rate', 1.0)
-  if rate != 1.0 and row[0] not in FLOORS:
+  if rate != 1.0 and method not in FLOORS:
     name += f" (at {rate:g} of T's rate)"
-  if not budgets:
+  if not lengths:
     return name
-  epochs = protocol['epochs']
-  length = f'{epochs[0]} + {epochs[1]}' if epochs[0] else f'{epochs[1]}'
-  if len(budgets) == len(_BUDGETS):
-    return f'{name}, {length} epochs'
-  lengths = ', '.join(_BUDGETS[budget] for budget in budgets)
-  return f'{name}, {length} epochs ({lengths})'
+  first, second = protocol['epochs']
+  name += f', {first} + {second} epochs' if first else f', {second} epochs'
+  if len(lengths) == len(_BUDGETS):
+    return name
+  return f"{name} ({', '.join(_BUDGETS[budget] for budget in lengths)})"
 
 
-def number(
-    record: Record | None,
-    digits: int,
-    *,
-    scale: float = 1.0,
-    spread: Sequence[str] = ('std', 'stderr'),
-) -> str:
+def heading(record: Record) -> str:
+  """What a column of a record's metric is headed by."""
+  metric = record.metric.removeprefix('samples_')
+  return HEADINGS[metric].format(at=record.at or 0)
+
+
+def scale(metric: str) -> float:
+  """By what a metric's values are multiplied: shares are shown in percent."""
+  return 100.0 if metric.removeprefix('samples_').startswith('pck') else 1.0
+
+
+def number(record: Record | None, *, stderr: bool = True) -> str:
   """A figure as text, with its spread where it has one.
 
   Args:
     record: None and a figure without value give a dash.
-    digits: behind the point.
-    scale: factor on the value.
-    spread: fields of the record, of which the first one that is not None is
-      written.
+    stderr: whether to show the standard error where there is no deviation.
   """
   if record is None or record.value is None:
     return '-'
-  text = f'{scale * record.value:.{digits}f}'
-  spreads = [getattr(record, field) for field in spread]
-  spreads = [value for value in spreads if value is not None]
-  if spreads:
-    text += f' ± {scale * spreads[0]:.{digits}f}'
-  return text
+  factor = scale(record.metric)
+  digits = 3 if record.metric == 'acc' else 1 if factor > 1 else 2
+  spread = record.stderr if record.std is None and stderr else record.std
+  text = f'{factor * record.value:.{digits}f}'
+  return text if spread is None else f'{text} ± {factor * spread:.{digits}f}'

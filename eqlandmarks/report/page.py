@@ -3,7 +3,6 @@
 import base64
 import dataclasses
 import io
-import json
 import math
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,14 +22,7 @@ _TEMPLATE = pathlib.Path(__file__).parent / 'template'
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-  """What one method found, for the viewers of the page.
-
-  Attributes:
-    name: a word for links.
-    label: what readers call it.
-    outcome: arrays of `observe.Outcome`.
-    landmarks: the table of its landmarks, or None.
-  """
+  """What one method found, for the viewers: arrays of `observe.Outcome`."""
 
   name: str
   label: str
@@ -43,13 +35,8 @@ class Page:
   """All that the page shows.
 
   Attributes:
-    title: of the page.
-    tables: in the order of the page.
-    charts: in the order of the page.
-    methods: for the viewers.
-    images: uint8 `[N, S, S, 3]`, those of the methods' outcomes.
-    point_names: the annotated points.
-    num_images: how many images the viewers show.
+    images: uint8 `[N, S, S, 3]`, those of the methods' outcomes; the viewers
+      show `num_images` of them.
     warnings: what a reader must be told first.
     collapsed: the signs of a collapse, of each method that shows any.
   """
@@ -109,8 +96,8 @@ def _chart(chart: Chart) -> dict[str, Any]:
       'yLog': chart.y_log,
       'series': [
           {
-              'label': line.label, 'x': _known(line.x), 'y': _known(line.y),
-              'spread': line.spread and _known(line.spread),
+              'label': line.label, 'x': _finite(line.x), 'y': _finite(line.y),
+              'spread': line.spread and _finite(line.spread),
               'colour': line.colour, 'dash': line.dash,
           }
           for line in chart.series
@@ -118,25 +105,20 @@ def _chart(chart: Chart) -> dict[str, Any]:
   }  # fmt: skip
 
 
-def _known(values: Iterable[float | None]) -> list[float | None]:
+def _finite(values: Iterable[float | None]) -> list[float | None]:
   """Values for JSON, which has neither NaN nor infinity; None is a gap."""
-  return [
-      None if value is None or not math.isfinite(value) else value
-      for value in values
-  ]
+  return [v if v is not None and math.isfinite(v) else None for v in values]
 
 
 def _viewers(page: Page) -> dict[str, Any]:
   """What the script draws over the images."""
   count = min(page.num_images, len(page.images))
   rows = np.linspace(0, len(page.images) - 1, count).astype(int)
-  size = page.images.shape[1]
-  number = max(
-      (m.outcome['landmarks'].shape[1] for m in page.methods), default=0
-  )
-  pairs = page.methods[0].outcome['pair_rows'] if page.methods else []
+  outcomes = [method.outcome for method in page.methods]
+  number = max((o['landmarks'].shape[1] for o in outcomes), default=0)
+  pairs = outcomes[0]['pair_rows'] if outcomes else []
   return {
-      'size': size,
+      'size': page.images.shape[1],
       'pointNames': list(page.point_names),
       'colours': [_css(colours.landmark_style(k)) for k in range(number)],
       'images': [_data_uri(page.images[i]) for i in rows],
@@ -147,15 +129,16 @@ def _viewers(page: Page) -> dict[str, Any]:
 
 def _method(method: Method, rows: np.ndarray) -> dict[str, Any]:
   outcome = method.outcome
+  pairs = outcome['pair_rows']
   return {
       'name': method.name,
       'label': method.label,
-      'ids': [str(name) for name in outcome['ids'][rows]],
+      'ids': outcome['ids'][rows].tolist(),
       'landmarks': _round(outcome['landmarks'][rows]),
       'predicted': _round(outcome['predicted'][rows]),
       'points': _round(outcome['points'][rows]),
-      'pairIds': [str(outcome['ids'][i]) for i in outcome['pair_rows']],
-      'pairPoints': _round(outcome['points'][outcome['pair_rows']]),
+      'pairIds': outcome['ids'][pairs].tolist(),
+      'pairPoints': _round(outcome['points'][pairs]),
       'pairTruth': _round(outcome['pair_truth']),
       'pairFound': _round(outcome['pair_found']),
       'pairWarped': [_data_uri(image) for image in outcome['pair_images']],
@@ -170,12 +153,11 @@ def _css(style: dict[str, Any]) -> str:
 def _round(values: np.ndarray) -> Any:
   """Nested lists with two decimals; NaN becomes null."""
   rounded = np.round(values.astype(np.float64), 2)
-  return json.loads(json.dumps(rounded.tolist()).replace('NaN', 'null'))
+  return np.where(np.isnan(rounded), None, rounded).tolist()
 
 
 def _data_uri(image: np.ndarray) -> str:
   encoded = io.BytesIO()
   Image.fromarray(image).save(encoded, format='PNG')
-  return 'data:image/png;base64,' + base64.b64encode(
-      encoded.getvalue()
-  ).decode()
+  text = base64.b64encode(encoded.getvalue()).decode()
+  return f'data:image/png;base64,{text}'

@@ -16,6 +16,16 @@ Rows = list[tuple[str, str]]
 def rows(records: Records) -> Rows:
   """What it is, and its value; what methods differ in, for each of them."""
   p, split = records[0].protocol, records[0].split
+  regression = p['regression']
+  fitted_on = 'nothing'
+  if p['fit_images']:
+    fitted_on = f"split {p['fit_split']}: {p['fit_images']} images"
+    fitted_on += f" ({p['missing_in_fit']} points missing)"
+  seeds = {
+      seed
+      for record in records
+      for seed in record.protocol.get('seeds') or [record.protocol['seed']]
+  }
   body = [
       ('dataset, split', f"{records[0].dataset}, {split}"),
       # As read: the crop, say, and whose choice of images.
@@ -23,59 +33,40 @@ def rows(records: Records) -> Rows:
       ('landmarks K', p['num_landmarks']),
       ('image size', f"{p['image_size']} px, {p['resize']}"),
       ('unit of all errors', 'pixels of a 128-pixel image'),
-      ('regressor fitted on', _fitted_on(p)),
+      ('regressor fitted on', fitted_on),
       ('measured on', f"split {split}: {p['images']} images"
        f" ({p['missing_in_test']} points missing)"),
-      *_regression(p['regression']),
+      ('ridge alpha', f"{regression['alpha']:g}"),
+      ('intercept', 'fitted' if regression['intercept'] else 'none'),
+      ('origin of coordinates', regression['origin']),
+      ('unit of coordinates',
+       'px of 128' if regression['unit'] == 'px' else "the image's side"),
       *_training(records),
-      ('seeds', ', '.join(map(str, sorted({
-          seed
-          for r in records
-          for seed in r.protocol.get('seeds') or [r.protocol['seed']]
-      })))),
+      ('seeds', ', '.join(map(str, sorted(seeds)))),
       *_warps(records),
   ]  # fmt: skip
   return [(name, str(value)) for name, value in body]
 
 
-def _fitted_on(p: dict[str, Any]) -> str:
-  if not p['fit_images']:
-    return 'nothing'
-  missing = f"({p['missing_in_fit']} points missing)"
-  return f"split {p['fit_split']}: {p['fit_images']} images {missing}"
-
-
-def _regression(choices: dict[str, Any]) -> Rows:
-  unit = 'px of 128' if choices['unit'] == 'px' else "the image's side"
-  return [
-      ('ridge alpha', f"{choices['alpha']:g}"),
-      ('intercept', 'fitted' if choices['intercept'] else 'none'),
-      ('origin of coordinates', choices['origin']),
-      ('unit of coordinates', unit),
-  ]
-
-
 def _training(records: Records) -> Iterator[tuple[str, str]]:
   """How methods were trained: a row for all, or for each where they differ."""
-  protocols = {
-      row: next(r.protocol for r in records if naming.key(r) == row)
-      for row in naming.keys(r for r in records if r.method not in FLOORS)
-  }
+  trained = naming.rows(r for r in records if r.method not in FLOORS)
   for name, (field, text) in _TRAINING.items():
-    cells = {row: text(p) for row, p in protocols.items() if field in p}
-    of_methods = {(row[0], cell) for row, cell in cells.items()}
-    if len({*cells.values()}) == 1:
-      yield name, next(iter(cells.values()))
+    cells = [
+        (row[0].method, naming.label(row), text(row[0].protocol))
+        for row in trained
+        if field in row[0].protocol
+    ]
+    of_methods = {(method, cell) for method, _, cell in cells}
+    if len({cell for *_, cell in cells}) == 1:
+      yield name, cells[0][-1]
     elif len(of_methods) == len({method for method, _ in of_methods}):
       yield from dict.fromkeys(
-          (f'{name}: {naming.method(row[0])}', cell)
-          for row, cell in cells.items()
+          (f'{name}: {naming.METHODS[method]}', cell)
+          for method, _, cell in cells
       )
     else:
-      yield from (
-          (f'{name}: {naming.label(row, records)}', cell)
-          for row, cell in cells.items()
-      )
+      yield from ((f'{name}: {label}', cell) for _, label, cell in cells)
 
 
 def _trained_on(p: dict[str, Any]) -> str:
@@ -108,10 +99,6 @@ def _strengths(warp: dict[str, Any] | None) -> str:
   return ', '.join(strengths) or '-'
 
 
-def _weights(p: dict[str, Any]) -> str:
-  return ', '.join(f'{name} {w:g}' for name, w in p['weights'].items())
-
-
 # The row's name, the field that it needs, and its cell.
 _TRAINING = {
     'trained on': ('stage_images', _trained_on),
@@ -126,7 +113,9 @@ _TRAINING = {
     ),
     'warps of stage 2': ('warps', lambda p: _strengths(p['warps']['discover'])),
     'checkpoint': ('checkpoint', _checkpoint),
-    'loss weights': ('weights', _weights),
+    'loss weights': ('weights', lambda p: ', '.join(
+        f'{name} {weight:g}' for name, weight in p['weights'].items()
+    )),
     'learning rate of stage 2': (
         'learning_rate', lambda p: f"{p['learning_rate']:g}"
     ),

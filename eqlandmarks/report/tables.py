@@ -11,31 +11,19 @@ import tabulate
 
 from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.evaluation.records import Record
+from eqlandmarks.evaluation.records import select
 from eqlandmarks.report import naming
 from eqlandmarks.report import protocol_rows
 
 Records = Sequence[Record]
 
-# Metric -> what a column of it is headed by, its digits, and its factor.
-METRICS = {
-    'pck': ('within {at:g} px, %', 1, 100.0),
-    'pck_original': ('within {at:g} px of the original, %', 1, 100.0),
-    'error_px': ('mean error, px', 2, 1.0),
-    'error_iod': ('inter-ocular error, %', 2, 1.0),
-}
-
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-  """Text in rows and columns.
+  """Text in rows and columns; the first cell of a row is its name.
 
-  Attributes:
-    name: a word for links and files.
-    title: what is shown.
-    columns: headings.
-    rows: cells; the first one is the row's name.
-    published: positions of the rows that quote others' numbers.
-    note: what a reader must know.
+  `name` is a word for links, `published` are the positions of the rows that
+  quote others' numbers, and the note says what a reader must know.
   """
 
   name: str
@@ -56,27 +44,26 @@ class Table:
 
 def summary(records: Records) -> Table | None:
   """A row per method and budget: the paper's Table 6 on any dataset."""
-  scored = [r for r in records if r.metric == 'pck']
-  if not scored:
-    return None
   names = _points(records, groups_only=True)
-  columns, cells = ['method'], []
-  rows = naming.keys(scored)
-  for metric, heading in _headings(records):
+  if not names:
+    return None
+  columns = {}
+  for metric, heading in _headings(records).items():
     for point in names if metric == 'pck' else ('all',):
-      columns.append(f'{point}: {heading}' if len(names) > 1 else heading)
-      cells.append((metric, point, None))
-  for at in _acc_distances(records)[-1:]:
-    columns.append(f'Acc({at:g}), layer 1')
-    cells.append(('acc', 'all', at))
+      title = f'{point}: {heading}' if len(names) > 1 else heading
+      columns[title] = {'metric': metric, 'point': point}
+  for at in _distances(records)[-1:]:
+    columns[f'Acc({at:g}), layer 1'] = {'metric': 'acc', 'at': at, 'layer': 1}
   body = []
-  for row in rows:
-    mine = [r for r in records if naming.key(r) == row]
-    body.append((naming.label(row, records), *(
-        _cell(mine, metric, point, at) for metric, point, at in cells
-    )))  # fmt: skip
+  for row in naming.rows(records):
+    if select(row, metric='pck'):
+      cells = (select(row, **fields)[:1] for fields in columns.values())
+      body.append((
+          naming.label(row),
+          *(''.join(map(naming.number, records)) for records in cells),
+      ))
   return Table(
-      'summary', 'Methods', tuple(columns), tuple(body),
+      'summary', 'Methods', ('method', *columns), tuple(body),
       note=_spread_note(records),
   )
 
@@ -86,49 +73,42 @@ def points(records: Records) -> Table | None:
   names = _points(records)
   if not names:
     return None
-  columns, cells = ['point'], []
-  compared = any(naming.key(r)[1] for r in records)
+  columns = {}
   # A comparison has many methods: one metric each is what a page can hold.
-  for metric, heading in _headings(records)[: 1 if compared else None]:
-    there = [r for r in records if r.metric == metric]
-    for row in naming.keys(there):
-      columns.append(f'{naming.label(row, records)}: {heading}')
-      cells.append({
-          r.point: naming.number(r, *METRICS[metric][1:2],
-                                    scale=METRICS[metric][2])
-          for r in there if naming.key(r) == row
-      })  # fmt: skip
-  counts = {
-      r.point: str(_count_a_seed(r))
-      for r in records if r.metric == 'pck'
-  }  # fmt: skip
+  compared = any(map(naming.budgets, records))
+  for metric, heading in [*_headings(records).items()][: 1 if compared else 4]:
+    for row in naming.rows(select(records, metric=metric)):
+      cells = {record.point: naming.number(record) for record in row}
+      columns[f'{naming.label(row)}: {heading}'] = cells
+  columns['count'] = {
+      record.point: str(_count_a_seed(record))
+      for record in select(records, metric='pck')
+  }
   body = [
-      (name, *(column.get(name, '') for column in cells), counts[name])
+      (name, *(cells.get(name, '') for cells in columns.values()))
       for name in names
   ]
   return Table(
-      'points', 'Annotated points', (*columns, 'count'), tuple(body),
+      'points', 'Annotated points', ('point', *columns), tuple(body),
       note=_spread_note(records),
-  )  # fmt: skip
+  )
 
 
 def accuracy(records: Records) -> Table | None:
   """Acc(d), a row per method and layer, a column per distance."""
-  there = [r for r in records if r.metric == 'acc']
-  if not there:
+  distances, body = _distances(records), []
+  if not distances:
     return None
-  distances = _acc_distances(records)
-  body = []
-  for row in naming.keys(there):
-    mine = [r for r in there if naming.key(r) == row]
-    for layer in sorted({r.layer for r in mine}, key=str):
-      found = {r.at: r for r in mine if r.layer == layer}
-      name = naming.label(row, records)
-      name += '' if layer is None else f', layer {layer}'
-      body.append((name, *(
-          naming.number(found.get(at), 3) for at in distances
-      )))  # fmt: skip
-  protocol = there[0].protocol
+  acc = select(records, metric='acc')
+  for row in naming.rows(acc):
+    for layer in sorted({record.layer for record in row}, key=str):
+      cells = {record.at: record for record in select(row, layer=layer)}
+      name = '' if layer is None else f', layer {layer}'
+      body.append((
+          naming.label(row) + name,
+          *(naming.number(cells.get(at)) for at in distances),
+      ))
+  protocol = acc[0].protocol
   note = (
       f"Equation (6), {protocol['warps_per_image']} warps an image; "
       f"{protocol['points_left_image']} points left the image and are masked "
@@ -141,50 +121,62 @@ def accuracy(records: Records) -> Table | None:
   )
 
 
+def by_samples(records: Records) -> list[list[Record]]:
+  """Each method's figures, from few annotated images to all of them."""
+  metric = headline(records)
+  few = select(records, metric=f'samples_{metric}')
+  full = select(records, metric=metric, point='all')
+  return [
+      sorted(row, key=lambda record: record.protocol['fit_images'])
+      for row in naming.rows([*few, *full])
+      if select(row, metric=f'samples_{metric}')
+  ]
+
+
 def sample_efficiency(records: Records) -> Table | None:
   """Figures by the number of annotated images, as Tables 2, 3 and 5."""
-  metric = headline(records)
-  few = [r for r in records if r.metric == f'samples_{metric}']
-  if not few:
+  rows = by_samples(records)
+  if not rows:
     return None
-  heading, digits, scale = METRICS[metric]
-  heading = heading.format(at=few[0].at or 0)
-  full = [r for r in records if r.metric == metric and r.point == 'all']
-  columns = naming.keys(few)
-  by = {
-      (r.protocol['fit_images'], naming.key(r)): r for r in (*full, *few)
+  few = rows[0][0]
+  columns = {
+      naming.label(row): {r.protocol['fit_images']: r for r in reversed(row)}
+      for row in rows
   }
-  numbers = sorted({number for number, _ in by})
+  numbers = sorted({number for cells in columns.values() for number in cells})
   body = [
-      (f'{n}' + (' (all)' if n == numbers[-1] else ''), *(
-          naming.number(by.get((n, row)), digits, scale=scale, spread=['std'])
-          for row in columns
+      (f'{n} (all)' if n == numbers[-1] else f'{n}', *(
+          naming.number(cells.get(n), stderr=False)
+          for cells in columns.values()
       ))
       for n in numbers
   ]  # fmt: skip
-  repeats = few[0].protocol['repeats']
+  seeds = any('seeds' in record.protocol for record in records)
   return Table(
-      'samples', f'Sample efficiency: {heading}',
-      ('annotated images', *(naming.label(r, records) for r in columns)),
-      tuple(body),
-      note=f'Mean ± standard deviation over {repeats} random draws, the same '
-      'for every method'
-      + (' (and over seeds).' if _has_seeds(records) else '.'),
+      'samples', f'Sample efficiency: {naming.heading(few)}',
+      ('annotated images', *columns), tuple(body),
+      note=f"Mean ± standard deviation over {few.protocol['repeats']} random "
+      'draws, the same for every method'
+      + (' (and over seeds).' if seeds else '.'),
   )
 
 
 def landmarks(records: Records) -> Table | None:
   """One method's landmarks, the most reliable first."""
+  cells = {(r.metric, r.point): r for r in records}
   columns = {
-      'equivariance_px': 'own equivariance error, px',
-      'backward_px': 'error when told from annotations, px',
-      'spread_px': 'spread of the heatmap, px',
+      metric: title
+      for metric, title in (
+          ('equivariance_px', 'own equivariance error, px'),
+          ('backward_px', 'error when told from annotations, px'),
+          ('spread_px', 'spread of the heatmap, px'),
+      )
+      if select(records, metric=metric)
   }
-  there = [m for m in columns if any(r.metric == m for r in records)]
-  by = {(r.metric, r.point): r for r in records}
   named = [
-      r for r in records
-      if r.metric == 'equivariance_px' and r.point != 'all'
+      record
+      for record in select(records, metric='equivariance_px')
+      if record.point != 'all'
   ]
   if not named:
     return None
@@ -193,15 +185,14 @@ def landmarks(records: Records) -> Table | None:
   body = [
       (
           record.point.removeprefix('landmark '),
-          *(naming.number(by.get((m, record.point)), 2) for m in there),
+          *(naming.number(cells.get((m, record.point))) for m in columns),
           str(record.count),
       )
       for record in named
   ]
   return Table(
       'landmarks', 'Landmarks, the most reliable first',
-      ('landmark', *(columns[m] for m in there), 'warped copies used'),
-      tuple(body),
+      ('landmark', *columns.values(), 'warped copies used'), tuple(body),
       note='Low is good. A landmark that does not move with the image under '
       'warps, or that annotations cannot tell, sits on no part of the object.',
   )
@@ -213,6 +204,11 @@ def protocol(records: Records) -> Table:
   return Table('protocol', 'Protocol', ('what', 'value'), body)
 
 
+def headline(records: Records) -> str:
+  """The metric of a dataset: inter-ocular error where there are eyes."""
+  return 'error_iod' if select(records, metric='error_iod') else 'pck'
+
+
 def _count_a_seed(record: Record) -> int:
   """What a figure is the mean of; the same points for every seed once."""
   if record.method in FLOORS:
@@ -220,57 +216,29 @@ def _count_a_seed(record: Record) -> int:
   return record.count // len(record.protocol.get('seeds', [0]))
 
 
-def headline(records: Records) -> str:
-  """The metric of a dataset: inter-ocular error where there are eyes."""
-  eyes = any(r.metric == 'error_iod' for r in records)
-  return 'error_iod' if eyes else 'pck'
-
-
-def _cell(
-    mine: Records, metric: str, point: str, at: float | None
-) -> str:
-  _, digits, scale = METRICS.get(metric, ('', 3, 1.0))
-  for record in mine:
-    if record.metric == metric and record.point == point:
-      if metric == 'acc' and (record.at, record.layer) != (at, 1):
-        continue
-      return naming.number(record, digits, scale=scale)
-  return ''
-
-
-def _headings(records: Records) -> list[tuple[str, str]]:
+def _headings(records: Records) -> dict[str, str]:
   """The metrics that there are, with their columns' headings."""
-  headings = []
-  for metric, (heading, *_) in METRICS.items():
-    there = [r for r in records if r.metric == metric]
-    if there:
-      headings.append((metric, heading.format(at=there[0].at or 0)))
-  return headings
+  first = {record.metric: record for record in reversed(records)}
+  return {m: naming.heading(first[m]) for m in naming.HEADINGS if m in first}
 
 
 def _points(records: Records, *, groups_only: bool = False) -> list[str]:
   """Annotated points, groups and 'all'; or groups and 'all'."""
   return list(dict.fromkeys(
       r.point
-      for r in records
-      if r.metric == 'pck'
-      and (not groups_only or r.point == 'all' or 'group' in r.protocol)
+      for r in select(records, metric='pck')
+      if not groups_only or r.point == 'all' or 'group' in r.protocol
   ))  # fmt: skip
 
 
-def _acc_distances(records: Records) -> list[float]:
-  return sorted({r.at for r in records if r.metric == 'acc'})
-
-
-def _has_seeds(records: Records) -> bool:
-  return any('seeds' in r.protocol for r in records)
+def _distances(records: Records) -> list[float]:
+  return sorted({record.at for record in select(records, metric='acc')})
 
 
 def _spread_note(records: Records) -> str:
   seeds = [r.protocol['seeds'] for r in records if 'seeds' in r.protocol]
   notes = []
-  if any(r.method not in FLOORS and 'seed' in r.protocol
-         for r in records):
+  if any(r.method not in FLOORS and 'seed' in r.protocol for r in records):
     notes.append('Of one run: ± the standard error over images.')
   if seeds and len(seeds[0]) > 1:
     notes.append(

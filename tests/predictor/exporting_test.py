@@ -39,10 +39,7 @@ def test_a_round_trip_gives_the_same_points(exported, workdir, count):
   images = _images(count)
   model = trained.load(workdir)
   # With as many at once: another batch size adds in another order.
-  own = predictor.Predictor(
-      model.config, model.variables, annotator=model.annotator,
-      batch_size=count,
-  ).predict(images)  # fmt: skip
+  own = predictor.Predictor(model, batch_size=count).predict(images)
   found = exporting.load(exported)(images)
   for name in (
       'landmarks', 'confidence', 'annotations', 'annotation_confidence'

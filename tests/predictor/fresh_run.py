@@ -5,10 +5,12 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 from PIL import Image
 
 from configs import folder
 from configs import signer
+from eqlandmarks import errors
 from eqlandmarks import models
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.program import opening
@@ -72,6 +74,23 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
     stage.finish({'steps': 1, 'sha256': digest})
     run.evaluate('two_stage', 'two_stage')
   return path
+
+
+def one_line(function, *arguments, **keywords):
+  """The line of the `UserError` that a call raises."""
+  with pytest.raises(errors.UserError) as caught:
+    function(*arguments, **keywords)
+  assert '\n' not in str(caught.value)
+  return str(caught.value)
+
+
+def contents(folder):
+  """The files below a folder, and what they hold."""
+  return {
+      path.relative_to(folder).as_posix(): path.read_bytes()
+      for path in sorted(folder.rglob('*'))
+      if path.is_file()
+  }
 
 
 def make_prediction(landmarks, confidence):

@@ -7,6 +7,8 @@ import shutil
 import fresh_run
 import numpy as np
 import pytest
+from fresh_run import contents
+from fresh_run import one_line
 from PIL import Image
 
 from eqlandmarks import errors
@@ -17,13 +19,6 @@ from eqlandmarks.predictor import overlays
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.program import predict as predict_mode
 from eqlandmarks.system import locking
-
-
-def _refused(function, *arguments, **keywords):
-  with pytest.raises(errors.UserError) as caught:
-    function(*arguments, **keywords)
-  assert '\n' not in str(caught.value)
-  return str(caught.value)
 
 
 def _images(root, *names):
@@ -38,14 +33,6 @@ def _ids(what):
   return [entry.id for entry in source.read(0)]
 
 
-def _contents(folder):
-  return {
-      path.relative_to(folder).as_posix(): path.read_bytes()
-      for path in sorted(folder.rglob('*'))
-      if path.is_file()
-  }
-
-
 def test_ids_of_paths_anywhere(tmp_path, monkeypatch):
   root = _images(tmp_path, 'in/a.png', 'in/deep/b.png', 'out/c.png')
   monkeypatch.chdir(root / 'in')
@@ -55,7 +42,7 @@ def test_ids_of_paths_anywhere(tmp_path, monkeypatch):
   assert _ids(['deep/../a.png', '../out/c.png']) == ['in/a.png', 'out/c.png']
   assert _ids([root / 'in/a.png', 'deep/b.png']) == ['a.png', 'deep/b.png']
   for same in ['a.png', str(root / 'in/a.png')], ['a.png', 'deep/../a.png']:
-    assert 'found a.png twice' in _refused(inputs.open_source, same)
+    assert 'found a.png twice' in one_line(inputs.open_source, same)
 
 
 def test_ids_of_patterns_that_lead_upwards(tmp_path, monkeypatch):
@@ -78,19 +65,19 @@ def test_what_is_above_a_linked_folder(tmp_path):
 
 def test_names_that_label_files_cannot_tell_apart(tmp_path):
   root = _images(tmp_path / 'slashes', 'a\\b.png', 'a/b.png')
-  said = _refused(inputs.open_source, root)
+  said = one_line(inputs.open_source, root)
   assert 'a\\b.png' in said and 'a/b.png' in said and 'rename' in said
-  assert 'rename' in _refused(inputs.open_source, f'{root}/**/*.png')
+  assert 'rename' in one_line(inputs.open_source, f'{root}/**/*.png')
   root = _images(tmp_path / 'accents', '\u00e9.png', 'e\u0301.png')
   if len(os.listdir(root)) == 2:  # not on a Mac
-    assert 'rename' in _refused(inputs.open_source, root)
+    assert 'rename' in one_line(inputs.open_source, root)
   assert _ids(_images(tmp_path / 'alone', 'a\\b.png')) == ['a\\b.png']
 
 
 def _draw(folder, *names):
   found = fresh_run.make_prediction([[[5, 5]]], [[0.9]])
   image = Image.new('RGB', (400, 400))
-  drawn = [(name, image, found) for name in names]
+  drawn = [(name, image, found.points(0)) for name in names]
   return [
       path.relative_to(folder).as_posix()
       for path in overlays.draw_pictures(folder, drawn, names)
@@ -100,7 +87,7 @@ def _draw(folder, *names):
 def test_pictures_stay_in_their_folder(tmp_path):
   folder = tmp_path / 'out/overlays'
   for name in '../photo.png', str(tmp_path / 'photo.png'):
-    assert 'stays below' in _refused(_draw, folder, name)
+    assert 'stays below' in one_line(_draw, folder, name)
   assert not list(tmp_path.rglob('*.png'))
 
 
@@ -133,11 +120,11 @@ def test_a_failing_prediction_leaves_those_of_others(run, workdir, tmp_path):
 
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(predict_mode, '_try_formats', meanwhile)
-    assert 'a.png: does not decode' in _refused(run, bad, output='')
-  assert _contents(predictions) == {'other/landmarks.csv': b'finished'}
+    assert 'a.png: does not decode' in one_line(run, bad, output='')
+  assert contents(predictions) == {'other/landmarks.csv': b'finished'}
   assert not (predictions / 'bad').exists()
   shutil.rmtree(predictions)
-  _refused(run, bad, output='')
+  one_line(run, bad, output='')
   assert not predictions.exists()
 
 
@@ -145,11 +132,11 @@ def test_a_failing_prediction_leaves_what_users_have(run, tmp_path):
   output = tmp_path / 'out'
   output.mkdir()
   (tmp_path / 'bad.png').write_bytes(b'no image')
-  _refused(run, tmp_path / 'bad.png')
+  one_line(run, tmp_path / 'bad.png')
   assert output.is_dir() and not list(output.iterdir())
   (output / 'mine').write_text('precious')
-  assert 'holds other files' in _refused(run, tmp_path / 'bad.png')
-  assert _contents(output) == {'mine': b'precious'}
+  assert 'holds other files' in one_line(run, tmp_path / 'bad.png')
+  assert contents(output) == {'mine': b'precious'}
 
 
 def test_two_predictions_into_one_folder(tmp_path):
@@ -190,7 +177,7 @@ def test_pictures_do_not_go_where_a_link_leads(run, photos, tmp_path):
   shutil.rmtree(output / 'overlays')
   (output / 'overlays').symlink_to(theirs)
   run(photos / 'image 2.png', overlays=1, uncertain=1)
-  assert _contents(theirs) == {'image 2.png': b'precious'}
+  assert contents(theirs) == {'image 2.png': b'precious'}
   assert not (output / 'overlays').is_symlink()
   assert (output / 'overlays/image 2.png').is_file()
 
@@ -221,11 +208,11 @@ def test_names_of_all_kinds_arrive_in_the_files(
 def test_a_pattern_that_leads_upwards_keeps_the_images(run, photos, tmp_path):
   images = tmp_path / 'images'
   shutil.copytree(photos, images)
-  before = _contents(images)
+  before = contents(images)
   output = run(
       f'{images}/more/../*.png', output=str(tmp_path / 'out'), overlays=99
   )
-  assert _contents(images) == before
+  assert contents(images) == before
   kept = {path.name for path in (output / 'overlays').iterdir()}
   assert kept == {name for name in before if name.endswith('.png')} - {
       'more/image 9.png'

@@ -117,13 +117,12 @@ def test_images_that_train_and_fit_are_no_duplicates():
       'fit': _table(['a', 'c'], ['1', '3']),
       'test': _table(['d', 'e'], ['3', '4']),
   }
-  assert prepare.duplicates(splits, 'test') == [
-      prepare.Duplicates(('fit', 'test'), (('c', 'd'),))
-  ]
+  assert prepare.duplicates(splits, 'test') == {
+      ('fit', 'test'): [('c', 'd')]
+  }
   # Under another id, or in the test, it is one.
   splits['fit'] = _table(['x', 'c'], ['1', '3'])
   splits['test'] = _table(['b', 'e'], ['2', '4'])
-  assert prepare.duplicates(splits, 'test') == [
-      prepare.Duplicates(('train', 'fit'), (('a', 'x'),)),
-      prepare.Duplicates(('train', 'test'), (('b', 'b'),)),
-  ]
+  assert prepare.duplicates(splits, 'test') == {
+      ('train', 'fit'): [('a', 'x')], ('train', 'test'): [('b', 'b')]
+  }

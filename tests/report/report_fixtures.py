@@ -56,24 +56,25 @@ def curve(metric, method, values, **fields):
 
 def outcome_of(labels):
   rng = np.random.default_rng(0)
-  points = rng.uniform(0, 32, (4, 2 if labels else 0, 2))
+  count = 2 if labels else 0
+  points = rng.uniform(0, 32, (4, count, 2))
+  truth = rng.uniform(0, 32, (2, count, 2))
+  truth[0, 1:] = np.nan
   return {
+      'ids': np.array(['<b>a</b>.png', 'b', 'c', 'd']),
       'landmarks': rng.uniform(0, 32, (4, 3, 2)),
       'predicted': points + 1.0,
       'points': points,
+      'pair_rows': np.array([0, 3]),
+      'pair_images': rng.integers(0, 256, (2, 32, 32, 3), np.uint8),
+      'pair_truth': truth,
+      'pair_found': rng.uniform(0, 32, (2, 4, count, 2)),
   }
 
 
 def whole_page(**fields):
   rng = np.random.default_rng(0)
-  outcome = outcome_of(labels=True) | {
-      'ids': np.array(['<b>a</b>.png', 'b', 'c', 'd']),
-      'pair_rows': np.array([0, 3]),
-      'pair_images': rng.integers(0, 256, (2, 32, 32, 3), np.uint8),
-      'pair_truth': rng.uniform(0, 32, (2, 2, 2)),
-      'pair_found': rng.uniform(0, 32, (2, 4, 2, 2)),
-  }
-  outcome['pair_truth'][0, 1] = np.nan
+  outcome = outcome_of(labels=True)
   own = lambda k, value: record(
       'equivariance_px', 'two_stage', value, point=f'landmark {k}'
   )

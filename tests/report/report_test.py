@@ -296,7 +296,7 @@ def test_sheets_show_a_landmark_in_its_colour_at_its_place(tmp_path):
   images = np.broadcast_to(blue, (1, 32, 32, 3))
   outcome = outcome_of(labels=False)
   outcome['landmarks'] = np.array([[[8.0, 24.0]]])
-  figures.draw_sheets(
+  figures.draw_method(
       tmp_path, images=images, outcome=outcome, point_names=(), count=24
   )
   picture = np.asarray(Image.open(tmp_path / 'landmarks.png').convert('RGB'))
@@ -315,7 +315,7 @@ def test_sheets_with_annotations_and_missing_points(tmp_path):
   images = np.zeros((4, 32, 32, 3), np.uint8)
   outcome = outcome_of(labels=True)
   outcome['points'][0, 1] = np.nan
-  figures.draw_sheets(
+  figures.draw_method(
       tmp_path, images=images, outcome=outcome, point_names=('a', 'b'), count=2
   )
   assert Image.open(tmp_path / 'predictions.png').size[0] > 100
