@@ -12,9 +12,12 @@ from eqlandmarks.configs import common
 
 
 def get_config(variant: str = '') -> ConfigDict:
-  """The config of a variant: '', 'tiny' or 'paper'."""
+  """The config of a variant: '', 'tiny', 'best128' or 'paper'."""
   config = common.get_config()
   if variant == 'paper':
+    return config
+  common.best(config)
+  if variant == 'best128':
     return config
   common.small(config)
   config.num_landmarks = 50
@@ -26,7 +29,9 @@ def get_config(variant: str = '') -> ConfigDict:
   if variant == 'tiny':
     _tiny(config)
   elif variant:
-    raise ValueError(f"variant is {variant!r}, expected '', 'tiny' or 'paper'.")
+    raise ValueError(
+        f"variant is {variant!r}, expected '', 'tiny', 'best128' or 'paper'."
+    )
   return config
 
 

@@ -27,6 +27,7 @@ __all__ = [
     'Mean',
     'accuracy_curve',
     'distances',
+    'explained',
     'inter_ocular',
     'inter_ocular_errors',
     'match',
@@ -189,6 +190,25 @@ def to_128(values: Array | float, image_size: int) -> Array | float:
   # In this order only the division rounds: 15 px of 100 are exactly 19.2, and
   # count within 19.2.
   return values * 128.0 / image_size
+
+
+def explained(predicted: Array, points: Array) -> Array:
+  """R^2 of each point: how much of its movement a prediction explains.
+
+  Args:
+    predicted: `[N, K, 2]`, of N images.
+    points: `[N, K, 2]`, the true ones.
+
+  Returns:
+    `[K]`, 1 minus the squared distances over those to the point's mean over the
+    images: 1 for perfect predictions, 0 for no better than the mean; NaN for a
+    point that does not move.
+  """
+  xp = _numpy_of(predicted, points)
+  missed = xp.sum((points - predicted) ** 2, axis=(0, -1))
+  moved = xp.sum((points - xp.mean(points, axis=0)) ** 2, axis=(0, -1))
+  return xp.where(moved > 0, 1.0 - missed / xp.where(moved > 0, moved, 1.0),
+                  xp.nan)
 
 
 def accuracy_curve(errors: np.ndarray, limits: np.ndarray) -> np.ndarray:

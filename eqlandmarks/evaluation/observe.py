@@ -79,6 +79,8 @@ class Observation:
     targets: `[N, R, J, 2]`, where the warps move the annotations; NaN where
       missing or outside.
     found: `[N, R, L, J, 2]`, where features find them again, equation (4).
+    across: `[N, L, J, 2]`, where an image's features at the annotations find
+      them in the next image of the split; in the first, of the last one.
     directions: `[N, D + 1]`, mean of F's unit features over an image's pixels;
       the last is the share of features that are zero.
   """
@@ -88,6 +90,7 @@ class Observation:
   moved: np.ndarray
   targets: np.ndarray
   found: np.ndarray
+  across: np.ndarray
   directions: np.ndarray
 
   def match_errors(self) -> np.ndarray:
@@ -139,6 +142,7 @@ def evaluate(
     records += score.sample_records(data, fit_landmarks, seen.landmarks)
     records += score.backward_records(data, fit_landmarks, seen.landmarks)
     records += score.acc_records(data, seen.match_errors(), seen.targets)
+    records += score.across_records(data, seen.across)
     arrays = {
         'fit_landmarks': fit_landmarks,
         'fit_points': fit_split.points,
@@ -183,17 +187,17 @@ def observe(
   # `lax.map` takes no empty arrays: without annotations, one that is missing.
   nothing = np.full((len(split), 1, 2), np.nan, np.float32)
   points = split.points if number else nothing
-  *landmarks, targets, found, directions = _over_images(
+  *landmarks, targets, found, across, directions = _over_images(
       config,
       functools.partial(_observe_one, config, models.make_nets(config)),
       variables,
       split.images,
+      np.roll(split.images, -1, axis=0),
       points,
       keys,
   )
-  return Observation(
-      *landmarks, targets[..., :number, :], found[..., :number, :], directions
-  )
+  at_points = [part[..., :number, :] for part in (targets, found, across)]
+  return Observation(*landmarks, *at_points, directions)
 
 
 def warped_copies(
@@ -214,14 +218,18 @@ def _observe_one(
     nets: models.Nets,
     variables: Variables,
     image: jax.Array,
+    following: jax.Array,
     points: jax.Array,
     key: jax.Array,
 ) -> tuple[jax.Array, ...]:
-  """The fields of `Observation` for one image."""
+  """The fields of `Observation` for one image and the next one."""
   shape, x = image.shape[:2], models.scale_pixels(image)
   g, copies = _warp(config, key, x)
-  outputs = models.apply(nets, variables, jnp.concatenate([x[None], copies]))
-  landmarks, spreads = models.locate(outputs['heatmaps'])
+  following = models.scale_pixels(following)[None]
+  outputs = models.apply(
+      nets, variables, jnp.concatenate([x[None], copies, following])
+  )
+  landmarks, spreads = models.locate(outputs['heatmaps'][:-1])
   push = jax.vmap(lambda w, p: _inside(w(p), shape), (0, None))
   found = [_match_layer(outputs[layer], points) for layer in models.LAYERS]
   return (
@@ -230,7 +238,8 @@ def _observe_one(
       metrics.distances(landmarks[1:], push(g, landmarks[0])),
       # A point may lie outside the picture, with a crop: nothing to find.
       push(g, _inside(points, shape)),
-      jnp.stack(found, axis=1),
+      jnp.stack([layer[:-1] for layer in found], axis=1),
+      jnp.stack([layer[-1] for layer in found]),
       _direction(outputs[models.LAYERS[0]][0]),
   )
 
@@ -255,10 +264,10 @@ def _warp(
 
 
 def _match_layer(features: jax.Array, points: jax.Array) -> jax.Array:
-  """`[R, J, 2]`: where R warped copies' features are most like the image's.
+  """`[R, J, 2]`: where R other images' features are most like the first's.
 
   Args:
-    features: `[1 + R, H, W, D]`, of the image and of its copies.
+    features: `[1 + R, H, W, D]`, of the image and of its copies, say.
     points: `[J, 2]`, NaN where missing.
   """
   present = jnp.nan_to_num(points)

@@ -17,7 +17,9 @@ from eqlandmarks.system import data_files
 FLOORS = ('mean_shape', 'random')
 
 # Metrics that are given for each landmark.
-PER_LANDMARK = ('equivariance_px', 'backward_px', 'spread_px')
+PER_LANDMARK = (
+    'equivariance_px', 'backward_px', 'explained', 'spread_px',
+)
 
 _NUMBERS = (int, float, list, NoneType)
 # The type of each field.
@@ -71,7 +73,7 @@ class Record:
     at: the distance d of a share or of Acc(d); of a curve, the list of its
       distances.
     point: an annotation's name, a group's, a landmark's, or all.
-    layer: of Acc(d).
+    layer: of Acc(d), and of what is found across images.
     fit_images: annotated images that the regressor is fitted on.
     value: the figure; of a curve, the list of its values; None where there was
       nothing to measure.

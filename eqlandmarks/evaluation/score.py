@@ -122,9 +122,23 @@ def backward_records(
       fit_images=fitted, images=scored, test_images=scored,
       missing_in_fit=0, missing_in_test=0,
   )  # fmt: skip
-  return scored_data.landmark_means(
-      base, 'backward_px', data.to_128(distances), fit_images=fitted
+  explained = metrics.explained(
+      predicted, landmarks[whole_test].astype(np.float64)
   )
+  named = [('all', np.mean(explained)), *(
+      (f'landmark {k}', value) for k, value in enumerate(explained)
+  )]  # fmt: skip
+  return [
+      *scored_data.landmark_means(
+          base, 'backward_px', data.to_128(distances), fit_images=fitted
+      ),
+      *(
+          scored_data.figure(
+              base, 'explained', value, scored, point=point, fit_images=fitted
+          )
+          for point, value in named
+      ),
+  ]
 
 
 def acc_records(
@@ -154,6 +168,42 @@ def acc_records(
     )
   random = data.floor.replace(method='random').depending_on(**protocol)
   return records + _random_records(data, random, targets)
+
+
+def across_records(data: ScoredData, across: np.ndarray) -> list[Record]:
+  """How well features tell the same part in two objects, by layer.
+
+  As Acc(d), but an annotation of an image is looked for in the next one of the
+  split, where another object, or another pose, has it elsewhere.
+  """
+  followed = np.roll(data.points, -1, axis=0)
+  # Without a feature to look for, or nothing to find.
+  size = (data.config.image_size,) * 2
+  usable = np.asarray(
+      geometry.inside(data.points, size) & geometry.inside(followed, size)
+  )
+  followed = np.where(usable[..., None], followed, np.nan)
+  evaluation, records = data.config.evaluation, []
+  for layer in evaluation.layers:
+    errors = data.to_128(metrics.distances(
+        across[:, layer - 1].astype(np.float64), followed
+    ))  # fmt: skip
+    for point, columns in _selections(data.description).items():
+      base = data.record.replace(point=point, layer=layer)
+      chosen = errors[:, columns]
+      records.append(scored_data.mean(base, 'across_px', chosen))
+      records += [
+          scored_data.mean(base, 'across', metrics.within(chosen, at), at=at)
+          for at in evaluation.distances
+      ]
+  floor = data.floor.replace(method='random')
+  targets = data.to_128(followed)
+  shares = metrics.uniform_curve(targets, (128, 128), evaluation.distances)
+  count = metrics.Mean.of(followed[..., 0]).count
+  return records + [
+      scored_data.figure(floor, 'across', share, count, at=at)
+      for at, share in zip(evaluation.distances, shares, strict=True)
+  ]
 
 
 def _random_records(

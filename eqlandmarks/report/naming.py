@@ -84,7 +84,7 @@ def number(record: Record | None, *, stderr: bool = True) -> str:
   if record is None or record.value is None:
     return '-'
   factor = scale(record.metric)
-  digits = 3 if record.metric == 'acc' else 1 if factor > 1 else 2
+  digits = 3 if record.metric in ('acc', 'across') else 1 if factor > 1 else 2
   spread = record.stderr if record.std is None and stderr else record.std
   text = f'{factor * record.value:.{digits}f}'
   return text if spread is None else f'{text} ± {factor * spread:.{digits}f}'

@@ -121,6 +121,36 @@ def accuracy(records: Records) -> Table | None:
   )
 
 
+def across(records: Records) -> Table | None:
+  """Features across objects, a row per method and layer."""
+  rows = naming.rows(select(records, metric='across', point='all'))
+  if not rows:
+    return None
+  distances = sorted({record.at for record in rows[0]})
+  body = []
+  for row in rows:
+    for layer in sorted({record.layer for record in row}, key=str):
+      cells = {record.at: record for record in select(row, layer=layer)}
+      mean = select(
+          records, metric='across_px', method=row[0].method, layer=layer,
+          point='all', budgets=row[0].protocol.get('budgets'),
+      )  # fmt: skip
+      name = '' if layer is None else f', layer {layer}'
+      body.append((
+          naming.label(row) + name,
+          *(naming.number(cells.get(at)) for at in distances),
+          naming.number(next(iter(mean), None)),
+      ))
+  return Table(
+      'across', 'The same part of another image, by features',
+      ('features', *(f'within {at:g} px' for at in distances), 'mean, px'),
+      tuple(body),
+      note='An annotation of each image is looked for in the next one, as '
+      'Acc(d) does in a warped copy: whether a feature means the same part in '
+      f'two objects. {_spread_note(records)}',
+  )
+
+
 def by_samples(records: Records) -> list[list[Record]]:
   """Each method's figures, from few annotated images to all of them."""
   metric = headline(records)
@@ -169,6 +199,7 @@ def landmarks(records: Records) -> Table | None:
       for metric, title in (
           ('equivariance_px', 'own equivariance error, px'),
           ('backward_px', 'error when told from annotations, px'),
+          ('explained', 'R², explained by annotations'),
           ('spread_px', 'spread of the heatmap, px'),
       )
       if select(records, metric=metric)

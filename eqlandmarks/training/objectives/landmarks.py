@@ -1,5 +1,6 @@
 """Stage 2, and end-to-end: equivariance (2), diversity (3) and variance."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from eqlandmarks import errors
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import losses
+from eqlandmarks import metrics
 from eqlandmarks import models
 from eqlandmarks.system import field_rules
 from eqlandmarks.training import collapse
@@ -28,29 +29,23 @@ def section() -> ConfigDict:
   """The fields of this objective."""
   fields = ConfigDict()
   # Weights of the three losses. The paper prints none, and no unit: here the
-  # points are in pixels, so equivariance and variance are per squared pixel.
+  # points are in pixels of a 128-pixel image, whatever the image's size, so
+  # equivariance and variance are per squared pixel of that.
   fields.weights = ConfigDict(
-      {'equivariance': 1.0, 'diversity': 1.0, 'variance': 1.0}
+      {'equivariance': 0.25, 'diversity': 5.0, 'variance': 0.0125}
   )
-  # Side of the patches of the diversity loss, in pixels.
-  fields.patch = 8
+  # Side of the patches of the diversity loss, as a share of the image's side:
+  # 8 pixels of 128. It is rounded to whole pixels.
+  fields.patch = 0.0625
+  # Diversity and variance of both views, not of the unwarped one alone.
+  fields.both_views = False
   return fields
 # --8<-- [end:fields]
 
 
-def _check_patch(config: Any, section: Any, prefix: str) -> None:
-  if section.patch > config.image_size:
-    raise errors.UserError(
-        f'config.{prefix}patch is {section.patch}, expected at most '
-        f"config.image_size, {config.image_size}: both are in the images' "
-        'pixels.'
-    )
-
-
 _RULES = {
     'weights': dict.fromkeys(TERMS, field_rules.not_negative()),
-    'patch': field_rules.integer(1, field_rules.SIDE),
-    field_rules.WHOLE: _check_patch,
+    'patch': field_rules.positive(1),
 }
 
 
@@ -69,22 +64,35 @@ def loss(
   outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
   points, of_other = jnp.split(heatmaps.expectation(probabilities), 2)
-  first = probabilities[: len(views.x)]
+  first = probabilities if section.both_views else probabilities[: len(views.x)]
   targets = jax.vmap(lambda g, p: g(p))(views.g, points)
   valid = geometry.inside(targets, views.x.shape[1:3])
+  side = views.x.shape[1]
+  to_128 = functools.partial(metrics.to_128, image_size=side)
   each = {
-      'equivariance': losses.equivariance(of_other, targets, valid=valid),
-      'diversity': losses.diversity(first, patch=section.patch),
-      'variance': losses.variance(heatmaps.spread(first)),
+      'equivariance': losses.equivariance(
+          to_128(of_other), to_128(targets), valid=valid
+      ),
+      'diversity': losses.diversity(first, patch=_pixels(section.patch, side)),
+      # Squared pixels.
+      'variance': losses.variance(to_128(to_128(heatmaps.spread(first)))),
   }
-  share = nets.share(len(views.x))
-  terms = {name: share * jnp.sum(term) for name, term in each.items()}
+  terms = {
+      name: nets.share(len(term)) * jnp.sum(term)
+      for name, term in each.items()
+  }
   return base.Loss(
       total=sum(section.weights[name] * terms[name] for name in TERMS),
       terms=terms,
       batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
-      points_used=share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
+      points_used=nets.share(len(valid))
+      * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
   )
+
+
+def _pixels(share: float, side: int) -> int:
+  """The side of a patch in whole pixels, of an image of this side."""
+  return max(round(share * side), 1)
 
 
 def collapsed(
@@ -102,7 +110,7 @@ def collapsed(
     return None
   return (
       f"the diversity loss is {row['diversity']:.4g} of at most {largest}: all "
-      f'heatmaps share the same patch of {section.patch} px: '
+      f'heatmaps share the same patch of {section.patch:g} of the side: '
       f'{collapse.CHANGE_LANDMARKS}'
   )
 
