@@ -2,8 +2,8 @@
 
 Orbax's v1 training `Checkpointer`: it writes atomically, keeps the last N, and
 is what Orbax teaches for new code. It still moves between minor versions, so
-setup.py bounds it to one. Each checkpoint has a seal (`training.seals`), and
-what differs from it is not used.
+setup.py bounds it to one. Each checkpoint has a seal (`checkpoint_seals`), and
+one that differs from its seal is not used.
 """
 
 import contextlib
@@ -28,8 +28,6 @@ from eqlandmarks.training import orbax_per_process
 
 _policies = ocp.training.preservation_policies
 
-# What Orbax calls a checkpoint that it has not finished.
-_UNFINISHED = '*.orbax-checkpoint-tmp'
 # Bytes that Orbax writes of each array beside its values, by measurement.
 _PER_ARRAY = 4096
 
@@ -66,22 +64,19 @@ class Checkpointer:
   def __exit__(self, kind: Any, *_: Any) -> None:
     try:
       with self._written():
-        self._close()
+        try:
+          self.wait()
+        finally:
+          self._pool.shutdown()
+          if '_orbax' in vars(self):
+            self._orbax.close()
     except errors.UserError:
       if kind is None:  # what ended the block says more
         raise
     finally:
       # What a full disk has cut short only takes up room.
-      for half in self._folder.glob(_UNFINISHED):
+      for half in self._folder.glob('*.orbax-checkpoint-tmp'):
         shutil.rmtree(half, ignore_errors=True)
-
-  def _close(self) -> None:
-    try:
-      self.wait()
-    finally:
-      self._pool.shutdown()
-      if '_orbax' in vars(self):
-        self._orbax.close()
 
   def save(self, number: int, state: Any, **about: Any) -> None:
     """Saves and seals a state; see `save_async`."""
@@ -107,9 +102,6 @@ class Checkpointer:
       state: with arrays as leaves; they are copied before the call returns.
       rows: what `rows` is to give back, as JSON has it.
       metrics: by which the best one is chosen.
-
-    Raises:
-      UserError: the file system refuses. The checkpoints before stay.
     """
     self.wait()
     with self._written():
@@ -126,12 +118,8 @@ class Checkpointer:
   def wait(self) -> bool:
     """Waits for what is being saved; returns whether it has been saved.
 
-    Orbax takes the time by the clock on the wall. When that jumps ahead, as
-    after a sleep of the machine, a save is said to have taken too long, and is
-    given up: the next one does its work.
-
-    Raises:
-      UserError: the file system refuses.
+    Orbax goes by the clock on the wall. When that jumps ahead, as after a sleep
+    of the machine, Orbax gives up the save, and the next one does its work.
     """
     saving, self._saving = self._saving, None
     if saving is None:
@@ -164,12 +152,10 @@ class Checkpointer:
       UserError: there are checkpoints, but none of them is sound; or one cannot
         be read now. Nothing is removed then.
     """
-    damaged: dict[int, str] = {}
+    own, damaged = orbax_per_process.own(state), {}
     for number in reversed(numbers(self._folder)):
       path = self._folder / str(number)
-      restored, fault = None, checkpoint_seals.fault(path)
-      if fault is None:
-        restored, fault = _load_state(path, state)
+      restored, fault = loaded(path, lambda p: ocp.load(p, own))
       if fault is None:
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
@@ -239,21 +225,20 @@ def _about(folder: pathlib.Path, number: int) -> dict[str, Any]:
     return ocp.metadata(folder / str(number)).custom_metadata or {}
 
 
-def _load_state(path: pathlib.Path, state: Any) -> tuple[Any, str | None]:
-  return loaded(path, lambda: ocp.load(path, orbax_per_process.own(state)))
-
-
 def loaded(
-    place: pathlib.Path, load: Callable[[], Any]
+    path: pathlib.Path, load: Callable[[pathlib.Path], Any]
 ) -> tuple[Any, str | None]:
-  """What is loaded of a checkpoint, or what is wrong with it.
+  """What `load` makes of a checkpoint, or what is wrong with the checkpoint.
 
   Raises:
     UserError: it cannot be read now, which says nothing of its content.
   """
+  fault = checkpoint_seals.fault(path)
+  if fault is not None:
+    return None, fault
   try:
-    with checkpoint_seals.spared(place), orbax_per_process.alone():
-      return load(), None
+    with checkpoint_seals.spared(path), orbax_per_process.alone():
+      return load(path), None
   except errors.UserError:
     raise
   # A checkpoint without a seal, or of another structure, can make Orbax raise
@@ -281,11 +266,9 @@ def short(error: Exception) -> str:
 
 
 def _check_room(folder: pathlib.Path, state: Any) -> None:
-  """Checks that a checkpoint fits, before its threads fail one by one.
-
-  Orbax keeps the values twice, of each process and merged.
-  """
+  """Checks that a checkpoint fits, before its threads fail one by one."""
   leaves = jax.tree.leaves(state)
+  # Orbax keeps the values twice, those of each process and merged.
   needed = sum(2 * leaf.nbytes + _PER_ARRAY for leaf in leaves)
   if shutil.disk_usage(folder).free < needed:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -39,10 +39,10 @@ class MetricWriter:
     # Rewritten beside the old file, so that a kill here loses nothing.
     with files.replacing(self._path) as partial:
       self._file = partial.open('w', newline='')
+      self._table = csv.writer(self._file)
       if kept:
-        self._write_header()
-        for row in kept:
-          self._write_row(row)
+        self._table.writerow(self._columns)
+        self._table.writerows(map(self._texts, kept))
       self._file.flush()
     self._events = EventWriter(folder / 'events', first_step=start_step + 1)
 
@@ -55,8 +55,8 @@ class MetricWriter:
     with files.written(self._path):
       if self._columns is None:
         self._columns = list(row)
-        self._write_header()
-      self._write_row(row)
+        self._table.writerow(self._columns)
+      self._table.writerow(self._texts(row))
       self._file.flush()
     self._events.write(row)
 
@@ -66,15 +66,12 @@ class MetricWriter:
       self._file.close()
     self._events.close()
 
-  def _write_header(self) -> None:
-    csv.writer(self._file).writerow(self._columns)
-
-  def _write_row(self, row: dict[str, float]) -> None:
+  def _texts(self, row: dict[str, float]) -> list[str]:
     # repr keeps all digits, so that a row survives being read and rewritten.
-    csv.writer(self._file).writerow(
-        int(row[name]) if name == 'step' else repr(float(row[name]))
+    return [
+        str(int(row[name])) if name == 'step' else repr(float(row[name]))
         for name in self._columns
-    )
+    ]
 
 
 class EventWriter:
@@ -107,7 +104,7 @@ class EventWriter:
     self._flushed = time.monotonic()
 
   def write(self, row: dict[str, float]) -> None:
-    """Writes a row of metrics, of which `step` is one."""
+    """Writes a row of metrics, with the step as `step`."""
     if self._file is None:
       return
     with files.written(self._folder):
