@@ -21,11 +21,9 @@ from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
-# Bytes of all arrays that are read; and so many times as large as the file they
-# may be, where they are not small: labels are numbers that differ, and do not
-# pack as well.
+# Limits of the bytes of all arrays: in all, as a multiple of the file's size
+# (labels are numbers that do not pack well), and what is always allowed.
 _LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
-_DEEPEST = 8
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
@@ -51,35 +49,32 @@ def _check_memory(path: pathlib.Path) -> None:
   """Checks that what a file declares does not fill the memory when read."""
   import h5py  # comes with sleap-io
 
-  def unpacked(group: Any, above: tuple[str, ...] = ()) -> int:
-    total = 0
-    for name in group:
-      place = (*above, name)
-      # An array can have many names, and lie in other files.
-      if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise UserError(
-            f"{path}: '{'/'.join(place)}' is a link, expected an array or a "
-            'group'
-        )
-      item = group[name]
-      if isinstance(item, h5py.Group):
-        if len(place) > _DEEPEST:  # a group may stand within itself
-          raise UserError(
-              f'{path}: holds groups in groups, more than {_DEEPEST} deep, '
-              'expected a file of SLEAP'
-          )
-        total += unpacked(item, place)
-      # Frames that are embedded stay where they are.
-      elif not re.fullmatch(r'video\d+/video', '/'.join(place)):
-        total += (item.size or 0) * item.dtype.itemsize
-    return total
+  size = 0
+
+  def add(name: str, link: Any) -> str | None:
+    """Adds an array; returns the name of a link, which ends the visit."""
+    nonlocal size
+    # An array can have many names, and lie in other files.
+    if not isinstance(link, h5py.HardLink):
+      return name
+    item = file[name]
+    # Frames that are embedded stay where they are.
+    if isinstance(item, h5py.Dataset) and not re.fullmatch(
+        r'video\d+/video', name
+    ):
+      size += (item.size or 0) * item.dtype.itemsize
+    return None
 
   with (
-    label_files.reading(path, 'a file of SLEAP'),
-    h5py.File(path, 'r') as file,
+      label_files.reading(path, 'a file of SLEAP'),
+      h5py.File(path, 'r') as file,
   ):
-    size = unpacked(file)
-    most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
+    link = file.visititems_links(add)
+  if link is not None:
+    raise UserError(
+        f"{path}: '{link}' is a link, expected an array or a group"
+    )
+  most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
   if size > most:
     raise UserError(
         f'{path}: holds {size / 2**20:.0f} MiB when unpacked, expected at most '
@@ -94,7 +89,6 @@ class _Videos:
       self, videos: list[Any], path: pathlib.Path, root: pathlib.Path
   ):
     self._path, self._root = path, root
-    self._places = {id(video): v for v, video in enumerate(videos)}
     # Embedded frames have a video from which they were taken.
     self._sources = [_source(video) for video in videos]
     self._sizes = [
@@ -104,10 +98,6 @@ class _Videos:
     self._folders = paths.video_folders(
         source.filename for source in self._sources if not _images(source)
     )
-
-  def place(self, video: Any) -> int:
-    """The number of a video."""
-    return self._places[id(video)]
 
   def row(
       self, v: int, number: int, points: np.ndarray, scores: Any = None
@@ -138,16 +128,17 @@ def _rows(labels: Any, count: int, videos: _Videos) -> list[Row]:
     # A video has too many frames to list the unlabelled ones.
     for number in range(len(_images(video))):
       rows[v, number] = videos.row(v, number, missing)
+  places = {id(video): v for v, video in enumerate(labels.videos)}
   for frame in labels.labeled_frames:
-    v, number = videos.place(frame.video), int(frame.frame_idx)
+    v, number = places[id(frame.video)], int(frame.frame_idx)
     row = videos.row(v, number, missing)
     animals = frame.user_instances if by_hand else frame.predicted_instances
     if len(animals) > 1:
       raise UserError(
           f'{row.where}: found {len(animals)} animals, expected one'
       )
-    known = rows.get((v, number))
-    if known is not None and np.isfinite(known.points).any():
+    before = rows.get((v, number), row)
+    if np.isfinite(before.points).any():
       raise UserError(f'{row.where}: found again, expected each frame once')
     for animal in animals:
       scores = None if by_hand else np.clip(animal.points['score'], 0, 1)
@@ -195,12 +186,10 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   frames = []
   for n, image in enumerate(poses.images):
     number = paths.frame_key(image)[1] if poses.video else n
-    animals = []
+    frame = sleap_io.LabeledFrame(video=video, frame_idx=number)
     if np.isfinite(points[n]).any():
-      animals = [_animal(sleap_io, skeleton, points[n], poses, n)]
-    frames.append(
-        sleap_io.LabeledFrame(video=video, frame_idx=number, instances=animals)
-    )
+      frame.instances.append(_animal(sleap_io, skeleton, points[n], poses, n))
+    frames.append(frame)
   labels = sleap_io.Labels(
       labeled_frames=frames, videos=[video], skeletons=[skeleton]
   )

@@ -44,16 +44,13 @@ class Checkpointer:
   def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
     self._stage, self._folder = folder, folder_of(folder)
     self._best = best
-    kept = [_policies.LatestN(keep)]
-    if best:
-      kept.append(
-          _policies.BestN(
-              n=1,
-              # Those later in ascending order are kept.
-              get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
-              keep_checkpoints_without_metrics=False,
-          )
-      )
+    lowest = _policies.BestN(
+        n=1,
+        # Those later in ascending order are kept.
+        get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
+        keep_checkpoints_without_metrics=False,
+    )
+    kept = [_policies.LatestN(keep)] + [lowest] * bool(best)
     self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
@@ -82,7 +79,7 @@ class Checkpointer:
     """Saves and seals a state; see `save_async`."""
     self.save_async(number, state, **about)
     if not self.wait():
-      # Once more; what is wrong then is not the clock alone.
+      # If this fails too, more is wrong than the clock.
       self.save_async(number, state, **about)
       with self._written():
         self._saving.result()
@@ -228,11 +225,7 @@ def _about(folder: pathlib.Path, number: int) -> dict[str, Any]:
 def loaded(
     path: pathlib.Path, load: Callable[[pathlib.Path], Any]
 ) -> tuple[Any, str | None]:
-  """What `load` makes of a checkpoint, or what is wrong with the checkpoint.
-
-  Raises:
-    UserError: it cannot be read now, which says nothing of its content.
-  """
+  """What `load` makes of a checkpoint, or what is wrong with the checkpoint."""
   fault = checkpoint_seals.fault(path)
   if fault is not None:
     return None, fault

@@ -41,11 +41,7 @@ CHANGE_LANDMARKS = (
 
 
 def extents(landmarks: np.ndarray) -> np.ndarray:
-  """The largest distance between two landmarks of each image, `[N]`.
-
-  Args:
-    landmarks: `[N, K, 2]`; a single landmark gives NaN.
-  """
+  """The largest distance `[N]` between landmarks `[N, K, 2]`; NaN for K = 1."""
   if landmarks.shape[1] < 2:
     return np.full(len(landmarks), np.nan)
   # An image at a time, as K^2 distances of thousands of images are many.

@@ -55,14 +55,14 @@ def join(
   """Joins the other processes of a run; call it before JAX is used.
 
   Args:
-    detect: whether JAX asks Slurm, Cloud TPU, Kubernetes or Open MPI.
-    coordinator: without `detect`, HOST:PORT of the first process.
-    num_processes: without `detect`, the number of processes.
-    process_id: without `detect`, the number of this process, from 0.
+    detect: whether JAX asks Slurm, Cloud TPU, Kubernetes or Open MPI; the other
+      arguments are None then.
+    coordinator: HOST:PORT of the first process.
+    num_processes: in the run.
+    process_id: from 0.
 
   Raises:
-    UserError: the arguments contradict each other or are incomplete, or the
-      other processes do not answer.
+    UserError: arguments are missing or wrong, or other processes do not answer.
   """
   explicit = {
       'coordinator_address': coordinator,
@@ -132,15 +132,7 @@ def leave(code: int) -> None:
 
 
 def check_devices(batch_size: int, accumulate: int) -> None:
-  """Checks that a batch of images divides evenly over all devices.
-
-  Args:
-    batch_size: images per step, over all devices together.
-    accumulate: parts in which each device takes its images.
-
-  Raises:
-    UserError: it does not, or processes differ in their number of devices.
-  """
+  """Checks that a batch of images divides evenly over all devices."""
   devices, processes = devices_lib.all_devices(), jax.process_count()
   count = len(devices)
   if processes > batch_size:

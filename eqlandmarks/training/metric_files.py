@@ -75,19 +75,15 @@ class MetricWriter:
 
 
 class EventWriter:
-  """Writes TensorBoard's events; without tensorboardX, it writes none.
+  """Writes TensorBoard's events, or none without tensorboardX.
 
   tensorboardX's `SummaryWriter` writes in a thread of its own: on a full disk
   it says pages, its queue fills up, and the training waits for it for ever.
   Here events are written in the caller's thread, where a refusal is an error.
 
   Args:
-    folder: where the files of events go.
-    first_step: events of this step and later ones, in older files, no longer
-      count.
-
-  Raises:
-    UserError: the file system refuses; so does `write`.
+    folder: of the files of events.
+    first_step: from which on events in older files no longer count.
   """
 
   def __init__(self, folder: pathlib.Path, *, first_step: int):
@@ -126,13 +122,7 @@ class EventWriter:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
-  """The rows of a stage's metrics.csv; [] where there is none.
-
-  A last line that a kill cut short is left out.
-
-  Raises:
-    UserError: the file is damaged, or cannot be read.
-  """
+  """The rows of a stage's metrics.csv, without a last line that was cut."""
   path = folder / 'metrics.csv'
   if not path.exists():
     return []

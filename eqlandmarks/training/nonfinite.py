@@ -51,13 +51,7 @@ class Probe:
   def find(
       self, state: step_lib.TrainState, images: jax.Array, key: jax.Array
   ) -> str:
-    """Where the step from `state` is not finite first, in a few words.
-
-    Args:
-      state: before the step.
-      images: `[devices, B / devices, H, W, 3]`.
-      key: of the stage.
-    """
+    """Where the step from `state` is not finite first, in a few words."""
     mapped = devices_lib.parallelize(self._flags, self._devices, donate=False)
     counts, gradients = jax.device_get(mapped(state, images, key)[0])
     *counts, of_loss = counts

@@ -16,9 +16,7 @@ from orbax.checkpoint import v1 as ocp
 class Checkpointer:
   """Writes what Orbax's v1 `Checkpointer` does, but waits for no other process.
 
-  Args:
-    folder: of the checkpoints, which is there.
-    kept: which of them stay.
+  `kept` is its preservation policy.
   """
 
   def __init__(self, folder: pathlib.Path, kept: Any):

@@ -179,11 +179,7 @@ def connect(
 ) -> Watch:
   """The end of process `number` of `count`, any but the first.
 
-  Args:
-    address: see `Server`.
-    number: of this process.
-    count: how many processes there are.
-    host: of the first process; None for the one in `address`.
+  `host`, if given, replaces the one in the `address` of the `Server`.
   """
   own_host, port, secret = address.split()
   watch = Watch(number, count)

@@ -72,10 +72,9 @@ class Tracker:
     self._start, self._num_steps = start, num_steps
     self._sign = sign
     self._bar: tqdm.tqdm | None = None
-    # (updates done, when), by which steps are timed. The loop runs ahead of the
-    # devices: each is taken when it has waited for the update `_ahead` before.
+    # (updates done, when), by which steps are timed, as the devices end them.
     self._marks: list[tuple[int, float]] = []
-    # Less far in the shortest stages, which would have no two marks otherwise.
+    # The shortest stages would have no two marks otherwise.
     self._ahead = min(_AHEAD, max(num_steps - start - 2, 0))
     # The newest logged row: means of the steps up to it.
     self._mean: dict[str, float] | None = None
@@ -92,11 +91,7 @@ class Tracker:
   def record(
       self, done: int, metrics: dict[str, jax.Array], batch_size: int
   ) -> None:
-    """Takes the metrics of update number `done`.
-
-    Raises:
-      NotFiniteError: a metric of an earlier update is not finite.
-    """
+    """Takes the metrics of update number `done`; may raise NotFiniteError."""
     if self._bar is None:
       self._bar = tqdm.tqdm(
           desc=self._title,
@@ -129,9 +124,6 @@ class Tracker:
 
     Returns:
       Those of the steps since then, which count in the next row.
-
-    Raises:
-      NotFiniteError: one of them is not finite.
     """
     self._log()
     self._sent = []

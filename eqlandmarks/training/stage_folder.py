@@ -1,4 +1,4 @@
-"""The folder of a stage: what bridges the stages.
+"""The folder of a stage, which the next stage reads.
 
 It holds
 
@@ -52,11 +52,7 @@ class StageFolder:
     )
 
   def summary(self) -> dict[str, Any]:
-    """What `finish` wrote.
-
-    Raises:
-      UserError: the stage is not finished here, or the file is damaged.
-    """
+    """What `finish` wrote; the stage must be finished, and the file sound."""
     if not self.is_done:
       raise errors.UserError(
           f'{self.path} holds no finished stage: found no {_DONE}.'
@@ -114,18 +110,15 @@ class StageFolder:
     return checkpoints.Checkpointer(self.path, keep=keep, best=best)
 
   def load_variables(self, which: str = 'last') -> dict[str, Any]:
-    """The variables of both nets, or of F, at the end of the stage.
+    """Net name -> Flax variables at the end of the stage, as numpy arrays.
 
     Args:
-      which: 'last', or 'best' for where the metric of `checkpoint.best` was
-        lowest of the states that were saved.
-
-    Returns:
-      Net name -> Flax variables, as numpy arrays.
+      which: 'last', or 'best' for the saved state with the lowest metric of
+        `checkpoint.best`.
 
     Raises:
-      UserError: the checkpoint is not there or is damaged. An earlier one is no
-        substitute: its parameters are others.
+      UserError: the checkpoint is missing or damaged. An earlier one is no
+        substitute: its parameters differ.
     """
     number = self._last() if which == 'last' else self._best()
     path = checkpoints.folder_of(self.path) / str(number)
@@ -162,7 +155,7 @@ class StageFolder:
 
 def _variables(path: pathlib.Path) -> dict[str, Any]:
   """The variables in a checkpoint."""
-  # As numpy: where the arrays lay when they were saved is no matter.
+  # As numpy arrays, whatever the devices that held them.
   abstract = jax.tree.map(
       lambda leaf: np.empty(leaf.shape, leaf.dtype),
       ocp.metadata(path).metadata,

@@ -74,7 +74,7 @@ def of_row(stage: str, row: Mapping[str, float]) -> str | None:
 
 
 def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
-  """The sign in all logged rows of a stage: few points, or a loss that stays."""
+  """The sign in all logged rows of a stage: few points, or a steady loss."""
   used = [row['points_used'] for row in rows if 'points_used' in row]
   sign = of_row(stage, {'points_used': np.mean(used)} if used else {})
   if sign:
