@@ -38,7 +38,7 @@ def read_cells(path: pathlib.Path) -> list[Line]:
 
 
 def fitted(cells: list[str], width: int, where: str) -> list[str]:
-  """The cells of a row, of which there must be as many as in the header."""
+  """The cells of a row, which must have as many as the header."""
   if len(cells) < width or any(cells[width:]):
     raise UserError(
         f'{where}: found {len(cells)} cells, expected {width} as in the header'

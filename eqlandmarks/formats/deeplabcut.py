@@ -98,7 +98,7 @@ def _bodyparts(
     start: int,
     path: pathlib.Path,
 ) -> dict[str, Columns]:
-  """The columns of each bodypart, the first of which is `start`."""
+  """The columns of each bodypart, from column `start` on."""
   names = list(dict.fromkeys(bodyparts))
   axes = ['x', 'y', 'likelihood'][: 3 if 'likelihood' in coords else 2]
   pairs = [(name, axis) for name in names for axis in axes]

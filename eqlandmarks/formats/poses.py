@@ -186,7 +186,11 @@ def assemble(
     rows: one for each image.
     **fields: of `Poses`: `scorer`, `video`, `splits`.
   """
-  confidence = [row.confidence for row in rows]
+  scored = any(row.confidence is not None for row in rows)
+  missing = np.full(len(names), np.nan)
+  confidence = [
+      missing if row.confidence is None else row.confidence for row in rows
+  ]
   seen: dict[str, str] = {}
   for row in rows:
     check_new(row.image, row.where, seen)
@@ -198,10 +202,7 @@ def assemble(
         names=names,
         images=tuple(seen),
         points=np.array(points).reshape(len(rows), len(names), 2),
-        confidence=_joined(
-            [None if c is None else [c] for c in confidence],
-            [1] * len(rows), [np.nan] * len(names),
-        ),
+        confidence=confidence if scored else None,
         sizes=sizes if any(row.size for row in rows) else None,
         where=tuple(row.where for row in rows),
         videos=videos if any(videos) else None,

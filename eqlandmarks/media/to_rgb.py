@@ -127,7 +127,7 @@ def _maxval(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image, tags: Mapping[int, Any]) -> bool:
-  """Whether colours have 16 bits, of which Pillow would keep 8."""
+  """Whether colours have 16 bits, where Pillow would keep 8."""
   if image.mode not in ('RGB', 'RGBA'):
     return False
   if image.format == 'TIFF':

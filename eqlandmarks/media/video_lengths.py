@@ -24,7 +24,7 @@ _ASF_PROPERTIES = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 # Bytes of a packet of a transport stream, and where in it is its mark.
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 _MARK = b'G'
-# Containers of which FFmpeg has an index of all packets once they are open.
+# Containers whose packets FFmpeg has indexed once they are open.
 _INDEXED = ('mov', 'avi')
 
 _REMEDY = 'the file was cut; ffmpeg can write what is there into a new one'

@@ -123,7 +123,7 @@ def count(path: pathlib.Path) -> int:
 def writing(
     path: pathlib.Path, *, size: tuple[int, int], fps: float
 ) -> Iterator[Callable[[np.ndarray], None]]:
-  """Writes an mp4 of H.264 or else MPEG-4, whole or not at all.
+  """Writes an mp4, whole or not at all: of H.264, otherwise of MPEG-4.
 
   Both need even sides: odd ones get a copy of the last row or column.
 

@@ -7,8 +7,7 @@ still end in `memory.enough`.
 """
 
 import functools
-import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -87,16 +86,15 @@ def _check(
     config: Any,
     names: Sequence[str],
     needed: Callable[[int, int, int], float],
-    free: Mapping[str, Any] = types.MappingProxyType({}),
+    free: dict[str, Any] | None = None,
 ) -> None:
   """Refuses what needs more memory than there is, by the fields in `names`.
 
-  Where there are `free` ones, which are not of the config, only these can still
-  be lowered.
+  `free` fields, which the config lacks, are the only ones that can be lowered.
   """
   usual = config_fields.flatten(common.get_config().to_dict())
   values = config_fields.flatten(config.to_dict())
-  asked = {**free, **{name: values[name] for name in names}}
+  asked = {**(free or {}), **{name: values[name] for name in names}}
   excess = {
       name: float(np.max(np.divide(value, usual[name])))
       for name, value in asked.items()

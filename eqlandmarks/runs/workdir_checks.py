@@ -152,7 +152,7 @@ def record_stage(workdir: Workdir, name: str, config: Any) -> bool:
 
 
 def way(workdir: Workdir, changes: Sequence[tuple[str, str]]) -> str:
-  """Where (verb, field) pairs such as ('lower', 'batch_size') can be done."""
+  """Where changes such as ('lower', 'batch_size') can be made, in words."""
   whole = workdir.whole
   bound = config_fields.binding([name for _, name in changes], begun(whole))
   places = {

@@ -74,11 +74,11 @@ def passing(error: BaseException | None) -> str | None:
   return None
 
 
-def damaged(path: pathlib.Path, found: str, remedy: str) -> UserError:
+def damaged(path: pathlib.Path, fault: str, remedy: str) -> UserError:
   """The error of a file that does not hold what was written to it."""
-  found = ' '.join(found.split())[:160]
+  fault = ' '.join(fault.split())[:160]
   return UserError(
-      f'{path} is damaged ({found}), expected what a run wrote there; {remedy}'
+      f'{path} is damaged ({fault}), expected what a run wrote there; {remedy}'
   )
 
 

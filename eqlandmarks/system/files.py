@@ -14,7 +14,7 @@ import numpy as np
 
 from eqlandmarks.errors import UserError
 
-# A disk that is full, read-only, broken, or somebody else's.
+# A disk that is full, read-only, broken, or another user's.
 REFUSALS = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
     errno.EPERM, errno.EIO, errno.ESTALE,

@@ -97,7 +97,7 @@ class Checkpointer:
     Args:
       number: of updates that made the state.
       state: with arrays as leaves; they are copied before the call returns.
-      rows: what `rows` is to give back, as JSON has it.
+      rows: what the method `rows` returns later; JSON can hold them.
       metrics: by which the best one is chosen.
     """
     self.wait()
@@ -209,7 +209,7 @@ def folder_of(stage: pathlib.Path) -> pathlib.Path:
 
 
 def numbers(folder: pathlib.Path) -> list[int]:
-  """The steps of which there is a checkpoint, sorted."""
+  """The steps of the checkpoints, sorted."""
   if not folder.is_dir():
     return []
   names = [path.name for path in folder.iterdir() if path.is_dir()]
