@@ -113,13 +113,16 @@ def _acquire(path: pathlib.Path, wait: bool) -> tuple[int, bool]:
 
 def _open(path: pathlib.Path) -> int:
   """Opens the lock's file; makes it and its folder if needed."""
-  for _ in range(_TRIES - 1):
-    # Whoever held the lock may just have removed a folder that was left empty.
-    with contextlib.suppress(FileNotFoundError):
+  tries = _TRIES
+  while True:
+    try:
       path.parent.mkdir(parents=True, exist_ok=True)
       return regular_files.open_own(path, os.O_RDWR)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  return regular_files.open_own(path, os.O_RDWR)
+    except FileNotFoundError:
+      # Whoever held the lock has just removed a folder that was left empty.
+      tries -= 1
+      if not tries:
+        raise
 
 
 def _is_at(file: int, path: pathlib.Path) -> bool:

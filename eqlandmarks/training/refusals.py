@@ -64,8 +64,8 @@ def _hook(before: Callable[..., None]) -> Callable[..., None]:
   """A hook for uncaught errors, which ignores refusals in other threads."""
 
   def call(*args: Any) -> None:
-    # `sys.excepthook`, which TensorStore's threads call, takes three arguments,
-    # and ends the program if it is the main thread that calls it.
+    # Only `sys.excepthook` takes three arguments. TensorStore's threads call it
+    # too; in the main thread, it shows the error that ends the program.
     error = args[1] if len(args) > 1 else args[0].exc_value
     is_main = threading.current_thread() is threading.main_thread()
     if (is_main and len(args) > 1) or not _is_refused(error):
