@@ -48,37 +48,37 @@ def read(
   Args:
     path: the file, or a folder of `.pts`.
     form: a key of `FORMATS`, or '' to go by the ending and the content.
-    root: the folder below which the images lie, to which their paths in the
-      file are relative; by default the file's own, or the folder of `.pts`.
+    root: the folder of the images, to which paths in the file are relative; by
+      default the file's own, or the folder of `.pts`.
 
   Returns:
-    The points, (row, column) in pixels of the original images. Whether the
-    images exist is looked at for `.pts` only, which do not name them.
+    The points, (row, column) in pixels of the original images. Only for `.pts`,
+    which do not name their images, must the images exist.
 
   Raises:
-    UserError: the file is not there or not of that format, or something in it
-      is not as it must be; the message names the place.
+    UserError: the file is missing, of another format, or wrong; the message
+      names the place.
   """
   path = file_names.expanded(path)
   with label_files.reading(path, 'a file or folder of labels'):
     if not path.is_dir():
       regular_files.check(path)
-  found = FORMATS[checked(form or recognise(path))]
-  if path.is_dir() and found.read is not pts.read:
+  reader = FORMATS[checked(form or recognise(path))].read
+  if path.is_dir() and reader is not pts.read:
     raise UserError(f"{path}: found a folder, expected a file of '{form}'")
   default = path if path.is_dir() else path.parent
-  return found.read(path, pathlib.Path(default if root is None else root))
+  return reader(path, pathlib.Path(default if root is None else root))
 
 
 def write(poses: Poses, path: str | os.PathLike, form: str) -> None:
   """Writes a label file, or for `.pts` a folder, whole or not at all.
 
-  Labels are written where `poses.confidence` is None, else predictions. What a
-  format has no place for is left out: see docs/formats.md.
+  Labels are written where `poses.confidence` is None, otherwise predictions.
+  What a format has no place for is left out: see docs/formats.md.
 
   Args:
     poses: the points.
-    path: where to; a file that is there is replaced.
+    path: where to; an existing file is replaced.
     form: a key of `FORMATS`.
 
   Raises:
@@ -111,11 +111,7 @@ def checked(form: str) -> str:
 
 
 def recognise(path: pathlib.Path) -> str:
-  """The format of a file by its ending, or of a csv by its first row.
-
-  Raises:
-    UserError: no format goes with it.
-  """
+  """The format of a file by its ending, or of a csv by its first row."""
   if path.is_dir():
     return 'pts'
   for form in FORMATS.values():

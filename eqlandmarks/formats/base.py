@@ -9,18 +9,18 @@ from eqlandmarks.formats.poses import Poses
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """A format of label files; all that the program knows of it.
+  """A format of label files.
 
   Attributes:
-    name: by which configs and functions name it.
-    read: from a file, and the folder below which its images lie, to `Poses`;
-      raises a `UserError` that names the place of what is wrong.
+    name: in configs and functions.
+    read: makes `Poses` of a file and the folder of its images; raises a
+      `UserError` that names the place of what is wrong.
     write: writes `Poses` to a file, whole or not at all.
-    endings: of the files that are recognised by them, in lower case.
+    endings: by which files are recognised, in lower case.
     begins: whether a csv whose first row has these cells is of this format.
     ending: of the files that predictions are written to; '' for a folder.
-    by_number: whether its rows give the number of a frame, and only the name of
-      the file says of which video.
+    by_number: whether rows give a frame's number, and only the name of the file
+      gives the video.
   """
 
   name: str

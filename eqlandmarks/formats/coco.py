@@ -9,6 +9,7 @@ One object in an image is read: annotations of crowds or without any point do
 not count. Ids may be numbers or their text: 7 and "7" are the same.
 """
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -48,23 +49,30 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
         'images, annotations and categories, as in COCO keypoints'
     )
   names_of = _categories(data['categories'], path)
-  found, names = _annotations(data['annotations'], names_of, path)
+  unnamed, names = _annotations(data['annotations'], names_of, path)
   rows: dict[str, Row] = {}
   for number, entry in enumerate(data['images']):
     where = f'{path}, images[{number}]'
     key = _new_id(entry, rows, where)
-    blank = Row('', np.full((len(names), 2), np.nan), where)
-    rows[key] = _image(entry, found.pop(key, blank), where, root)
-  for key, row in found.items():
+    row = unnamed.pop(key, Row('', np.full((len(names), 2), np.nan), where))
+    name = _value(entry, 'file_name', (str,), where)
+    size = tuple(_side(entry, field, where) for field in ('height', 'width'))
+    rows[key] = dataclasses.replace(
+        row,
+        image=paths.below_root(name, root, where),
+        size=size if all(size) else None,
+    )
+  for key, row in unnamed.items():
     raise UserError(
         f'{row.where}: found image_id {paths.shown(key)}, expected the id of '
         'one of the images'
     )
   info = data.get('info')
   scorer = info.get('contributor') if isinstance(info, dict) else ''
-  scorer = scorer if isinstance(scorer, str) else ''
-  centre = conventions.CENTRE['coco']
-  return assemble(centre, path, names, list(rows.values()), scorer=scorer)
+  return assemble(
+      conventions.CENTRE['coco'], path, names, list(rows.values()),
+      scorer=scorer if isinstance(scorer, str) else '',
+  )  # fmt: skip
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -120,10 +128,10 @@ def _categories(
     entries: list[Any], path: pathlib.Path
 ) -> dict[str, tuple[str, ...]]:
   """The points of each category by its id; () for one without points."""
-  found: dict[str, tuple[str, ...]] = {}
+  names_of: dict[str, tuple[str, ...]] = {}
   for number, entry in enumerate(entries):
     where = f'{path}, categories[{number}]'
-    key = _new_id(entry, found, where)
+    key = _new_id(entry, names_of, where)
     names = entry.get('keypoints') or []
     if not isinstance(names, list) or not all(
         isinstance(name, str) for name in names
@@ -132,12 +140,12 @@ def _categories(
           f"{where}: found {_told(names)} as 'keypoints', expected a list of "
           'names'
       )
-    found[key] = tuple(names)
-  if not any(found.values()):
+    names_of[key] = tuple(names)
+  if not any(names_of.values()):
     raise UserError(
         f'{path}: found no category with keypoints, expected their names'
     )
-  return found
+  return names_of
 
 
 def _annotations(
@@ -156,7 +164,9 @@ def _annotations(
           f'{where}: found category_id {paths.shown(category)}, expected the '
           'id of one of the categories'
       )
-    if not _has_points(entry):
+    values = entry.get('keypoints')
+    # Boxes and outlines have no points, or only zeros.
+    if not (any(values) if isinstance(values, list) else values):
       continue
     row = _points(entry, len(names_of[category]), where)
     if entry.get('iscrowd') in (1, '1') or np.isnan(row.points).all():
@@ -176,12 +186,6 @@ def _annotations(
         'keypoints for every object'
     )
   return rows, names_of[used.pop()]
-
-
-def _has_points(entry: dict[str, Any]) -> bool:
-  """Whether there is any point: boxes and outlines have none, or only zeros."""
-  values = entry.get('keypoints')
-  return any(values) if isinstance(values, list) else bool(values)
 
 
 def _points(entry: dict[str, Any], count: int, where: str) -> Row:
@@ -220,19 +224,6 @@ def _numbers(
           f"{where}: found {_told(value)} in '{field}', expected numbers"
       )
   return np.array(values, np.float64)
-
-
-def _image(entry: Any, row: Row, where: str, root: pathlib.Path) -> Row:
-  """A row with its image's path and size."""
-  name = _value(entry, 'file_name', (str,), where)
-  height, width = (_side(entry, field, where) for field in ('height', 'width'))
-  return Row(
-      paths.below_root(name, root, where),
-      row.points,
-      row.where,
-      row.confidence,
-      size=(height, width) if height and width else None,
-  )
 
 
 def _side(entry: dict[str, Any], field: str, where: str) -> int:
@@ -280,10 +271,8 @@ def write(poses: Poses, path: pathlib.Path) -> None:
 def _annotation(poses: Poses, n: int) -> dict[str, Any]:
   """The annotation of an image."""
   keypoints = []
-  points = conventions.to_file(
-      poses.points[n], conventions.CENTRE['coco']
-  ).tolist()
-  for x, y in points:
+  points = conventions.to_file(poses.points[n], conventions.CENTRE['coco'])
+  for x, y in points.tolist():
     missing = math.isnan(x)
     keypoints += [0, 0, 0] if missing else [round(x, 4), round(y, 4), 2]
   box = [round(v, 4) for v in conventions.coco_box(poses.points[n])]
@@ -292,7 +281,7 @@ def _annotation(poses: Poses, n: int) -> dict[str, Any]:
       'image_id': int(n) + 1,
       'category_id': 1,
       'keypoints': keypoints,
-      'num_keypoints': sum(not math.isnan(x) for x, _ in points),
+      'num_keypoints': int(np.isfinite(points[:, 0]).sum()),
       'bbox': box,
       'area': round(box[2] * box[3], 4),
       'iscrowd': 0,

@@ -1,8 +1,8 @@
-"""The one place that knows how each format measures the place of a point.
+"""How each format measures the place of a point.
 
 This project's points are (row, column) in pixels of the original image, with
-the CENTRE of its top-left pixel at (0.5, 0.5). Every format here stores x, then
-y. They differ in the number they give to the centre of the top-left pixel.
+the centre of its top-left pixel at (0.5, 0.5). Every format here stores x, then
+y, but they differ in the number of the centre of the top-left pixel.
 """
 
 import numpy as np
@@ -32,15 +32,7 @@ CENTRE = {
 
 
 def from_file(points: np.ndarray, centre: float) -> np.ndarray:
-  """Points as a format stores them, in this project's convention.
-
-  Args:
-    points: [..., 2] (x, y) as in the file.
-    centre: the number of the format, as in `CENTRE`.
-
-  Returns:
-    [..., 2] (row, column), the centre of the top-left pixel at (0.5, 0.5).
-  """
+  """Points (x, y) `[..., 2]` of a file as our (row, column); see `CENTRE`."""
   return points[..., ::-1] + (0.5 - centre)
 
 
@@ -50,16 +42,10 @@ def to_file(points: np.ndarray, centre: float) -> np.ndarray:
 
 
 def coco_box(points: np.ndarray) -> list[float]:
-  """The tightest box of COCO around points.
+  """x, y, width and height of COCO's tightest box around points (row, column).
 
-  Unlike its keypoints, the boxes of COCO are measured from the corner of the
-  image, and so reach from 0 to W and H.
-
-  Args:
-    points: [J, 2] (row, column), at least one of them not NaN.
-
-  Returns:
-    x, y of the corner, width and height, in pixels.
+  Unlike COCO's keypoints, its boxes are measured from the corner of the image,
+  and so reach from 0 to W and H.
   """
   top, left = np.nanmin(points, axis=0)
   bottom, right = np.nanmax(points, axis=0)

@@ -24,11 +24,7 @@ _SLACK = 1e-3
 
 
 def read_cells(path: pathlib.Path) -> list[Line]:
-  """The lines of a csv that are not blank, with their numbers from 1.
-
-  Raises:
-    UserError: the file cannot be read, or is no csv in UTF-8.
-  """
+  """The lines of a csv that are not blank, with their numbers from 1."""
   try:
     # utf-8-sig drops the mark that Excel puts before the first cell.
     with open(path, encoding='utf-8-sig', newline='') as file:
@@ -42,7 +38,7 @@ def read_cells(path: pathlib.Path) -> list[Line]:
 
 
 def fitted(cells: list[str], width: int, where: str) -> list[str]:
-  """The cells of a row, of which there must be as many as in the header."""
+  """The cells of a row, which must have as many as the header."""
   if len(cells) < width or any(cells[width:]):
     raise UserError(
         f'{where}: found {len(cells)} cells, expected {width} as in the header'
@@ -53,15 +49,7 @@ def fitted(cells: list[str], width: int, where: str) -> list[str]:
 def read_points(
     cells: list[str], points: dict[str, Columns], where: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-  """The points of a row.
-
-  Returns:
-    [J, 2] (x, y), NaN where missing, and [J] confidences, or None if no point
-    has a column of them.
-
-  Raises:
-    UserError: a cell is no number, or a point has only one of x and y.
-  """
+  """The points of a row, [J, 2] (x, y), and [J] confidences or None."""
   values = np.full((len(points), 3), np.nan)
   for j, (name, columns) in enumerate(points.items()):
     for axis, index in enumerate(columns):

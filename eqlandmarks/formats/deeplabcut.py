@@ -1,15 +1,19 @@
-"""DeepLabCut's csv and H5 files, of one animal.
+"""DeepLabCut's csv and H5 files, of one animal, and Lightning Pose's csv.
 
-Both hold one pandas frame. Its columns have three levels (scorer, bodyparts,
+All hold one pandas frame. Its columns have three levels (scorer, bodyparts,
 coords); coords are x, y for labels, and x, y, likelihood for predictions. A
 level of individuals between the first two is read if it has one name only. The
 index is the image, `labeled-data/VIDEO/img042.png`, in one piece or in three,
 or the number of the frame in the predictions for a video.
 
+Lightning Pose always names the image in one piece. Its predictions for labelled
+images have a last column `set`: whether the image was one to train on.
+
 H5 files, where the frame's key is `df_with_missing`, are written but not read:
 PyTables unpickles what it finds in them, and a pickle can run any program.
 """
 
+import functools
 import itertools
 import pathlib
 import re
@@ -30,6 +34,7 @@ from eqlandmarks.formats.poses import assemble
 
 LEVELS = ('scorer', 'bodyparts', 'coords')
 KEY = 'df_with_missing'
+_LIGHTNING = 'lightning-pose'
 
 
 def read(
@@ -38,7 +43,6 @@ def read(
   """Reads a csv whose paths lie below `root`; see `formats.read`."""
   lines = csv_cells.read_cells(path)
   header, lines = _header(lines, path)
-  # Lightning Pose marks predictions for labelled images with a last column.
   split = header[0][-1] == 'set'
   if split:
     header = [cells[: len(header[0]) - 1] for cells in header]
@@ -52,7 +56,10 @@ def read(
     where = f'{path} row {number}'
     cells = csv_cells.fitted(cells, width + split, where)
     values, confidence = csv_cells.read_points(cells, points, where)
-    image = _image('/'.join(cells[:start]), video, root, where)
+    if video:
+      image = paths.frame_name(video, int(cells[0]))
+    else:
+      image = paths.below_root('/'.join(cells[:start]), root, where)
     kind = cells[-1].lower() if split else ''
     rows.append(Row(image, values, where, confidence, kind))
   splits = [row.split for row in rows] if split else None
@@ -63,12 +70,9 @@ def read(
 def _header(
     lines: list[csv_cells.Line], path: pathlib.Path
 ) -> tuple[list[list[str]], list[csv_cells.Line]]:
-  """The header's rows, those of `LEVELS`, and the lines below it.
-
-  Projects made for several animals have a row of individuals besides; it counts
-  for nothing where it holds one name.
-  """
+  """The header's rows, those of `LEVELS`, and the lines below it."""
   titles = [cells[0].lower() for _, cells in lines[:3]]
+  # Projects made for several animals have a row of individuals besides.
   depth = 4 if 'individuals' in titles else 3
   header = {cells[0].lower(): cells for _, cells in lines[:depth]}
   individuals = header.pop('individuals', [''])
@@ -94,7 +98,7 @@ def _bodyparts(
     start: int,
     path: pathlib.Path,
 ) -> dict[str, Columns]:
-  """The columns of each bodypart, the first of which is `start`."""
+  """The columns of each bodypart, from column `start` on."""
   names = list(dict.fromkeys(bodyparts))
   axes = ['x', 'y', 'likelihood'][: 3 if 'likelihood' in coords else 2]
   pairs = [(name, axis) for name in names for axis in axes]
@@ -115,43 +119,32 @@ def _bodyparts(
 def _video(
     path: pathlib.Path, index: list[str], start: int, scorer: str
 ) -> str:
-  """The video whose frames an index of numbers counts, or ''.
-
-  DeepLabCut names the file VIDEO + SCORER, Lightning Pose only VIDEO, and our
-  own predictions VIDEO_landmarks_FORMAT.
-  """
-  if start > 1 or not index or not all(_is_number(text) for text in index):
+  """The video whose frames an index of numbers counts, or ''."""
+  if start > 1 or not index or not all(
+      re.fullmatch('[0-9]{1,15}', text) for text in index
+  ):
     return ''
+  # DeepLabCut names the file VIDEO + SCORER, Lightning Pose only VIDEO, and our
+  # own predictions VIDEO_landmarks_FORMAT.
   own = re.fullmatch(r'(.+)_(?:landmarks|annotations)_[a-z0-9-]+', path.stem)
   if own:
     return own[1]
   return path.stem.removesuffix('_filtered').removesuffix(scorer) or path.stem
 
 
-def _is_number(text: str) -> bool:
-  return text.isascii() and text.isdigit() and len(text) <= 15
-
-
-def _image(name: str, video: str, root: pathlib.Path, where: str) -> str:
-  if video:
-    return paths.frame_name(video, int(name))
-  return paths.below_root(name, root, where)
-
-
 def read_h5(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Refuses an H5 file, and names the csv that DeepLabCut writes beside it."""
   del root
   csv = path.with_suffix('.csv')
-  if csv.is_file():
-    remedy = f'{csv}, which holds the same and is there'
-  else:
+  remedy = 'holds the same and is there'
+  if not csv.is_file():
     remedy = (
-        f"{csv}, which is not there; pandas' read_hdf and to_csv make it of a "
-        'file that you trust'
+        "is not there; pandas' read_hdf and to_csv make it of a file that you "
+        'trust'
     )
   raise UserError(
       f'{path}: H5 files are not read, since they can run a program, expected '
-      f'{remedy}'
+      f'{csv}, which {remedy}'
   )
 
 
@@ -161,7 +154,7 @@ def write(
   """Writes a csv, of predictions if there is a confidence."""
   columns, index, values = _frame(poses, form)
   scored = poses.confidence is not None
-  split = poses.splits if scored and form == 'lightning-pose' else None
+  split = poses.splits if scored and form == _LIGHTNING else None
   rows = [
       [level, *texts] + (['set' * (level == 'scorer')] if split else [])
       for level, texts in zip(LEVELS, zip(*columns, strict=True), strict=True)
@@ -217,5 +210,12 @@ FORMATS = (
     base.Format(
         'deeplabcut-h5', read_h5, write_h5, endings=('.h5', '.hdf5'),
         ending='.h5', by_number=True,
+    ),
+    base.Format(
+        _LIGHTNING,
+        functools.partial(read, form=_LIGHTNING),
+        functools.partial(write, form=_LIGHTNING),
+        begins=lambda row: row[0].lower() == 'scorer' and row[-1] == 'set',
+        by_number=True,
     ),
 )  # fmt: skip

@@ -14,41 +14,28 @@ from eqlandmarks.formats import paths
 from eqlandmarks.system import files
 
 _CODES = {
-    PermissionError: errno.EACCES,
-    FileNotFoundError: errno.ENOENT,
-    NotADirectoryError: errno.ENOTDIR,
-    IsADirectoryError: errno.EISDIR,
-}
+    PermissionError: errno.EACCES, FileNotFoundError: errno.ENOENT,
+    NotADirectoryError: errno.ENOTDIR, IsADirectoryError: errno.EISDIR,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A place to write to, which takes the name at the end: `files.replacing`.
-
-  The folder must be there.
-
-  Raises:
-    UserError: the file system refuses.
-  """
+  """A place to write to, which takes the name at the end: `files.replacing`."""
+  expected = 'expected a place that can be written to'
   try:
     os.stat(path.parent)  # unlike a run's, it is not made
-    expected = 'expected a place that can be written to'
     with files.replacing(path, expected) as new:
       yield new
   except (OSError, RuntimeError) as error:  # the latter: PyTables, h5py
     raise UserError(
-        f'{path}: cannot be written ({reason(error)}), expected a place that '
-        'can be written to'
+        f'{path}: cannot be written ({reason(error)}), {expected}'
     ) from error
 
 
 @contextlib.contextmanager
 def reading(path: pathlib.Path, expected: str) -> Iterator[None]:
-  """Turns whatever a library makes of a bad file into one line.
-
-  Raises:
-    UserError: anything was raised within.
-  """
+  """Turns any error of a library that reads a file into one line."""
   try:
     yield
   except UserError:
@@ -72,11 +59,7 @@ def reason(error: Exception) -> str:
 
 
 def library(module: str) -> types.ModuleType:
-  """An optional library, whose package has its name with hyphens.
-
-  Raises:
-    UserError: it is not installed.
-  """
+  """An optional library, whose package has its name with hyphens."""
   try:
     return importlib.import_module(module)
   except ImportError as error:

@@ -2,9 +2,8 @@
 
 An image is named by its path below a root folder, with forward slashes and
 composed letters. A frame of a video is named `VIDEO/img00000042.png`, after the
-video's file name without its ending and the frame's number from 0; DeepLabCut,
-Lightning Pose and SLEAP's exports call the frames they extract so, with
-different numbers of digits.
+video's file name without its ending and the frame's number from 0, as in
+DeepLabCut, Lightning Pose and SLEAP's exports, with any number of digits.
 
 Label files move, and images too, so that folders differ. Then the path means
 the file with which it shares the longest end.
@@ -51,11 +50,7 @@ def canonical(path: str) -> str:
 
 
 def check_distinct(names: Iterable[str]) -> None:
-  """Checks that images are told apart by their names in one spelling.
-
-  Raises:
-    UserError: two of them are the same, or become so.
-  """
+  """Checks that images differ by their names in one spelling."""
   own: dict[str, str] = {}
   for name in names:
     key = canonical(name)
@@ -71,11 +66,7 @@ def check_distinct(names: Iterable[str]) -> None:
 
 
 def below_root(name: str, root: pathlib.Path, where: str) -> str:
-  """A path from a label file, relative to the root, in its one spelling.
-
-  Raises:
-    UserError: the path is empty, or lies outside the root.
-  """
+  """A path from a label file, relative to the root, which must hold it."""
   path = posixpath.normpath(canonical(name)) if name else ''
   if path.startswith('/'):
     for base in (root.absolute(), root.resolve()):
@@ -93,14 +84,12 @@ def below_root(name: str, root: pathlib.Path, where: str) -> str:
 
 
 def _end_below(root: pathlib.Path, path: str) -> str:
-  """The longest end of a path that is a file below the root; '' if none is.
-
-  A name alone says too little: a folder must agree, and be it the root's own.
-  """
+  """The longest end of a path that is a file below the root; '' if none is."""
   folders = [*parts(path)]
   for start in range(1, len(folders)):
     end = '/'.join(folders[start:])
     alone = start == len(folders) - 1
+    # A name alone says too little: a folder must agree, if only the root's.
     if alone and folders[start - 1] != canonical(root.absolute().name):
       break
     if os.path.isfile(root / end):
@@ -132,17 +121,11 @@ def without_ending(video: str) -> str:
 
 
 def video_folders(videos: Iterable[str]) -> dict[str, str]:
-  """The folders in which frames of several videos are named.
+  """Path of each video -> the folder in which its frames are named.
 
-  Each is the video's name without its ending, as in `frame_name`. Where several
+  It is the video's name without its ending, as in `frame_name`. Where several
   videos have one name, as many of the folders above stay as tell them apart,
   and the ending if these do not.
-
-  Args:
-    videos: paths of videos, as in a label file.
-
-  Returns:
-    Path of a video -> folder.
   """
   groups: dict[str, list[str]] = {}
   for video in dict.fromkeys(videos):
@@ -172,11 +155,9 @@ def parts(path: str) -> tuple[str, ...]:
 
 
 class Nearest:
-  """Finds paths by the longest end that they share with another one.
+  """Finds paths below a root by the longest end that they share with another.
 
-  Args:
-    names: paths below a root folder.
-    root: that folder; the folders above count, too.
+  The root and the folders above it count, too.
   """
 
   def __init__(self, names: Iterable[str], root: pathlib.Path):
@@ -187,12 +168,7 @@ class Nearest:
       self._by_last.setdefault(pieces[-1], {})[name] = pieces
 
   def find(self, wanted: str, least: int = 1) -> list[str]:
-    """The names that share most with a path; several if they share as much.
-
-    Args:
-      wanted: any path. One that is itself a name is the only one.
-      least: how many folders and names must be shared.
-    """
+    """The names that share most with a path, but at least `least` parts."""
     pieces = parts(wanted)
     same = self._by_last.get(pieces[-1], {}) if pieces else {}
     if wanted in same:
@@ -212,17 +188,14 @@ class Nearest:
     )
 
 
-def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+def _shared(*paths: tuple[str, ...]) -> int:
   """How many of their last parts are the same."""
-  ends = zip(reversed(one), reversed(other), strict=False)
+  ends = zip(*map(reversed, paths), strict=False)
   return sum(1 for _ in itertools.takewhile(lambda end: end[0] == end[1], ends))
 
 
 def frame_key(path: str) -> tuple[str, int] | None:
-  """(video, number) of what looks like a frame, else None.
-
-  Whatever the folders above that of the video, the ending, and the digits.
-  """
+  """(video, number) of what looks like a frame, otherwise None."""
   folder, name = posixpath.split(path)
   match = re.fullmatch(r'img0*(\d+)', posixpath.splitext(name)[0], re.ASCII)
   # The length keeps `int` from refusing, and no video is that long.

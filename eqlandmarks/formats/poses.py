@@ -1,5 +1,6 @@
 """The one form in memory of what all label formats hold."""
 
+import collections
 import dataclasses
 import functools
 import pathlib
@@ -24,20 +25,18 @@ class Poses:
     points: [N, J, 2] (row, column) in pixels of the original image, the centre
       of the top-left pixel at (0.5, 0.5); NaN where missing.
     confidence: [N, J] on [0, 1], NaN where unknown; None for labels.
-    sizes: [N, 2] (height, width) of the original images in pixels, 0 where not
-      said; or None.
+    sizes: [N, 2] (height, width) of the original images in pixels, 0 where
+      unknown; or None.
     scorer: who labelled, or what predicted.
-    video: the file whose frames the images are, or ''; without its ending if
-      that was not said.
-    splits: N names such as 'train' and 'test', '' where not said; None in a
-      format that does not say.
+    video: the file whose frames the images are, or ''; perhaps without its
+      ending.
+    splits: N names such as 'train' and 'test', '' where unknown; or None.
     where: N places in the file that was read, for messages; () if in memory.
-    videos: of which video file each frame is, as the file says, '' of images;
-      None in a format that does not say.
+    videos: the video file of each frame, '' for images; or None.
 
   Raises:
     UserError: the attributes do not fit together, a name or an image is blank
-      or there twice, or a number is not what it should be.
+      or repeated, or a number is out of range.
   """
 
   names: tuple[str, ...]
@@ -53,15 +52,13 @@ class Poses:
 
   def __post_init__(self):
     """Brings the attributes to their types, and checks them."""
-    for field in ('names', 'images', 'where'):
-      object.__setattr__(self, field, tuple(getattr(self, field)))
+    for field in ('names', 'images', 'where', 'splits', 'videos'):
+      if getattr(self, field) is not None:
+        object.__setattr__(self, field, tuple(getattr(self, field)))
     count, width = len(self.images), len(self.names)
     self._set_array('points', np.float64, (count, width, 2))
     self._set_array('confidence', np.float64, (count, width))
     self._set_array('sizes', np.int64, (count, 2))
-    for field in ('splits', 'videos'):
-      if getattr(self, field) is not None:
-        object.__setattr__(self, field, tuple(getattr(self, field)))
     lists = {'splits': self.splits, 'where': self.where or None,
              'videos': self.videos}  # fmt: skip
     for field, values in lists.items():
@@ -126,14 +123,12 @@ def _check_names(names: tuple[str, ...], count: int) -> None:
 
 
 def _check_once(field: str, values: tuple[str, ...]) -> None:
-  seen = set()
-  for value in values:
-    if value in seen:
+  for value, count in collections.Counter(values).items():
+    if count > 1:
       raise UserError(
           f"poses.{field}: found '{paths.shown(value)}' twice, expected each "
           'once'
       )
-    seen.add(value)
 
 
 def _check_numbers(poses: Poses) -> None:
@@ -144,10 +139,10 @@ def _check_numbers(poses: Poses) -> None:
         'expected two numbers, or NaN for both'
     )
   if poses.confidence is not None:
-    known = poses.confidence[~np.isnan(poses.confidence)]
-    if ((known < 0) | (known > 1)).any():
+    values = poses.confidence[~np.isnan(poses.confidence)]
+    if ((values < 0) | (values > 1)).any():
       raise UserError(
-          f'poses.confidence: found {known.min():g} to {known.max():g}, '
+          f'poses.confidence: found {values.min():g} to {values.max():g}, '
           'expected numbers on [0, 1]'
       )
 
@@ -161,9 +156,9 @@ class Row:
     points: [J, 2] (x, y) as in the file, NaN where missing.
     where: the file and the place in it, for messages.
     confidence: [J] as in the file, or None.
-    split: in lower case, '' where not said.
+    split: in lower case, or ''.
     size: (height, width) in pixels, or None.
-    video: the video file that the image is a frame of, as in the file, or ''.
+    video: the video file of the frame, or ''.
   """
 
   image: str
@@ -185,17 +180,17 @@ def assemble(
   """Makes the rows of a file into `Poses`.
 
   Args:
-    centre: the number that the format gives to the centre of the top-left
-      pixel, see `conventions.CENTRE`.
+    centre: of the format, as in `conventions.CENTRE`.
     path: the file, for messages.
-    names: the points.
+    names: of the points.
     rows: one for each image.
     **fields: of `Poses`: `scorer`, `video`, `splits`.
-
-  Raises:
-    UserError: an image is there twice, or a name or a number is not what it
-      should be.
   """
+  scored = any(row.confidence is not None for row in rows)
+  missing = np.full(len(names), np.nan)
+  confidence = [
+      missing if row.confidence is None else row.confidence for row in rows
+  ]
   seen: dict[str, str] = {}
   for row in rows:
     check_new(row.image, row.where, seen)
@@ -207,7 +202,7 @@ def assemble(
         names=names,
         images=tuple(seen),
         points=np.array(points).reshape(len(rows), len(names), 2),
-        confidence=_confidence(rows, len(names)),
+        confidence=confidence if scored else None,
         sizes=sizes if any(row.size for row in rows) else None,
         where=tuple(row.where for row in rows),
         videos=videos if any(videos) else None,
@@ -217,25 +212,10 @@ def assemble(
     raise UserError(f'{path}: {error}') from error
 
 
-def _confidence(rows: list[Row], width: int) -> np.ndarray | None:
-  """[N, J], NaN in rows without; None where no row has any."""
-  if all(row.confidence is None for row in rows):
-    return None
-  nothing = np.full(width, np.nan)
-  return np.array(
-      [nothing if r.confidence is None else r.confidence for r in rows]
-  )
-
-
 def join(parts: Sequence[Poses], remedy: str = '') -> Poses:
   """The images of several files, which have the same points in any order.
 
-  Args:
-    parts: as they were read.
-    remedy: the end of the message where an image is in two of them.
-
-  Raises:
-    UserError: one is.
+  `remedy` ends the error of an image that is in two of them.
   """
   first, images = parts[0], [image for part in parts for image in part.images]
   where = [place for part in parts for place in part.where]
@@ -274,17 +254,7 @@ def _joined(columns: list[Any], counts: list[int], missing: Any) -> Any:
 def check_new(
     image: str, where: str, seen: dict[str, str], remedy: str = ''
 ) -> None:
-  """Notes where an image is in a file.
-
-  Args:
-    image: its path.
-    where: the file and the place in it.
-    seen: image -> where; gets this one.
-    remedy: the end of the message.
-
-  Raises:
-    UserError: it is there twice.
-  """
+  """Checks that an image is not in `seen`, image -> where, and adds it."""
   if image in seen:
     raise UserError(
         f"{where}: found '{paths.shown(image)}' again, expected one row for an "

@@ -44,8 +44,7 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
   """Reads a points file, or all below a folder; see `formats.read`.
 
-  The image of `path/a/b.pts` is the one below `root` called `a/b`, whatever its
-  ending.
+  The image of `path/a/b.pts` is `a/b` with any ending below `root`.
   """
   if path.is_dir():
     return read_files(find(path), path, root)
@@ -53,23 +52,24 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
 
 
 def read_files(
-    found: list[pathlib.Path], folder: pathlib.Path, root: pathlib.Path
+    files: list[pathlib.Path], folder: pathlib.Path, root: pathlib.Path
 ) -> Poses:
   """Reads points files that lie below a folder as their images below `root`."""
-  if not found:
+  if not files:
     raise UserError(f'{folder}: found no {SUFFIX} file, expected at least one')
   rows, listings = [], {}
-  for path in found:
+  for path in files:
     points = _read_file(path)
     if rows and len(points) != len(rows[0].points):
       raise UserError(
           f'{path}: found {len(points)} points, expected '
-          f'{len(rows[0].points)} as in {found[0]}'
+          f'{len(rows[0].points)} as in {files[0]}'
       )
     image = _image(path, folder, root, listings)
     rows.append(Row(image, points, str(path)))
+  centre = conventions.CENTRE['pts']
   names = tuple(str(j + 1) for j in range(len(rows[0].points)))
-  return assemble(conventions.CENTRE['pts'], folder, names, rows, scorer='')
+  return assemble(centre, folder, names, rows, scorer='')
 
 
 def _read_file(path: pathlib.Path) -> np.ndarray:
@@ -121,23 +121,18 @@ def _image(
 
 def _images_by_stem(folder: pathlib.Path) -> dict[str, list[str]]:
   """The images in a folder: name without ending -> names."""
-  found: dict[str, list[str]] = {}
-  others: dict[str, list[str]] = {}  # a message says of them that they are such
+  images: dict[str, list[str]] = {}
+  others: dict[str, list[str]] = {}  # a later message names their kind
   with label_files.reading(folder, 'a folder of images'):
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-      for kind, endings in ((found, paths.EXTENSIONS), (others, paths.UNREAD)):
+      for kind, endings in ((images, paths.EXTENSIONS), (others, paths.UNREAD)):
         if path.suffix.lower() in endings:
           kind.setdefault(paths.canonical(path.stem), []).append(path.name)
-  return others | found
+  return others | images
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
-  """Writes a folder with a points file for each image.
-
-  Raises:
-    UserError: the folder is there and not empty, two images differ only in
-      their ending, or the path of one leads out of the folder.
-  """
+  """Writes a new or empty folder, with a points file for each image."""
   points = conventions.to_file(poses.points, conventions.CENTRE['pts'])
   texts: dict[pathlib.Path, str] = {}
   for image, values in zip(poses.images, points, strict=True):

@@ -6,6 +6,7 @@ made by hand, predictions beside them do not count. Scores of points may pass 1
 in SLEAP; they are clipped.
 """
 
+import dataclasses
 import pathlib
 import re
 from typing import Any
@@ -21,11 +22,9 @@ from eqlandmarks.formats.poses import Poses
 from eqlandmarks.formats.poses import Row
 from eqlandmarks.formats.poses import assemble
 
-# Bytes of all arrays that are read; and so many times as large as the file they
-# may be, where they are not small: labels are numbers that differ, and do not
-# pack as well.
+# Limits of the bytes of all arrays: in all, as a multiple of the file's size
+# (labels are numbers that do not pack well), and what is always allowed.
 _LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
-_DEEPEST = 8
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
@@ -40,7 +39,7 @@ def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
           f'{path}: found {len(labels.skeletons)} skeletons, expected one'
       )
     names = tuple(labels.skeletons[0].node_names)
-    rows = _rows(labels, len(names), _Videos(labels.videos, path, root))
+    rows = _rows(labels, len(names), path, root)
     video = _only_video(labels)
   return assemble(
       conventions.CENTRE['sleap'], path, names, rows, scorer='', video=video
@@ -51,35 +50,32 @@ def _check_memory(path: pathlib.Path) -> None:
   """Checks that what a file declares does not fill the memory when read."""
   import h5py  # comes with sleap-io
 
-  def unpacked(group: Any, above: tuple[str, ...] = ()) -> int:
-    total = 0
-    for name in group:
-      place = (*above, name)
-      # An array can have many names, and lie in other files.
-      if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise UserError(
-            f"{path}: '{'/'.join(place)}' is a link, expected an array or a "
-            'group'
-        )
-      item = group[name]
-      if isinstance(item, h5py.Group):
-        if len(place) > _DEEPEST:  # a group may stand within itself
-          raise UserError(
-              f'{path}: holds groups in groups, more than {_DEEPEST} deep, '
-              'expected a file of SLEAP'
-          )
-        total += unpacked(item, place)
-      # Frames that are embedded stay where they are.
-      elif not re.fullmatch(r'video\d+/video', '/'.join(place)):
-        total += (item.size or 0) * item.dtype.itemsize
-    return total
+  size = 0
+
+  def add(name: str, link: Any) -> str | None:
+    """Adds an array; returns the name of a link, which ends the visit."""
+    nonlocal size
+    # An array can have many names, and lie in other files.
+    if not isinstance(link, h5py.HardLink):
+      return name
+    item = file[name]
+    # Frames that are embedded stay where they are.
+    if isinstance(item, h5py.Dataset) and not re.fullmatch(
+        r'video\d+/video', name
+    ):
+      size += (item.size or 0) * item.dtype.itemsize
+    return None
 
   with (
-    label_files.reading(path, 'a file of SLEAP'),
-    h5py.File(path, 'r') as file,
+      label_files.reading(path, 'a file of SLEAP'),
+      h5py.File(path, 'r') as file,
   ):
-    size = unpacked(file)
-    most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
+    link = file.visititems_links(add)
+  if link is not None:
+    raise UserError(
+        f"{path}: '{link}' is a link, expected an array or a group"
+    )
+  most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
   if size > most:
     raise UserError(
         f'{path}: holds {size / 2**20:.0f} MiB when unpacked, expected at most '
@@ -87,73 +83,56 @@ def _check_memory(path: pathlib.Path) -> None:
     )
 
 
-class _Videos:
-  """What a file says of the images and frames of its videos."""
+def _rows(
+    labels: Any, count: int, path: pathlib.Path, root: pathlib.Path
+) -> list[Row]:
+  """The rows of all images, and of those frames that have points."""
+  missing = np.full((count, 2), np.nan)
+  # Embedded frames have a video from which they were taken.
+  sources = [_source(video) for video in labels.videos]
+  folders = paths.video_folders(s.filename for s in sources if not _images(s))
 
-  def __init__(
-      self, videos: list[Any], path: pathlib.Path, root: pathlib.Path
-  ):
-    self._path, self._root = path, root
-    self._places = {id(video): v for v, video in enumerate(videos)}
-    # Embedded frames have a video from which they were taken.
-    self._sources = [_source(video) for video in videos]
-    self._sizes = [
-        _size(source) or _size(video)
-        for source, video in zip(self._sources, videos, strict=True)
-    ]
-    self._folders = paths.video_folders(
-        source.filename for source in self._sources if not _images(source)
-    )
-
-  def place(self, video: Any) -> int:
-    """The number of a video."""
-    return self._places[id(video)]
-
-  def row(
-      self, v: int, number: int, points: np.ndarray, scores: Any = None
-  ) -> Row:
+  def blank(v: int, number: int) -> Row:
     """The row of an image of video `v`, or of one of its frames."""
-    source, size = self._sources[v], self._sizes[v]
-    where = f'{self._path}, video {v}, frame {number}'
-    names = _images(source)
+    source, where = sources[v], f'{path}, video {v}, frame {number}'
+    size, names = _size(source) or _size(labels.videos[v]), _images(source)
     if not names:
-      image = paths.frame_in(self._folders[source.filename], number)
-      return Row(image, points, where, scores, '', size, source.filename)
+      image = paths.frame_in(folders[source.filename], number)
+      return Row(image, missing, where, size=size, video=source.filename)
     if not 0 <= number < len(names):
       raise UserError(
           f'{where}: found no such frame, expected one of the {len(names)} '
           'images'
       )
-    image = paths.below_root(str(names[number]), self._root, where)
+    image = paths.below_root(str(names[number]), root, where)
     # The size of many images is that of the first.
-    return Row(image, points, where, scores, '', None if number else size)
+    return Row(image, missing, where, size=None if number else size)
 
-
-def _rows(labels: Any, count: int, videos: _Videos) -> list[Row]:
-  """The rows of all images, and of those frames that have points."""
+  # A video has too many frames to list the unlabelled ones.
+  rows = {
+      (v, number): blank(v, number)
+      for v, video in enumerate(labels.videos)
+      for number in range(len(_images(video)))
+  }
+  places = {id(video): v for v, video in enumerate(labels.videos)}
   by_hand = any(frame.user_instances for frame in labels.labeled_frames)
-  missing = np.full((count, 2), np.nan)
-  rows: dict[tuple[int, int], Row] = {}
-  for v, video in enumerate(labels.videos):
-    # A video has too many frames to list the unlabelled ones.
-    for number in range(len(_images(video))):
-      rows[v, number] = videos.row(v, number, missing)
   for frame in labels.labeled_frames:
-    v, number = videos.place(frame.video), int(frame.frame_idx)
-    row = videos.row(v, number, missing)
+    key = places[id(frame.video)], int(frame.frame_idx)
+    row = blank(*key)
     animals = frame.user_instances if by_hand else frame.predicted_instances
     if len(animals) > 1:
       raise UserError(
           f'{row.where}: found {len(animals)} animals, expected one'
       )
-    known = rows.get((v, number))
-    if known is not None and np.isfinite(known.points).any():
+    if np.isfinite(rows.get(key, row).points).any():
       raise UserError(f'{row.where}: found again, expected each frame once')
     for animal in animals:
       scores = None if by_hand else np.clip(animal.points['score'], 0, 1)
-      rows[v, number] = videos.row(v, number, animal.numpy(), scores)
+      rows[key] = dataclasses.replace(
+          row, points=animal.numpy(), confidence=scores
+      )
     if not frame.instances:
-      rows[v, number] = row
+      rows[key] = row
   return list(rows.values())
 
 
@@ -182,8 +161,8 @@ def _only_video(labels: Any) -> str:
   """The file of the video, if there is one and no other."""
   if len(labels.videos) != 1 or _images(labels.videos[0]):
     return ''
-  video = _source(labels.videos[0])
-  return '' if _images(video) else str(video.filename)
+  source = _source(labels.videos[0])
+  return '' if _images(source) else str(source.filename)
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:
@@ -195,12 +174,10 @@ def write(poses: Poses, path: pathlib.Path) -> None:
   frames = []
   for n, image in enumerate(poses.images):
     number = paths.frame_key(image)[1] if poses.video else n
-    animals = []
+    frame = sleap_io.LabeledFrame(video=video, frame_idx=number)
     if np.isfinite(points[n]).any():
-      animals = [_animal(sleap_io, skeleton, points[n], poses, n)]
-    frames.append(
-        sleap_io.LabeledFrame(video=video, frame_idx=number, instances=animals)
-    )
+      frame.instances.append(_animal(sleap_io, skeleton, points[n], poses, n))
+    frames.append(frame)
   labels = sleap_io.Labels(
       labeled_frames=frames, videos=[video], skeletons=[skeleton]
   )

@@ -48,10 +48,11 @@ def _columns(
 ) -> tuple[dict[str, int], dict[str, Columns]]:
   """Where `path` and `split` are, and the columns of each point."""
   columns: dict[str, int] = {}
-  found: dict[str, list[int]] = {}
+  points: dict[str, list[int]] = {}
   for index, column in enumerate(header):
-    name, axis = _parted(column)
-    place = found.get(name, [-1, -1, -1])
+    suffix = next((s for s in _AXES if column.endswith(s)), '')
+    name = column.removesuffix(suffix) if suffix else ''
+    axis, place = _AXES.get(suffix, -1), points.get(name, [-1, -1, -1])
     if column.lower() in columns or (name and place[axis] >= 0):
       raise UserError(
           f"{path}: found column '{paths.shown(column)}' for what another "
@@ -61,34 +62,26 @@ def _columns(
       columns[column.lower()] = index
     elif name:
       place[axis] = index
-      found[name] = place
+      points[name] = place
     else:
       raise UserError(
           f"{path}: found column '{paths.shown(column)}', expected only path, "
           'split, and <name>_x, <name>_y, perhaps <name>_confidence, for each '
           'point'
       )
-  if 'path' not in columns or not found:
+  if 'path' not in columns or not points:
     raise UserError(
         f'{path}: found columns {paths.shown(", ".join(header)) or "(none)"}, '
         'expected path and <name>_x, <name>_y for at least one point, parted '
         'by commas'
     )
-  for name, place in found.items():
+  for name, place in points.items():
     if -1 in place[:2]:
       raise UserError(
           f"{path}: found too few columns for point '{paths.shown(name)}', "
           f"expected both '{paths.shown(name)}_x' and '{paths.shown(name)}_y'"
       )
-  return columns, {name: tuple(place) for name, place in found.items()}
-
-
-def _parted(column: str) -> tuple[str, int]:
-  """The name of a point, or '', and its axis that the column holds."""
-  for suffix, axis in _AXES.items():
-    if column.endswith(suffix):
-      return column.removesuffix(suffix), axis
-  return '', -1
+  return columns, {name: tuple(place) for name, place in points.items()}
 
 
 def write(poses: Poses, path: pathlib.Path) -> None:

@@ -18,13 +18,9 @@ def find_images(
 ) -> list[str]:
   """The images anywhere below `root`, as natural-sorted posix paths below it.
 
-  Hidden files and folders are skipped. Linked folders are followed, but each
-  real folder is listed once, under its own path where it has one.
-
-  Args:
-    root: the folder.
-    extensions: of the files to find.
-    leave_out: paths of folders below the root to pass over.
+  Hidden files and folders are skipped, and the folders `leave_out`. Linked
+  folders are followed, but each real folder is listed once, under its own path
+  where it has one.
   """
   names = []
   for folder in _folders(root, leave_out):
@@ -57,11 +53,7 @@ def matches(path: str, patterns: tuple[str, ...]) -> bool:
 
 
 def readable_name(root: pathlib.Path, path: pathlib.Path) -> str:
-  """The path of an image below `root`, as label files can hold it.
-
-  Raises:
-    UserError: it is not UTF-8.
-  """
+  """The path of an image below `root`, which must be UTF-8 for label files."""
   name = path.relative_to(root).as_posix()
   try:
     name.encode()

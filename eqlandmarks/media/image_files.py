@@ -1,8 +1,7 @@
-"""Image files, opened with Pillow; those that are not one picture are refused.
+"""Image files, opened with Pillow; files of several pictures are refused.
 
-Thumbnails, masks and smaller copies in a TIFF, and further views in a JPEG, do
-not count as pictures of their own. Pages of a TIFF and frames of an animation
-do: such files are refused rather than reduced to their first picture.
+Pages of a TIFF and frames of an animation count as pictures. Thumbnails, masks
+and smaller copies in a TIFF, and further views in a JPEG, do not.
 """
 
 import contextlib
@@ -16,8 +15,7 @@ from PIL import PngImagePlugin
 from PIL import TiffImagePlugin
 from PIL import UnidentifiedImageError
 
-# Named one by one: otherwise Pillow would start Ghostscript, say, by a file's
-# content.
+# Pillow would otherwise start Ghostscript, say, for some files.
 _FORMATS = ('PNG', 'JPEG', 'BMP', 'TIFF', 'WEBP', 'GIF', 'PPM')
 _ANIMATED = ('PNG', 'WEBP', 'GIF')
 
@@ -76,8 +74,11 @@ def opened(file: BinaryIO) -> Iterator[Image.Image]:
     if number:
       image.seek(number)
       _check_pixels(image)
-    if directories and _drops_channels(directories[number]):
-      raise _unread_kind(directories[number])
+    # Pillow drops channels whose meaning it does not know. A fourth one beside
+    # colours does not count: all viewers drop it.
+    tags = directories[number] if directories else {}
+    if tags and tags.get(_SAMPLES, 1) != 4 and 0 in tags.get(_EXTRA, ()):
+      raise _unread_kind(tags)
     yield image
 
 
@@ -149,14 +150,6 @@ def _check_pixels(image: Image.Image) -> None:
   limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
   if limit and pixels > limit:
     raise NotRead(f'has {pixels} pixels', f'at most {limit}')
-
-
-def _drops_channels(directory: _Directory) -> bool:
-  """Whether Pillow drops channels whose meaning it does not know.
-
-  All viewers drop a fourth one beside colours.
-  """
-  return directory.get(_SAMPLES, 1) != 4 and 0 in directory.get(_EXTRA, ())
 
 
 def _unread_kind(directory: _Directory) -> NotRead:

@@ -16,6 +16,7 @@ from PIL import UnidentifiedImageError
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import image_files
 from eqlandmarks.media import to_rgb
+from eqlandmarks.system import files
 from eqlandmarks.system import regular_files
 
 _TURNED_BY_90 = (5, 6, 7, 8)  # EXIF orientations that swap width and height
@@ -26,8 +27,7 @@ REMEDY = 'config.dataset.skip_bad=True leaves such files out'
 def read(path: pathlib.Path) -> bytes:
   """The bytes of an image's file."""
   try:
-    with regular_files.opened(path) as file:
-      return file.read()
+    return regular_files.read(path)
   except OSError as error:
     raise UserError(
         f'{path}: cannot be read ({error.strerror}), expected an intact image'
@@ -45,7 +45,7 @@ def decode(
   Args:
     path: the file, or its name in messages where there is a `content`.
     content: the bytes of the file, if they have been read already.
-    remedy: what the message says can be done about a file that does not decode.
+    remedy: the end of the message for a file that does not decode.
   """
   with _explained(path, remedy):
     if content is None:
@@ -55,13 +55,7 @@ def decode(
 
 def displayed_size(path: pathlib.Path) -> tuple[int, int]:
   """(height, width) of the image as displayed, from its header."""
-  # Opened here, because Pillow 13 garbles turned TIFF files that it maps into
-  # memory, which it does with paths.
-  with (
-      _explained(path, REMEDY),
-      regular_files.opened(path) as file,
-      image_files.opened(file) as image,
-  ):
+  with _opened(path) as image:
     width, height = image.size
     # Pillow already reports TIFF as displayed.
     if image.format != 'TIFF' and _is_turned(image):
@@ -71,12 +65,20 @@ def displayed_size(path: pathlib.Path) -> tuple[int, int]:
 
 def is_turned(path: pathlib.Path) -> bool:
   """Whether EXIF swaps an image's width and height as displayed."""
+  with _opened(path) as image:
+    return _is_turned(image)
+
+
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[Image.Image]:
+  # Opened here, because Pillow 13 garbles turned TIFF files that it maps into
+  # memory, which it does with paths.
   with (
       _explained(path, REMEDY),
       regular_files.opened(path) as file,
       image_files.opened(file) as image,
   ):
-    return _is_turned(image)
+    yield image
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -86,13 +88,10 @@ def _is_turned(image: Image.Image) -> bool:
 def resize(
     image: Image.Image, size: int, box: tuple[float, ...] | None = None
 ) -> Image.Image:
-  """An image, or a box of it, squashed to `size` x `size`.
+  """An image, or a box of it, squashed to `size` x `size` pixels.
 
-  Args:
-    image: any image.
-    size: side of the result, in pixels.
-    box: (left, top, right, bottom) within the image, in pixels from its top
-      left corner, not necessarily whole ones.
+  The box is (left, top, right, bottom), in pixels or fractions of them from the
+  top left corner.
   """
   # Pillow widens the triangle filter when it shrinks, which is anti-aliasing;
   # unlike Lanczos it does not ring around edges.
@@ -124,15 +123,10 @@ def _explained(path: pathlib.Path, remedy: str) -> Iterator[None]:
   # Damaged files make Pillow raise nearly anything: OSError, SyntaxError,
   # ValueError, struct.error, zlib.error, ...
   except Exception as error:
+    reason = files.reason(error)
+    if isinstance(error, UnidentifiedImageError):  # its text repeats the path
+      reason = 'not an image of a known format'
     raise UserError(
-        f'{path}: does not decode ({_reason(error)}), expected an intact '
-        f'image; {remedy}'
+        f'{path}: does not decode ({reason}), expected an intact image; '
+        f'{remedy}'
     ) from error
-
-
-def _reason(error: Exception) -> str:
-  if isinstance(error, UnidentifiedImageError):  # its text repeats the path
-    return 'not an image of a known format'
-  if isinstance(error, OSError) and error.strerror:
-    return error.strerror
-  return ' '.join(str(error).split()) or type(error).__name__

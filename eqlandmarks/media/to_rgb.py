@@ -36,14 +36,9 @@ _BITS, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 258, 262, 284, 339
 
 
 def decode(content: bytes) -> Image.Image:
-  """Decodes the bytes of an image's file to 8-bit RGB.
-
-  Raises:
-    image_files.NotRead: see `image_files.opened`.
-    Exception: the file is damaged, which makes Pillow raise nearly anything.
-  """
+  """The bytes of an image's file as 8-bit RGB; see `image_files.opened`."""
   image = _decoded(content)
-  # Otherwise, profiles would be saved with every image made from this one.
+  # Profiles would be saved with every image made from this one.
   image.info.clear()
   return image
 
@@ -84,13 +79,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _from_values(
     values: np.ndarray, alpha: np.ndarray | None, full: int | None = None
 ) -> Image.Image:
-  """Grey `[H, W]` or colours `[H, W, 3]`, with an alpha `[H, W]` or none.
-
-  Args:
-    values: of any range.
-    alpha: from 0 for transparent.
-    full: what is white; None for the rule in the module's docstring.
-  """
+  """Grey `[H, W]` or colours `[H, W, 3]`, over white by an alpha `[H, W]`."""
   image = Image.fromarray(_to_8bit(values, full))
   if alpha is not None:
     image.putalpha(Image.fromarray(_to_8bit(alpha)))
@@ -98,7 +87,7 @@ def _from_values(
 
 
 def _to_8bit(values: np.ndarray, full: int | None = None) -> np.ndarray:
-  """Values of any range as uint8."""
+  """Values as uint8; `full` is white, by default as the module says."""
   ranges = (full,) if full else _FULL_RANGES
   if np.issubdtype(values.dtype, np.floating):
     ranges = (1, *ranges)
@@ -138,7 +127,7 @@ def _maxval(image: Image.Image) -> int:
 
 
 def _is_deep(image: Image.Image, tags: Mapping[int, Any]) -> bool:
-  """Whether colours have 16 bits, of which Pillow would keep 8."""
+  """Whether colours have 16 bits, where Pillow would keep 8."""
   if image.mode not in ('RGB', 'RGBA'):
     return False
   if image.format == 'TIFF':
@@ -155,7 +144,10 @@ def _deep_values(
   """uint16 `[H, W, 3]`, or grey `[H, W]`, and an alpha if there is one."""
   if image.format == 'PPM':
     return _ppm_values(image, content), None
-  raw = [_raw_mode(tile) for tile in image.tile]
+  raw = [
+      tile.args if isinstance(tile.args, str) else tile.args[0]
+      for tile in image.tile
+  ]
   if raw[0].startswith('LA'):
     values = _bytes_of(image, ['RGBA'] * len(raw)).astype(np.uint16)
     values = values[..., ::2] << 8 | values[..., 1::2]
@@ -181,15 +173,9 @@ def _deep_values(
   return colours, alpha
 
 
-def _raw_mode(tile: Any) -> str:
-  return tile.args if isinstance(tile.args, str) else tile.args[0]
-
-
 def _raw_modes(name: str, tags: Mapping[int, Any]) -> tuple[str, str]:
-  """The raw modes by which Pillow takes the high and the low bytes.
-
-  It drops one of each two bytes; the order that it is told decides which.
-  """
+  """The raw modes by which Pillow keeps the high and the low bytes."""
+  # It drops one of each two bytes; the order that it is told decides which.
   match = _DEEP.fullmatch(name)
   if match:
     name, order = match.groups()

@@ -1,8 +1,4 @@
-"""Frames of a video as a player shows them.
-
-Phones store a video as the sensor saw it, with a matrix that turns it upright,
-and mirrors that of the front camera.
-"""
+"""Frames of a video as a player shows them, upright or mirrored by a matrix."""
 
 import pathlib
 from typing import Any
@@ -16,19 +12,17 @@ _TOLERANCE = 0.02
 
 
 def as_shown(path: pathlib.Path, frame: Any) -> np.ndarray:
-  """The pixels of a decoded frame, uint8 `[H, W, 3]`.
-
-  Raises:
-    UserError: its display matrix is no multiple of a quarter turn, with or
-      without a mirror.
-  """
+  """The pixels of a decoded frame, uint8 `[H, W, 3]`, if turned by quarters."""
   pixels = frame.to_ndarray(format='rgb24')
-  matrix = _matrix(frame)
-  if matrix is None:
+  data = next(
+      (d for d in frame.side_data if d.type.name == 'DISPLAYMATRIX'), None
+  )
+  if data is None:
     return pixels
+  matrix = np.frombuffer(bytes(data), np.int32).reshape(3, 3)[:2, :2]
   # A pixel at (x, y) is shown at (a x + c y, b x + d y), moved.
-  (a, b), (c, d) = matrix
-  largest = np.abs(matrix).max()
+  (a, b), (c, d) = matrix.astype(float)
+  largest = max(map(abs, (a, b, c, d)))
   if max(abs(b), abs(c)) <= _TOLERANCE * largest:
     rows, columns = d, a
   elif max(abs(a), abs(d)) <= _TOLERANCE * largest:
@@ -45,12 +39,3 @@ def as_shown(path: pathlib.Path, frame: Any) -> np.ndarray:
   if columns < 0:
     pixels = pixels[:, ::-1]
   return np.ascontiguousarray(pixels)
-
-
-def _matrix(frame: Any) -> np.ndarray | None:
-  """`[[a, b], [c, d]]` of a display matrix; None where there is none."""
-  for data in frame.side_data:
-    if data.type.name == 'DISPLAYMATRIX':
-      values = np.frombuffer(bytes(data), np.int32).reshape(3, 3)
-      return values[:2, :2].astype(float)
-  return None

@@ -1,8 +1,8 @@
 """How many frames a video file promises, and whether it still holds them.
 
-FFmpeg reads a truncated file to where it ends, without an error. The container
-tells: its outermost elements say how many bytes they take. Durations tell
-little, since a file's is that of its longest stream, which may be the sound.
+FFmpeg reads a truncated file to its end, without an error. But the outermost
+elements of the container say how many bytes they take. Durations say little,
+since a file's is that of its longest stream, which may be the sound.
 """
 
 import pathlib
@@ -24,27 +24,20 @@ _ASF_PROPERTIES = bytes.fromhex('a1dcab8c47a9cf118ee400c00c205365')
 # Bytes of a packet of a transport stream, and where in it is its mark.
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 _MARK = b'G'
-# Containers of which FFmpeg has an index of all packets once they are open.
+# Containers whose packets FFmpeg has indexed once they are open.
 _INDEXED = ('mov', 'avi')
 
 _REMEDY = 'the file was cut; ffmpeg can write what is there into a new one'
 
 
 def promised(stream: Any) -> int:
-  """How many frames the container shows; 0 where it does not say.
-
-  Without samples that an edit list hides, and AVI's empty chunks.
-  """
+  """How many frames the container shows; 0 where it does not say."""
+  # Without samples that an edit list hides, and AVI's empty chunks.
   return sum(not entry.is_discard for entry in _index(stream)) or stream.frames
 
 
 def check_bytes(path: pathlib.Path) -> None:
-  """Checks that a file is as long as its container says.
-
-  Raises:
-    UserError: it is shorter.
-    OSError: it cannot be read.
-  """
+  """Checks that a file is not shorter than its container says."""
   with regular_files.opened(path) as file:
     size = file.seek(0, 2)
     end = _end(file, size)
@@ -58,17 +51,14 @@ def check_bytes(path: pathlib.Path) -> None:
 def check_read(
     path: pathlib.Path, stream: Any, number: int, packets: int, end: float
 ) -> None:
-  """Checks that a file held what its container promises.
+  """Checks that a file held what its container promises, and was not cut.
 
   Args:
     path: the file.
     stream: its video stream, read to the end.
-    number: how many frames were decoded.
-    packets: how many packets of the stream were read.
-    end: when the last packet of any stream ends, in seconds.
-
-  Raises:
-    UserError: the file was cut.
+    number: of decoded frames.
+    packets: number of packets of the stream.
+    end: of the last packet of any stream, in seconds.
   """
   expected = len(_index(stream))
   length = (stream.container.duration or 0) / 1e6

@@ -2,10 +2,10 @@
 
 A frame is uint8 `[H, W, 3]`, RGB, as a player shows it: turned and mirrored by
 the file's display matrix, and without its transparency. Frames are numbered
-from 0 in the order in which they are shown, whatever their time stamps; what an
-edit list hides, after a trim, is not numbered. A frame that AVI repeats by an
-empty chunk counts once, as in OpenCV. Pixels that are not square stay so:
-points are in stored pixels. The two fields of interlaced video make one frame.
+from 0 in the order in which they are shown, without those that an edit list
+hides. A frame that AVI repeats by an empty chunk counts once, as in OpenCV.
+Pixels that are not square stay so: points are in stored pixels. The two fields
+of interlaced video make one frame.
 
 PyAV is an extra, `video`, imported only where it is used.
 """
@@ -30,18 +30,9 @@ EXTENSIONS = (
     '.flv', '.ogv', '.ts', '.mts', '.3gp',
 )  # fmt: skip
 
-# Where a file does not say; it only decides how fast an overlay video plays.
-_DEFAULT_FPS = 25.0
-
 # Pixels of a frame; 8192 x 8192 are fewer. A tiny file can promise frames that
 # fill the memory.
 LARGEST = 90_000_000
-
-# A playlist that calls itself a video must not fetch anything.
-_ONLY_THIS_FILE = {'protocol_whitelist': 'file'}
-
-# The codec of which a packet may hold no frame ("as before") or two.
-_UNEVEN = 'mpeg4'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,8 +42,7 @@ class Video:
   Attributes:
     size: (height, width) of its frames as shown, in pixels.
     fps: frames per second, on average.
-    count: how many frames the file announces, not always rightly; 0 where it
-      says nothing.
+    count: frames that the file announces, not always correctly; 0 if none.
   """
 
   size: tuple[int, int]
@@ -61,13 +51,10 @@ class Video:
 
 
 def probe(path: pathlib.Path) -> Video:
-  """Reads a video's header and decodes its first frame.
-
-  Raises:
-    UserError: the file is no video, or holds no frame.
-  """
+  """Reads a video's header and decodes its first frame."""
   with _opened(path) as stream:
-    fps = float(stream.average_rate or stream.guessed_rate or _DEFAULT_FPS)
+    # The default only decides how fast an overlay video plays.
+    fps = float(stream.average_rate or stream.guessed_rate or 25)
     count = video_lengths.promised(stream)
     # With sound, the duration may be that of the sound.
     alone = len(stream.container.streams) == 1
@@ -82,13 +69,11 @@ def probe(path: pathlib.Path) -> Video:
 def frames(path: pathlib.Path, start: int = 0) -> Iterator[np.ndarray]:
   """Yields the frames of a video from number `start`, uint8 `[H, W, 3]`.
 
-  Those before it are decoded as well: time stamps do not tell the number of a
-  frame in all files.
-
   Raises:
     UserError: the file is no video, or a frame does not decode or is of another
       size than the first one.
   """
+  # All frames are decoded: time stamps do not always tell a frame's number.
   for number, frame in _decoded(path):
     if number >= start:
       yield as_shown(path, frame)
@@ -102,31 +87,24 @@ def pick(
   Raises:
     UserError: as for `frames`, or the video ends before the last number.
   """
-  wanted = iter(numbers)
-  waiting, seen = next(wanted, None), 0
-  if waiting is None:
-    return
-  for number, frame in _decoded(path):
-    seen = number + 1
-    if number == waiting:
-      yield number, as_shown(path, frame)
-      waiting = next(wanted, None)
-      if waiting is None:
-        return
-  raise UserError(
-      f'{path}: only {seen} frames decode, expected frame {waiting} as its '
-      'header promises; ffmpeg can write the file anew'
-  )
+  decoded, seen = _decoded(path), 0
+  for wanted in numbers:
+    for number, frame in decoded:
+      seen = number + 1
+      if number == wanted:
+        yield number, as_shown(path, frame)
+        break
+    else:
+      raise UserError(
+          f'{path}: only {seen} frames decode, expected frame {wanted} as its '
+          'header promises; ffmpeg can write the file anew'
+      )
 
 
 def count(path: pathlib.Path) -> int:
   """The number of frames that decode, where `Video.count` will not do.
 
-  The header's where the file holds as many packets; otherwise all frames are
-  decoded and counted.
-
-  Raises:
-    UserError: as for `frames`.
+  All frames are decoded unless the file holds as many packets as it announces.
   """
   # Errors of demuxing are reported when the frames are decoded.
   with _opened(path) as stream, contextlib.suppress(_av().FFmpegError):
@@ -135,7 +113,8 @@ def count(path: pathlib.Path) -> int:
         for packet in stream.container.demux(stream)
     )
     expected = video_lengths.promised(stream)
-    if packets == expected > 0 and stream.codec_context.name != _UNEVEN:
+    # A packet of MPEG-4 may hold no frame ("as before") or two.
+    if packets == expected > 0 and stream.codec_context.name != 'mpeg4':
       return packets
   return sum(1 for _ in _decoded(path))
 
@@ -144,10 +123,9 @@ def count(path: pathlib.Path) -> int:
 def writing(
     path: pathlib.Path, *, size: tuple[int, int], fps: float
 ) -> Iterator[Callable[[np.ndarray], None]]:
-  """Writes an mp4, which takes its name when it is whole.
+  """Writes an mp4, whole or not at all: of H.264, otherwise of MPEG-4.
 
-  H.264 where PyAV has an encoder for it, otherwise MPEG-4. Both need even
-  sides: odd ones get one more row or column, a copy of the last.
+  Both need even sides: odd ones get a copy of the last row or column.
 
   Args:
     path: the file, which is replaced.
@@ -155,8 +133,7 @@ def writing(
     fps: frames per second.
 
   Yields:
-    A function that takes the next frame, uint8 `[H, W, 3]`. Nothing stays if
-    an error ends the block.
+    A function that takes the next frame, uint8 `[H, W, 3]`.
 
   Raises:
     UserError: the file cannot be written.
@@ -171,14 +148,17 @@ def writing(
       stream = _add_stream(container, size, fps)
 
       def append(frame: np.ndarray) -> None:
-        container.mux(stream.encode(_to_even(frame)))
+        missing = [(0, side % 2) for side in frame.shape[:2]]
+        pixels = np.pad(frame, (*missing, (0, 0)), mode='edge')
+        image = _av().VideoFrame.from_ndarray(pixels, format='rgb24')
+        container.mux(stream.encode(image))
 
       yield append
       container.mux(stream.encode())
   except (OSError, _av().FFmpegError) as error:
     raise UserError(
-        f'{path}: cannot be written ({_reason(error)}), expected a folder with '
-        'room that can be written to'
+        f'{path}: cannot be written ({files.reason(error)}), expected a folder '
+        'with room that can be written to'
     ) from error
 
 
@@ -199,12 +179,14 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
   av = _av()
   try:
     video_lengths.check_bytes(path)  # also that it is a regular file
-    # Without 'file:', a name with a colon is one of a protocol.
-    container = av.open(f'file:{path}', options=_ONLY_THIS_FILE)
+    # Without 'file:', a name with a colon is one of a protocol. A playlist that
+    # calls itself a video must not fetch anything.
+    only_this_file = {'protocol_whitelist': 'file'}
+    container = av.open(f'file:{path}', options=only_this_file)
   except (av.FFmpegError, OSError) as error:
     raise UserError(
-        f'{path}: does not open as a video ({_reason(error)}), expected an '
-        'intact one'
+        f'{path}: does not open as a video ({files.reason(error)}), expected '
+        'an intact one'
     ) from error
   with container:
     if not container.streams.video:
@@ -227,7 +209,10 @@ def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
   with _opened(path) as stream:
     try:
       for packet in stream.container.demux():
-        end = max(end, _end(packet))
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None:
+          time += packet.duration or 0
+          end = max(end, float(time * packet.time_base))
         if packet.stream is not stream:
           continue
         packets += packet.size > 0
@@ -242,18 +227,10 @@ def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
           number += 1
     except _av().FFmpegError as error:
       raise UserError(
-          f'{path}: frame {number} does not decode ({_reason(error)}), '
+          f'{path}: frame {number} does not decode ({files.reason(error)}), '
           'expected an intact video'
       ) from error
     video_lengths.check_read(path, stream, number, packets, end)
-
-
-def _end(packet: Any) -> float:
-  """When a packet ends, in seconds; 0 where it does not say."""
-  start = packet.dts if packet.pts is None else packet.pts
-  if start is None:
-    return 0.0
-  return float((start + (packet.duration or 0)) * packet.time_base)
 
 
 def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:
@@ -274,17 +251,3 @@ def _add_stream(container: Any, size: tuple[int, int], fps: float) -> Any:
     stream.bit_rate = int(0.3 * height * width * fps)
   stream.height, stream.width, stream.pix_fmt = height, width, 'yuv420p'
   return stream
-
-
-def _to_even(pixels: np.ndarray) -> Any:
-  height, width = pixels.shape[:2]
-  if height % 2 or width % 2:
-    pixels = np.pad(
-        pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge'
-    )
-  return _av().VideoFrame.from_ndarray(pixels, format='rgb24')
-
-
-def _reason(error: Exception) -> str:
-  text = getattr(error, 'strerror', None) or str(error)
-  return ' '.join(text.split()) or type(error).__name__

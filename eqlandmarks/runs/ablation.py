@@ -7,16 +7,15 @@ initial parameters:
     unfrozen     the same stage 1, then stage 2 with F trained on
     end_to_end   stage 2's losses alone, F and T from scratch: the baseline
 
-What is a fair length for the baseline is open to dispute, so it is measured at
-three of them, the *budgets*: as many epochs as stage 2 has ('paper'), as many
-gradient steps as both stages together ('steps'), and as long as both stages
-take by the clock ('time'). No schedule depends on the length of a training, so
-that a shorter one is the beginning of a longer one, and only the longest is
-trained.
+A fair length for the baseline is open to dispute, so it is measured at three
+*budgets*: as many epochs as stage 2 has ('paper'), as many gradient steps as
+both stages together ('steps'), and as long as both stages take ('time'). No
+schedule depends on the length of a training, so that each one continues the
+shorter one before it.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from eqlandmarks import errors
@@ -40,7 +39,7 @@ class Row:
 
   Attributes:
     method: one of `methods.METHODS`.
-    budgets: those of `BUDGETS` that this length stands for.
+    budgets: of `BUDGETS`, those with this length.
     epochs: of stage 2, or of the end-to-end training.
   """
 
@@ -57,17 +56,13 @@ class Row:
 
 
 def train(base: run.Run) -> None:
-  """Trains all that is compared.
-
-  The time budget is taken from the first seed, and kept: a run that resumes, or
-  another seed, trains the same lengths.
-  """
+  """Trains all methods at all budgets; the first seed sets the time budget."""
   stage_one, stage_two = _epochs(base.config)
+  two_stage = methods.TWO_STAGE.name
   for seed_run in _seeds(base):
     run.say(f'seed {seed_run.config.seed}')
     seed_run.claim()
     seed_run.pretrain(stage_one)
-    two_stage = methods.TWO_STAGE.name
     seed_run.train_landmarks(two_stage, two_stage, stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
       plan = _make_plan(seed_run, stage_one, stage_two)
@@ -85,22 +80,21 @@ def measure(base: run.Run) -> None:
   planned = rows(base.workdir)
   if not planned:
     return
-  whole = [
-      seed_run
+  records = [
+      _measure(seed_run, planned)
       for seed_run in _seeds(base)
       if all(seed_run.workdir.stage(row.stage).is_done for row in planned)
   ]
-  records = [_measure(seed_run, planned) for seed_run in whole]
   if records:
     base.workdir.write_records(_RECORDS, records_lib.over_seeds(records))
 
 
 def check_config(config: Any) -> None:
-  """Checks that every seed trains its own stage 1, and is a seed.
+  """Checks that every seed trains its own stage 1, and is a valid seed.
 
   Raises:
-    UserError: stage 1 is another run's. The seeds would share it, and their
-      spread would be too small. Or the last seed is beyond all seeds.
+    UserError: all seeds would share another run's stage 1, and their spread
+      would be too small; or the last seed is too large.
   """
   last = config.seed + config.ablation.num_seeds - 1
   if last >= 2**32:
@@ -116,11 +110,7 @@ def check_config(config: Any) -> None:
 
 
 def check_labels(base: run.Run) -> None:
-  """Checks that there is something to compare on.
-
-  Raises:
-    UserError: there are no labelled test images.
-  """
+  """Checks that there are labelled test images to compare on."""
   description = base.description
   if not (description.fit_split and description.test_split):
     raise errors.UserError(
@@ -135,9 +125,13 @@ def results(workdir: Workdir) -> list[records_lib.Record]:
 
 
 def rows(workdir: Workdir) -> list[Row]:
-  """What was compared; [] where nothing was."""
-  plan = workdir.read(_PLAN, _check_plan)
-  return _rows(plan) if plan else []
+  """What was compared, each method from short to long; [] for nothing."""
+  plan = workdir.read(_PLAN, _check_plan) or {'epochs': {}}
+  return [
+      Row(method, tuple(b for b in BUDGETS if lengths[b] == epochs), epochs)
+      for method, lengths in plan['epochs'].items()
+      for epochs in sorted(set(lengths.values()))
+  ]
 
 
 def _check_plan(plan: Any) -> None:
@@ -161,27 +155,21 @@ def _seeds(base: run.Run) -> Iterator[run.Run]:
 
 def _epochs(config: Any) -> tuple[int, int]:
   """Epochs of the two stages in the comparison."""
-  share = config.ablation.share
-  return tuple(
-      max(1, round(share * stage.num_epochs))
-      for stage in (config.pretrain, config.discover)
-  )
+  stages, share = (config.pretrain, config.discover), config.ablation.share
+  return tuple(max(1, round(share * stage.num_epochs)) for stage in stages)
 
 
 def _make_plan(
     seed_run: run.Run, stage_one: int, stage_two: int
 ) -> dict[str, dict[str, int]]:
-  """Epochs of every method at every budget.
-
-  Those of 'time' follow from the seconds per step of the stages that have been
-  trained just now, and of one epoch of the other methods, from which their
-  first rows are trained on.
-  """
+  """Epochs of every method at every budget, and seconds per step."""
+  # 'time' follows from the stages that were just trained, and from one epoch of
+  # the other methods, which their first rows then continue.
   seconds = {}
   for method in methods.METHODS:
     row = Row(method, (), stage_two)
     if method != methods.TWO_STAGE.name:
-      row = _probe(method)
+      row = Row(method, (), 1)  # is timed
       seed_run.train_landmarks(row.stage, method, row.epochs)
       hosts.wait()  # the first process has written what is read now
     seconds[method] = _seconds(seed_run, row.stage)
@@ -205,26 +193,11 @@ def _seconds(seed_run: run.Run, stage: str) -> float | None:
   return seed_run.workdir.stage(stage).summary().get('seconds_per_step')
 
 
-def _rows(plan: Mapping[str, Any]) -> list[Row]:
-  """The rows of a plan, each method's from short to long."""
-  rows = []
-  for method, lengths in plan['epochs'].items():
-    for epochs in sorted(set(lengths.values())):
-      budgets = tuple(b for b in BUDGETS if lengths[b] == epochs)
-      rows.append(Row(method, budgets, epochs))
-  return rows
-
-
-def _probe(method: str) -> Row:
-  """The epoch by which a method is timed."""
-  return Row(method, (), 1)
-
-
 def _train_rows(seed_run: run.Run, rows: list[Row]) -> None:
   """Trains each row from where the shorter one of its method ended."""
   shorter: dict[str, stage_folder.StageFolder] = {}
   for row in rows:
-    timed = seed_run.workdir.stage(_probe(row.method).stage)
+    timed = seed_run.workdir.stage(Row(row.method, (), 1).stage)
     if timed.is_done:
       shorter.setdefault(row.method, timed)
     seed_run.train_landmarks(
@@ -233,9 +206,7 @@ def _train_rows(seed_run: run.Run, rows: list[Row]) -> None:
     shorter[row.method] = seed_run.workdir.stage(row.stage)
 
 
-def _measure(
-    seed_run: run.Run, rows: list[Row]
-) -> list[records_lib.Record]:
+def _measure(seed_run: run.Run, rows: list[Row]) -> list[records_lib.Record]:
   """All records of one seed, the floors once."""
   sources = []
   for row in rows:
@@ -247,12 +218,9 @@ def _measure(
 
 
 def _is_measured(seed_run: run.Run, row: Row) -> bool:
-  """Whether a row has its figures, and these say what the row stands for."""
+  """Whether a row has its figures, and these for its budgets."""
   # Another plan may have been made since, by another clock.
+  budgets = {'budget': row.budgets[0], 'budgets': list(row.budgets)}
   return seed_run.is_evaluated(row.stage) and bool(
-      records_lib.select(
-          seed_run.workdir.records(row.stage),
-          budget=row.budgets[0],
-          budgets=list(row.budgets),
-      )
+      records_lib.select(seed_run.workdir.records(row.stage), **budgets)
   )

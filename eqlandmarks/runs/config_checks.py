@@ -25,8 +25,7 @@ def _are_distinct(values: Any) -> bool:
 
 
 _WIDTHS = (
-    lambda v: len(v) == 4
-    and all(rules.is_whole(w, 1, _CHANNELS) for w in v),
+    lambda v: len(v) == 4 and all(rules.is_whole(w, 1, _CHANNELS) for w in v),
     f'four whole numbers from 1 to {_CHANNELS}, the channels of the encoder '
     'blocks',
 )
@@ -48,11 +47,8 @@ _COUNTS = (
     and _are_distinct(v),
     f'different whole numbers from 1 to {rules.MANY}',
 )
-
-_METHOD = (
-    lambda v: v in ('', *methods.METHODS),
-    "'' or one of " + ', '.join(methods.METHODS),
-)
+_METHOD = (lambda v: v in ('', *methods.METHODS),
+           "'' or one of " + ', '.join(methods.METHODS))  # fmt: skip
 _FORMATS = (
     lambda v: len(v) > 0
     and all(isinstance(form, str) and form in formats.FORMATS for form in v)
@@ -63,9 +59,7 @@ _FORMATS = (
 _STAGE = {
     'num_epochs': rules.integer(1),
     'learning_rate': rules.positive(1e18),
-    'decay': rules.number(
-        lambda v: 0 < v <= 1, 'a factor above 0, at most 1'
-    ),
+    'decay': rules.number(lambda v: 0 < v <= 1, 'a factor above 0, at most 1'),
     'l2': rules.not_negative(),
     'clip_norm': rules.not_negative(),
 }
@@ -78,9 +72,7 @@ _RULES = {
     'batch_size': rules.integer(1),
     'dtype': rules.one_of('float32', 'bfloat16'),
     'accumulate': rules.integer(1),
-    'dataset': {
-        'memory_gib': rules.not_negative(),
-    },
+    'dataset': {'memory_gib': rules.not_negative()},
     'model': {
         'widths': _WIDTHS,
         'features': rules.integer(1, _CHANNELS),

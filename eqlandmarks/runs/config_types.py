@@ -48,30 +48,25 @@ def check(config: Any) -> None:
 def misfits(config: Any) -> list[str]:
   """The fields whose values are of another type, in words.
 
-  Fields that are missing, or that another version has, are none of them, nor
-  are those of a user's own dataset, objective or pair, whose module need not
-  be there.
+  Missing fields, those of another version, and those of a user's own dataset,
+  objective or pair do not count.
   """
   name = _dataset_name(config)
   ours = name if name in by_name.names() else ''
-  expected = _expected(config, ours, ours_alone=True)
-  return sorted(
-      text
-      for text in _differing(config, expected, '')
-      if ', expected ' in text
-  )
+  texts = _differing(config, _expected(config, ours, ours_alone=True), '')
+  return sorted(text for text in texts if ', expected ' in text)
 
 
 def complete(config: Any, name: str = '') -> None:
   """Gives a config the fields of the dataset that it names.
 
-  Those of the dataset that `common.get_config()` is for go where they are as
-  they were.
+  Fields of the dataset that `common.get_config()` is for are removed where they
+  have their defaults.
 
   Args:
-    config: of one's own, made from `common.get_config()`. Anything but a config
+    config: a user's own, made from `common.get_config()`. Anything but a config
       stays as it is.
-    name: a dataset in the place of the one that it names.
+    name: a dataset in the place of the one that the config names.
   """
   made_for = _dataset_name(config)
   if not made_for:
@@ -86,9 +81,7 @@ def complete(config: Any, name: str = '') -> None:
           name or section[field] == value
       ):
         del section[field]
-    for field, value in fields.items():
-      if field not in section:
-        section[field] = value
+    section.update({f: v for f, v in fields.items() if f not in section})
 
 
 def _expected(config: Any, dataset: str, *, ours_alone: bool) -> ConfigDict:
@@ -120,15 +113,8 @@ def _dataset_name(config: Any) -> str | None:
 def _differing(
     config: Any, expected: Any, prefix: str, whole: Any = None
 ) -> Iterator[str]:
-  """What differs from the expected fields and types, in words.
-
-  Args:
-    config: the config, or a section of it.
-    expected: what is expected there.
-    prefix: what the names of its fields begin with.
-    whole: what is expected of the whole config.
-  """
-  whole = whole or expected
+  """What differs in a section from the expected fields and types, in words."""
+  whole = whole or expected  # of the whole config
   for name in {*config} - {*expected}:
     near = nearest(whole, prefix + name)
     yield f'{prefix}{name} is no field, the nearest is {near}'
@@ -149,10 +135,7 @@ def _differing(
 
 
 def _fits(value: Any, default: Any) -> bool:
-  """Whether a value may stand in the place of a field's default.
-
-  Whole numbers stand for floats, and lists for tuples, as JSON has them.
-  """
+  """Whether a value may replace a field's default, also as JSON gives it."""
   if isinstance(default, tuple):
     return isinstance(value, (tuple, list))
   if isinstance(value, bool) or isinstance(default, bool):

@@ -1,9 +1,9 @@
-"""What a config needs of memory, held against what the machine has.
+"""Refuses configs that need more memory than the machine has.
 
-The needs are estimated from shapes alone, before anything is allocated, and
-from below: parameters, their gradients and Adam's moments, and what the nets'
-convolutions return. XLA holds more, so what is refused here never fits; what is
-not refused may still end in `memory.enough`.
+A lower bound is estimated from shapes, before anything is allocated:
+parameters, gradients, Adam's moments, and what the nets' convolutions return.
+XLA holds more, so what is refused here never fits; what is not refused may
+still end in `memory.enough`.
 """
 
 import functools
@@ -36,11 +36,9 @@ _OF_NETS = (
 def check_training(config: Any) -> None:
   """Checks that this machine has room for a step of the stages.
 
-  Args:
-    config: a config with the fields of configs/common.py.
-
   Raises:
-    UserError: it has not, naming the fields that ask for most.
+    UserError: it has not, naming the fields that ask for most; so do the other
+      checks.
   """
   # Both views; each device has its own copy of the state.
   images = 2 * config.batch_size / (config.accumulate * jax.process_count())
@@ -55,69 +53,48 @@ def check_training(config: Any) -> None:
 
   names = [*_OF_NETS, 'batch_size']
   names += ['pretrain.num_locations'] * (sampled > 0)
-  _check('training', config, _values(config, names), needed)
+  _check('training', config, names, needed)
 
 
 def check_evaluation(config: Any) -> None:
-  """Checks that this machine has room to measure some images.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-
-  Raises:
-    UserError: it has not, naming the fields that ask for most.
-  """
+  """Checks that this machine has room to measure some images."""
   measured, model = config.evaluation, config.model
   # Of layers 1 to 4 and the heatmaps, which are held at once.
   channels = model.features + 3 * model.landmark_width + config.num_landmarks
   layers = channels * config.image_size**2 * jnp.dtype(config.dtype).itemsize
   views = observe.BLOCK * (1 + measured.warps_per_image)
   pixels = 3 * measured.batch_size * config.image_size**2
-  names = (
-      *_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size'
-  )  # fmt: skip
-  _check(
-      'evaluation', config, _values(config, names),
-      lambda params, _, largest: params + views * max(largest, layers) + pixels,
-  )  # fmt: skip
+
+  def needed(params: int, _: int, largest: int) -> float:
+    return params + views * max(largest, layers) + pixels
+
+  names = [*_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size']
+  _check('evaluation', config, names, needed)
 
 
 def check_prediction(config: Any, batch_size: int) -> None:
-  """Checks that this machine has room for a batch of images to predict on.
-
-  Args:
-    config: fields `image_size`, `num_landmarks`, `dtype` and `model`.
-    batch_size: images that go through the nets together.
-
-  Raises:
-    UserError: it has not.
-  """
+  """Checks that this machine has room for a batch of images to predict on."""
   _check(
-      'prediction', config,
-      {'predict.batch_size': batch_size, **_values(config, _OF_NETS)},
+      'prediction', config, _OF_NETS,
       lambda params, _, largest: params + batch_size * largest,
-      ('predict.batch_size',),
+      {'predict.batch_size': batch_size},
   )  # fmt: skip
 
 
 def _check(
     what: str,
     config: Any,
-    asked: dict[str, Any],
+    names: Sequence[str],
     needed: Callable[[int, int, int], float],
-    lower: Sequence[str] = (),
+    free: dict[str, Any] | None = None,
 ) -> None:
-  """Refuses what needs more memory than there is.
+  """Refuses what needs more memory than there is, by the fields in `names`.
 
-  Args:
-    what: needs it.
-    config: of the nets.
-    asked: values of the fields that decide how much.
-    needed: bytes, from what `_of_nets` returns.
-    lower: the fields that can still be lowered; by default those that ask for
-      most.
+  `free` fields, which the config lacks, are the only ones that can be lowered.
   """
   usual = config_fields.flatten(common.get_config().to_dict())
+  values = config_fields.flatten(config.to_dict())
+  asked = {**(free or {}), **{name: values[name] for name in names}}
   excess = {
       name: float(np.max(np.divide(value, usual[name])))
       for name, value in asked.items()
@@ -126,28 +103,18 @@ def _check(
   above = [name for name in above if excess[name] > 1][:3]
   if not above:  # the paper's settings need 2 GiB; tracing takes a second
     return
-  least, there = needed(*_of_nets(config)), memory.available()
-  if least > there:
+  least, available = needed(*_of_nets(config)), memory.available()
+  if least > available:
     raise errors.UserError(
         f'{what} needs at least {least / _GIB:,.1f} GiB of memory, found '
-        f'{there / _GIB:,.1f} GiB; expected smaller values of '
-        + ', '.join(f'config.{name} ({asked[name]})' for name in lower or above)
+        f'{available / _GIB:,.1f} GiB; expected smaller values of '
+        + ', '.join(f'config.{name} ({asked[name]})' for name in free or above)
         + '.'
     )
 
 
-def _values(config: Any, names: Sequence[str]) -> dict[str, Any]:
-  values = config_fields.flatten(config.to_dict())
-  return {name: values[name] for name in names}
-
-
 def _of_nets(config: Any) -> tuple[int, int, int]:
-  """Bytes of both nets' parameters, and of an image in them.
-
-  Returns:
-    Parameters; all that the convolutions return of an image; and the largest of
-    that.
-  """
+  """Bytes of all parameters, of an image's activations, and the largest one."""
   nets, size = models.make_nets(config), config.image_size
   return _of_shapes(nets.features, size, nets.landmarks)
 

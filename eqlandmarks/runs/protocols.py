@@ -1,8 +1,7 @@
-"""How a method was trained, as the protocol of its figures has it.
+"""How a method was trained, for the protocol of its figures.
 
-What was done is read from the summaries of the stages and from the config that
-each was trained by, not from what a config asks for now: stage 1 may be another
-run's, and a comparison trains for lengths of its own.
+This is read from the summaries of the stages and from the config that each was
+trained by: stage 1 may be another run's, and a comparison has its own lengths.
 """
 
 from typing import Any
@@ -20,14 +19,13 @@ def of_training(
     method: methods.Method,
     first: Workdir,
 ) -> dict[str, Any]:
-  """The fields of the protocol that a training stands behind.
+  """The fields of the protocol that describe a training.
 
   Args:
-    config: the config of the run, with `evaluation.checkpoint`, which says
-      what state of the stage is measured.
+    config: of the run.
     stage: the finished stage 2, or the end-to-end training.
     method: how it was trained.
-    first: the workdir whose stage 1 it stands on, if it stands on one.
+    first: the workdir of the stage 1 that the training used, if any.
   """
   fields = config_fields.plain(config)
   section, summary = fields['discover'], stage.summary()
@@ -86,7 +84,7 @@ def _weights(section: dict[str, Any]) -> dict[str, float]:
 
 
 def _checkpoint(which: str, summary: dict[str, Any]) -> dict[str, Any]:
-  """Which state of a stage is measured: after what step, and why that one."""
+  """Which state of a stage is measured, and after which step."""
   best = summary.get('best') if which == 'best' else None
   return {
       'checkpoint': which,

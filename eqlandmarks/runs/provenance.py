@@ -55,16 +55,10 @@ def _git_commit() -> str | None:
   try:
     answer = subprocess.run(
         ['git', 'rev-parse', '--show-toplevel', 'HEAD'],
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        timeout=10,
-        check=False,
-    )
+        cwd=checkout, capture_output=True, text=True, timeout=10, check=True,
+    )  # fmt: skip
   except (OSError, subprocess.SubprocessError):
     return None
-  if answer.returncode:
-    return None
   root, commit = answer.stdout.split('\n')[:2]
-  # An installed copy may lie below somebody else's checkout.
+  # An installed copy may lie below another project's checkout.
   return commit if pathlib.Path(root).resolve() == checkout else None

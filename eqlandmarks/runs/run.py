@@ -1,8 +1,8 @@
 """A run: its config, its workdir and its data, and what can be done with them.
 
 The modes of `eqlandmarks.program.modes` and the comparison of
-`eqlandmarks.runs.ablation` are made of these parts. Every part is skipped where
-the workdir holds it, and resumed where it holds a half.
+`eqlandmarks.runs.ablation` consist of these parts. Each part is skipped where
+the workdir holds it, and resumed where it is half done.
 """
 
 import dataclasses
@@ -57,11 +57,9 @@ class Run:
     return contents.of(self.builder, self.description)
 
   def claim(self) -> None:
-    """Makes the workdir that of this run; the first process does it for all.
+    """Makes the workdir that of this run, if its stages fit; see the checks.
 
-    Raises:
-      UserError: stages are begun there that are of another config, or were
-        trained on other images.
+    The first process does it for all.
     """
     if hosts.is_first():
       workdir_checks.check(self.workdir, self.config)
@@ -69,10 +67,7 @@ class Run:
       workdir_checks.take(self.workdir, self.config, self.content)
 
   def is_evaluated(self, name: str) -> bool:
-    """Whether a stage has figures by this config and these data.
-
-    Says it where the data have changed since it was measured.
-    """
+    """Whether a stage has figures by this config and these data."""
     labels = self.content.labels
     if self.workdir.evaluation(name).get('labels', labels) != labels:
       say(
@@ -90,14 +85,7 @@ class Run:
     if self.config.pretrained:
       say(f'stage 1 is taken from {self.config.pretrained}')
       return
-    folder = self.workdir.stage(PRETRAIN)
-    if _is_done(folder):
-      say('stage 1 (pretrain) is done already')
-      self._record(PRETRAIN, folder)
-      return
-    note(f'{PRETRAIN} begins: {num_epochs} epochs')
-    self._train(folder, num_epochs)
-    self._record(PRETRAIN, folder)
+    self._train(PRETRAIN, num_epochs)
 
   def train_landmarks(
       self,
@@ -112,49 +100,48 @@ class Run:
     Args:
       name: the stage's folder in the workdir.
       method: one of `METHODS`.
-      num_epochs: how long, counted from the stage's begin.
-      after: a finished, shorter training by the same method, which is trained
-        on. No schedule depends on the number of epochs, so that the longer
-        training is the same as one without a break.
+      num_epochs: how long, counted from the start of the stage.
+      after: a finished, shorter training by the same method to continue. No
+        schedule depends on the number of epochs, so that the result is the same
+        as without a break.
     """
-    folder = self.workdir.stage(name)
-    if _is_done(folder):
-      say(f'{name} is done already')
-      self._record(name, folder)
-      return
-    if after is not None and hosts.is_first():
-      folder.start_from(after)
-    features = None
-    if METHODS[method].after_pretrain:
-      features = load_features(self.config, self.workdir)
-    note(f'{name} begins: {num_epochs} epochs')
-    self._train(
-        folder, num_epochs, method=METHODS[method], features=features
-    )
-    self._record(name, folder)
+    self._train(name, num_epochs, METHODS[method], after)
 
   def _train(
-      self, folder: stage_folder.StageFolder, num_epochs: int, **of_stage: Any
+      self,
+      name: str,
+      num_epochs: int,
+      method: methods.Method | None = None,
+      after: stage_folder.StageFolder | None = None,
   ) -> None:
-    stages.train(
-        self.config,
-        self.training_images(),
-        folder,
-        num_epochs=num_epochs,
-        names=self.training_names,
-        advise=functools.partial(workdir_checks.way, self.workdir),
-        **of_stage,
-    )
-
-  def _record(self, name: str, folder: stage_folder.StageFolder) -> None:
-    """Puts a finished stage into run.json and the log, unless it is there."""
-    if not hosts.is_first():
-      return
-    summary = folder.summary()
-    if not workdir_checks.record_stage(self.workdir, name, self.config):
-      return
-    digest = summary.get('sha256')
-    note(f"{name} ends at step {summary['steps']}, parameters {digest}")
+    """Trains a stage unless it is done, and records it in run.json."""
+    folder, features = self.workdir.stage(name), None
+    if hosts.is_first():
+      folder.reopen_if_damaged()
+    if hosts.agreed(folder.is_done):
+      title = 'stage 1 (pretrain)' if method is None else name
+      say(f'{title} is done already')
+    else:
+      if after is not None and hosts.is_first():
+        folder.start_from(after)
+      if method is not None and method.after_pretrain:
+        features = load_features(self.config, self.workdir)
+      note(f'{name} begins: {num_epochs} epochs')
+      stages.train(
+          self.config,
+          self.training_images(),
+          folder,
+          method=method,
+          features=features,
+          num_epochs=num_epochs,
+          names=self.training_names,
+          advise=functools.partial(workdir_checks.way, self.workdir),
+      )
+    if hosts.is_first() and workdir_checks.record_stage(
+        self.workdir, name, self.config
+    ):
+      done = folder.summary()
+      note(f"{name} ends at step {done['steps']}, parameters {done['sha256']}")
 
   def evaluate(
       self, name: str, method: str, budgets: Sequence[str] = ()
@@ -163,28 +150,22 @@ class Run:
 
     Args:
       name: the stage's folder in the workdir.
-      method: what the records call it.
-      budgets: of a comparison, what the stage's length stands for.
+      method: its name in the records.
+      budgets: in a comparison, what the stage's length stands for.
     """
     say(f'evaluating {name}')
-    variables = self.workdir.stage(name).load_variables(
-        self.config.evaluation.checkpoint
-    )
-    check_variables(
-        self.config, variables, f'{self.workdir.stage(name).path}'
-    )
+    config, stage = self.config, self.workdir.stage(name)
+    variables = stage.load_variables(config.evaluation.checkpoint)
+    check_variables(config, variables, f'{stage.path}')
     training = protocols.of_training(
-        self.config,
-        self.workdir.stage(name),
-        METHODS[method],
-        source(self.config, self.workdir),
+        config, stage, METHODS[method], source(config, self.workdir)
     )
     if budgets:
       training['budgets'] = list(budgets)
     description = self.description
     outcome = observe.evaluate(
         method,
-        self.config,
+        config,
         variables,
         # Without test images there is nothing to score on.
         fit_split=self.load(description.test_split and description.fit_split),
@@ -192,9 +173,7 @@ class Run:
         description=description,
         training=training,
     )
-    self.workdir.add_outcome(
-        name, outcome, self.config, self.content.labels
-    )
+    self.workdir.add_outcome(name, outcome, config, self.content.labels)
     for sign in collapse.of_records(outcome.records):
       say(f'warning: {name} has collapsed: {sign}')
 
@@ -207,28 +186,21 @@ class Run:
     )
 
   def training_names(self, rows: np.ndarray) -> list[str]:
-    """The ids of some of them, by their numbers."""
+    """The ids of some training images, by their numbers."""
     table = storage.open_table(self.builder, self.description.stage_split)
     return [str(table.ids[row]) for row in rows]
 
 
-def _is_done(folder: stage_folder.StageFolder) -> bool:
-  """Whether a stage is finished and sound, as the first process finds it."""
-  if hosts.is_first():
-    folder.reopen_if_damaged()
-  return hosts.agreed(folder.is_done)
-
-
 def source(config: Any, workdir: Workdir) -> Workdir:
-  """The workdir whose stage 1 stage 2 stands on."""
+  """The workdir whose stage 1 provides the features of stage 2."""
   return Workdir(config.pretrained or workdir.path)
 
 
 def load_features(config: Any, workdir: Workdir) -> models.Variables:
-  """The variables of F at the end of the stage 1 that stage 2 stands on.
+  """The variables of F at the end of the stage 1 that stage 2 uses.
 
   Raises:
-    UserError: there is no finished stage 1, or it is of another image size.
+    UserError: there is no finished stage 1, or it has another image size.
   """
   first = source(config, workdir)
   folder = first.stage(PRETRAIN)
@@ -253,15 +225,9 @@ def load_features(config: Any, workdir: Workdir) -> models.Variables:
 def check_variables(
     config: Any, variables: dict[str, models.Variables], source: str
 ) -> None:
-  """Checks that stored variables fit the nets of a config.
+  """Checks that stored variables of one net or of both fit a config's nets.
 
-  Args:
-    config: fields as for `models.make_nets`.
-    variables: of one net or of both.
-    source: where they come from, for the message.
-
-  Raises:
-    UserError: they have other shapes than the config's.
+  `source` is where they come from, for the message.
   """
   expected = jax.eval_shape(models.make_nets(config).init, jax.random.key(0))
   shapes_of = functools.partial(jax.tree.map, np.shape)

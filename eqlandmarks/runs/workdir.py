@@ -107,13 +107,7 @@ class Workdir:
   ) -> Any:
     """What a JSON file of the folder holds; None where it is not there.
 
-    Args:
-      name: of the file.
-      check: raises an error for what it must not hold, see
-        `data_files.read_json`.
-
-    Raises:
-      UserError: it is damaged.
+    See `data_files.read_json`.
     """
     path = self.path / name
     if not path.exists():
@@ -123,8 +117,11 @@ class Workdir:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
+    text = json.dumps(content, indent=2)
+    if isinstance(content, list):  # of records, one a line
+      text = '[\n' + ',\n'.join(json.dumps(item) for item in content) + '\n]'
     with files.replacing(self.path / name) as partial:
-      partial.write_text(_to_json(content) + '\n')
+      partial.write_text(text + '\n')
 
   def read_run(self) -> dict[str, Any]:
     """What run.json holds; {} where it is not there."""
@@ -132,8 +129,8 @@ class Workdir:
 
   def config(self) -> dict[str, Any] | None:
     """The config of the run in this folder; None where there is none."""
-    config = self.read('config.json', _check_dict)
-    # Removed, perhaps: it is in the other file, too.
+    config = self.read('config.json', lambda c: data_files.typed(c, dict))
+    # It may have been removed, but run.json holds it too.
     return self.read_run().get('config') if config is None else config
 
   def results(self) -> list[records_lib.Record]:
@@ -141,17 +138,11 @@ class Workdir:
     return self.read_records('results.json')
 
   def write_results(self, *sources: list[records_lib.Record]) -> None:
-    """Makes results.json anew.
-
-    Args:
-      *sources: records; what does not depend on a method (the floors) stands in
-        all of them, and is taken from the first.
-    """
+    """Writes results.json; the floors are taken from the first source alone."""
     records, floors = [], set()
     for source in sources:
-      there = {r.method for r in source} & {*records_lib.FLOORS}
       records += [r for r in source if r.method not in floors]
-      floors |= there
+      floors |= {r.method for r in source} & {*records_lib.FLOORS}
     self.write_records('results.json', records)
 
   def read_records(self, name: str) -> list[records_lib.Record]:
@@ -167,19 +158,11 @@ class Workdir:
   def add_outcome(
       self, stage: str, outcome: observe.Outcome, config: Any, labels: str
   ) -> None:
-    """Puts a stage's figures in the place of those it had.
+    """Replaces the figures of a stage.
 
-    Args:
-      stage: its name.
-      outcome: what was measured.
-      config: by which it was measured.
-      labels: the fingerprint of what it was measured on.
+    `labels` is the fingerprint of the data that it was measured on.
     """
-    with (
-        files.replacing(self._outcome(stage)) as partial,
-        partial.open('wb') as file,
-    ):
-      np.savez_compressed(file, **outcome.arrays)
+    files.write_arrays(self._outcome(stage), **outcome.arrays)
     content = {
         'with': _measured_with(config),
         'labels': labels,
@@ -193,7 +176,7 @@ class Workdir:
 
     Returns:
       `with`, the fields of the config by which it was measured; `labels`, the
-      fingerprint of what it was measured on; and its `records`.
+      fingerprint of the data; and its `records`.
     """
     name = f'{stage}/{_RECORDS}'
     content = self.read(name, _check_evaluation)
@@ -239,10 +222,6 @@ def _measured_with(config: Any) -> dict[str, Any]:
   return {name: plain[name] for name in ('regression', 'evaluation')}
 
 
-def _check_dict(content: Any) -> None:
-  data_files.typed(content, dict)
-
-
 def _check_run(run: Any) -> None:
   data_files.typed(run, dict)
   for name in ('versions', 'methods', 'data'):
@@ -260,10 +239,3 @@ def _check_evaluation(content: Any) -> None:
   data_files.field(content, 'labels', str)
   data_files.field(content, 'sha256', str)
   records_lib.check(data_files.field(content, 'records', list))
-
-
-def _to_json(content: Any) -> str:
-  """Indented, but a list of records with one record a line."""
-  if isinstance(content, list):
-    return '[\n' + ',\n'.join(json.dumps(item) for item in content) + '\n]'
-  return json.dumps(content, indent=2)

@@ -1,15 +1,12 @@
 """What a workdir belongs to: a config, and the images that train there.
 
-A workdir takes any config and any images as long as no stage is begun there.
-From then on, what the begun stages depend on must stay as it is: each of them
-is what one config and one set of images give.
+A workdir takes any config and any images as long as it holds no stage. From
+then on, what its stages depend on must stay the same.
 """
 
 import shutil
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import contents
@@ -24,7 +21,6 @@ from eqlandmarks.training import stage_folder
 
 # Which images trained, to say in what others differ.
 _IMAGES = 'images.npz'
-_PRETRAIN = 'pretrain'
 
 
 def begun(workdir: Workdir) -> list[str]:
@@ -36,8 +32,8 @@ def check(workdir: Workdir, config: Any) -> None:
   """Checks that a folder can hold a run of a config; writes nothing.
 
   Raises:
-    UserError: it is a file, of another format, or holds stages of another
-      config.
+    UserError: it is a file, of another format, or holds stages that depend on a
+      field that differs, or stages without their config.
   """
   for folder in (workdir.path, *workdir.path.parents):
     if folder.exists() and not folder.is_dir():
@@ -45,15 +41,27 @@ def check(workdir: Workdir, config: Any) -> None:
           f'workdir {workdir.path}: {folder} is a file, expected a folder.'
       )
   check_format(workdir)
-  _check_config(workdir, config)
+  stored, stages = workdir.config(), begun(workdir)
+  if stored is None and stages:
+    raise errors.UserError(
+        f'workdir {workdir.path} holds the stage {stages[0]}, but found '
+        'neither config.json nor run.json, which tell by what config; '
+        'expected one of them, or another --workdir.'
+    )
+  if stored is None:
+    return
+  words = config_fields.differing(stored, config_fields.plain(config))
+  bound = config_fields.binding(words, stages)
+  if bound:
+    raise errors.UserError(
+        f'workdir {workdir.path} belongs to another config; fields that '
+        f'differ: {", ".join(words[name] for name in bound)}. Expected the '
+        f'same fields, or {_elsewhere(workdir, bound)}.'
+    )
 
 
 def check_format(workdir: Workdir) -> None:
-  """Checks that what a folder holds is of this program's format.
-
-  Raises:
-    UserError: it is of another one.
-  """
+  """Checks that what a folder holds is of this program's format."""
   run = workdir.read_run()
   if run and run.get('format') != provenance.FORMAT:
     version = run.get('versions', {}).get('eqlandmarks')
@@ -65,11 +73,7 @@ def check_format(workdir: Workdir) -> None:
 
 
 def check_finished(workdir: Workdir, names: Sequence[str]) -> None:
-  """Checks that there is something to evaluate.
-
-  Raises:
-    UserError: none of these stages is finished there.
-  """
+  """Checks that one of these stages is finished, to be evaluated."""
   if not workdir.finished(names):
     raise errors.UserError(
         f'workdir {workdir.path} holds no finished method, expected one from '
@@ -77,42 +81,8 @@ def check_finished(workdir: Workdir, names: Sequence[str]) -> None:
     )
 
 
-def _check_config(workdir: Workdir, config: Any) -> None:
-  """Checks that no begun stage depends on a field that differs.
-
-  Raises:
-    UserError: one does, or nothing says by which config a stage was begun.
-  """
-  there, stages = workdir.config(), begun(workdir)
-  if there is None and stages:
-    raise errors.UserError(
-        f'workdir {workdir.path} holds the stage {stages[0]}, but found '
-        'neither config.json nor run.json, which tell by what config; '
-        'expected one of them, or another --workdir.'
-    )
-  if there is None:
-    return
-  words = config_fields.differing(there, config_fields.plain(config))
-  bound = config_fields.binding(words, stages)
-  if bound:
-    raise errors.UserError(
-        f'workdir {workdir.path} belongs to another config; fields that '
-        f'differ: {", ".join(words[name] for name in bound)}. Expected the '
-        f'same fields, or {_elsewhere(workdir, bound)}.'
-    )
-
-
 def check_images(workdir: Workdir, config: Any, now: contents.Content) -> None:
-  """Checks that the begun stages were trained on the present images.
-
-  Args:
-    workdir: the run's folder.
-    config: that of the run, which says where the images are.
-    now: the content of its dataset.
-
-  Raises:
-    UserError: they were not; it says in what the images differ.
-  """
+  """Checks that the stages here were trained on the present images."""
   before = workdir.read_run().get('data', {}).get('images')
   if before in (None, now.images) or not begun(workdir):
     return
@@ -137,8 +107,8 @@ def check_images(workdir: Workdir, config: Any, now: contents.Content) -> None:
 def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
   """Makes a workdir that of a config and of images, if it is not yet.
 
-  What stages have left behind that hold no state is removed where the config
-  or the images are others than theirs.
+  Stages that stopped before their first save are removed if the config or the
+  images have changed.
   """
   plain, run = config_fields.plain(config), workdir.read_run()
   words = config_fields.differing(workdir.config() or plain, plain)
@@ -153,9 +123,12 @@ def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
     journal.say(f'workdir {workdir.path} takes a new config: '
                 f'{", ".join(changed)}')
   if changed or before.get('images') != now.images:
-    _remove_halves(workdir)
-    _write_images(workdir, now)
-  # Last is what decides whether all of this is done again.
+    with files.written(workdir.path):
+      for name in _stages(workdir):
+        if not workdir.stage(name).is_begun:
+          shutil.rmtree(workdir.stage(name).path)
+    files.write_arrays(workdir.path / _IMAGES, ids=now.ids, prints=now.prints)
+  # run.json comes last: it decides whether all of this is done again.
   workdir.write('config.json', plain)
   workdir.write('run.json', {
       'format': provenance.FORMAT,
@@ -167,10 +140,7 @@ def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
 
 
 def record_stage(workdir: Workdir, name: str, config: Any) -> bool:
-  """Puts a finished stage into run.json; returns whether it was missing.
-
-  A run that was killed right after the stage's end has not put it there yet.
-  """
+  """Puts a finished stage into run.json; returns whether it was missing."""
   run = workdir.read_run()
   summary = workdir.stage(name).summary()
   methods = run.get('methods', {})
@@ -182,23 +152,22 @@ def record_stage(workdir: Workdir, name: str, config: Any) -> bool:
 
 
 def way(workdir: Workdir, changes: Sequence[tuple[str, str]]) -> str:
-  """How fields can be changed, by the stages that are begun, in words.
-
-  Args:
-    workdir: where they are to be changed.
-    changes: verbs and fields, ('lower', 'batch_size').
-  """
+  """Where changes such as ('lower', 'batch_size') can be made, in words."""
   whole = workdir.whole
-  bound = config_fields.binding((name for _, name in changes), begun(whole))
-  kept = [name for name in bound if _keeps_stage_one(workdir, [name])]
-  taken = f'in another --workdir with --config.pretrained={whole.path}, '
+  bound = config_fields.binding([name for _, name in changes], begun(whole))
   places = {
-      '': [c for c in changes if c[1] not in bound],
-      taken: [c for c in changes if c[1] in kept],
-      'in another --workdir, ': [
-          c for c in changes if c[1] in bound and c[1] not in kept
-      ],
+      '': [],
+      f'in another --workdir with --config.pretrained={whole.path}, ': [],
+      'in another --workdir, ': [],
   }
+  here, with_stage_one, anew = places.values()
+  for change in changes:
+    if change[1] not in bound:
+      here.append(change)
+    elif _keeps_stage_one(workdir, [change[1]]):
+      with_stage_one.append(change)
+    else:
+      anew.append(change)
   return '; or '.join(
       place + loop.in_words(group) for place, group in places.items() if group
   )
@@ -227,28 +196,10 @@ def _elsewhere(workdir: Workdir, bound: Sequence[str]) -> str:
 
 def _keeps_stage_one(workdir: Workdir, bound: Sequence[str]) -> bool:
   """Whether stage 1 is here, and of use where these fields are changed."""
-  whole = workdir.whole
   return (
-      whole.stage(_PRETRAIN).is_done
-      and whole is workdir
-      and not any(
-          name.startswith('pretrain.') or config_fields.is_of_features(name)
-          for name in bound
-      )
+      workdir.whole is workdir
+      and workdir.stage('pretrain').is_done
+      and not any(map(config_fields.is_of_stage_one, bound))
   )
 
 
-def _remove_halves(workdir: Workdir) -> None:
-  """Removes what stages have left that were stopped before the first save."""
-  with files.written(workdir.path):
-    for name in _stages(workdir):
-      if not workdir.stage(name).is_begun:
-        shutil.rmtree(workdir.stage(name).path)
-
-
-def _write_images(workdir: Workdir, now: contents.Content) -> None:
-  with (
-      files.replacing(workdir.path / _IMAGES) as partial,
-      partial.open('wb') as file,
-  ):
-    np.savez_compressed(file, ids=now.ids, prints=now.prints)

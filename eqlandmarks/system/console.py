@@ -1,8 +1,7 @@
 """Standard output and error that may end before the program does.
 
-Their reader can go away (`| head`, a closed terminal, `tee` at Ctrl-C), and the
-disk that they are written to can fill up. That ends no run: what matters is in
-the workdir.
+Their reader can go away (`| head`, a closed terminal, `tee` at Ctrl-C), and
+their disk can fill up. That ends no run: what matters is in the workdir.
 """
 
 import contextlib
@@ -36,10 +35,9 @@ class _Lasting:
     return getattr(self._stream, name)
 
   def _end(self) -> None:
-    """Drops all that any library will write to it."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, self._stream.fileno())
-    os.close(nowhere)
+    # Drops what any library writes to it from now on.
+    with open(os.devnull, 'w') as nowhere:
+      os.dup2(nowhere.fileno(), self._stream.fileno())
 
 
 @contextlib.contextmanager
@@ -51,7 +49,7 @@ def lasting() -> Iterator[None]:
       # Letters that the locale lacks become escapes, as on stderr by default.
       if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors='backslashreplace')
-    # Python has None for one that was closed from the start.
+    # A stream that was closed from the start is None.
     sys.stdout, sys.stderr = (_Lasting(stream or nowhere) for stream in before)
     try:
       yield

@@ -38,11 +38,7 @@ _QUOTED = (
 
 @contextlib.contextmanager
 def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
-  """Turns an error of reading into one line; only reading belongs in it.
-
-  Args:
-    path: what is read.
-    remedy: what to do about it when it is damaged.
+  """Turns an error of reading `path` into one line that ends with a remedy.
 
   Raises:
     UserError: the file is damaged, or the system does not let it be read.
@@ -58,7 +54,7 @@ def intact(path: pathlib.Path, remedy: str) -> Iterator[None]:
       raise UserError(
           f'{path} cannot be read ({reason}), expected a file that can be'
       ) from error
-    # What our own checks raise says it all.
+    # Our own checks raise plain ValueErrors.
     kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
     raise damaged(path, f'{kind}{error}', remedy) from error
 
@@ -78,11 +74,11 @@ def passing(error: BaseException | None) -> str | None:
   return None
 
 
-def damaged(path: pathlib.Path, found: str, remedy: str) -> UserError:
+def damaged(path: pathlib.Path, fault: str, remedy: str) -> UserError:
   """The error of a file that does not hold what was written to it."""
-  found = ' '.join(found.split())[:160]
+  fault = ' '.join(fault.split())[:160]
   return UserError(
-      f'{path} is damaged ({found}), expected what a run wrote there; {remedy}'
+      f'{path} is damaged ({fault}), expected what a run wrote there; {remedy}'
   )
 
 
@@ -91,16 +87,9 @@ def read_json(
     remedy: str,
     check: Callable[[Any], object] | None = None,
 ) -> Any:
-  """What a JSON file holds.
+  """What an existing JSON file holds; see `intact`.
 
-  Args:
-    path: the file, which is there.
-    remedy: what to do about it when it is damaged.
-    check: looks at the content, and raises an error where it is not as it must
-      be: by `field` and `typed`, say.
-
-  Raises:
-    UserError: it is damaged, or cannot be read.
+  `check` raises an error for wrong content, by `field` and `typed`, say.
   """
   with intact(path, remedy):
     content = load_json(path)
@@ -110,34 +99,21 @@ def read_json(
 
 
 def field(content: Any, name: str, kind: _Kind) -> Any:
-  """A field of what must be a JSON object.
-
-  Raises:
-    ValueError: it is none, or has no such field, or that is of another type.
-  """
+  """A field of a JSON object; raises ValueError unless it has that type."""
   if name not in typed(content, dict):
     raise ValueError(f'it lacks {name}')
   return typed(content[name], kind, name)
 
 
 def typed(value: Any, kind: _Kind, name: str = 'it') -> Any:
-  """A value that must be of a type, or one of several.
-
-  Raises:
-    ValueError: it is not.
-  """
+  """A value; raises ValueError unless it has that type, or one of several."""
   if not isinstance(value, kind):
     raise ValueError(f'{name} holds {type(value).__name__}')
   return value
 
 
 def load_json(path: pathlib.Path) -> Any:
-  """What a JSON file holds, of whatever form.
-
-  Raises:
-    OSError: it cannot be read.
-    ValueError: it is not JSON, or larger than any of ours.
-  """
+  """What a JSON file holds; raises ValueError or OSError where it cannot."""
   size = path.stat().st_size
   if size > _LARGEST_JSON:
     raise ValueError(f'it has {size} bytes')
@@ -145,11 +121,7 @@ def load_json(path: pathlib.Path) -> Any:
 
 
 def parse_json(text: str | bytes) -> Any:
-  """What JSON text, in UTF-8 where it is bytes, stands for.
-
-  Raises:
-    ValueError: it is not JSON, or is nested deeper than any of ours.
-  """
+  """What JSON text holds; raises ValueError for any other text."""
   try:
     return json.loads(text)
   except RecursionError as error:
@@ -157,11 +129,7 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_arrays(path: pathlib.Path, remedy: str) -> dict[str, np.ndarray]:
-  """What an .npz file holds.
-
-  Raises:
-    UserError: it is damaged, or cannot be read.
-  """
+  """What an .npz file holds; see `intact`."""
   with intact(path, remedy):
     with zipfile.ZipFile(path) as archive:
       entries = archive.infolist()

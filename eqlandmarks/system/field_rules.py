@@ -1,7 +1,7 @@
 """Rules for the values of config fields, as tables.
 
 A table maps each field to a `Rule`, or to the table of a section. Its entry
-`WHOLE`, if any, is a function that checks what no single field can tell.
+`WHOLE`, if any, is a function that checks fields against each other.
 """
 
 import math
@@ -16,8 +16,8 @@ Rule = tuple[Callable[[Any], bool], str]
 # The entry of a check of a whole section: (config, section, prefix) -> None.
 WHOLE = ''
 
-# Beyond all reason: larger images, nets and counts than any machine has room
-# for. What a machine has no room for is found by `eqlandmarks.system.memory`.
+# Larger images, nets and counts than any machine has room for. Whether this
+# machine has room is checked elsewhere.
 SIDE = 8192
 MANY = 1_000_000
 _LARGE = 1e9
@@ -34,9 +34,9 @@ def check(
 
   Args:
     config: the whole config.
-    section: it, or a section of it.
-    rules: see the module.
-    prefix: what the section's fields begin with, such as 'pretrain.'.
+    section: the config, or a section of it.
+    rules: a table, see the module.
+    prefix: of the names of the section's fields, such as 'pretrain.'.
 
   Raises:
     UserError: naming the first field whose value is wrong.
@@ -61,7 +61,7 @@ def shown(value: Any) -> str:
 
 def is_number(value: Any) -> bool:
   """Whether a value is a finite number."""
-  # Compared, since no float is as large as some whole numbers are.
+  # Compared, since some whole numbers are too large for a float.
   return (
       isinstance(value, (int, float))
       and not isinstance(value, bool)
@@ -81,10 +81,8 @@ def number(check: Callable[[Any], bool], expected: str) -> Rule:
 
 def integer(least: int, most: int = MANY) -> Rule:
   """The rule of a whole number within bounds."""
-  return (
-      lambda v: is_whole(v, least, most),
-      f'a whole number of at least {least} and at most {most}',
-  )
+  text = f'a whole number of at least {least} and at most {most}'
+  return (lambda v: is_whole(v, least, most), text)
 
 
 def one_of(*choices: str) -> Rule:
@@ -95,20 +93,16 @@ def one_of(*choices: str) -> Rule:
 
 def positive(most: float = _LARGE) -> Rule:
   """The rule of a number above 0."""
-  return number(
-      lambda v: _SMALL <= v <= most, f'a number from {_SMALL:g} to {most:g}'
-  )
+  text = f'a number from {_SMALL:g} to {most:g}'
+  return number(lambda v: _SMALL <= v <= most, text)
 
 
 def not_negative(most: float = _LARGE) -> Rule:
   """The rule of a number from 0 on."""
-  return number(
-      lambda v: 0 <= v <= most, f'a number of at least 0, at most {most:g}'
-  )
+  text = f'a number of at least 0, at most {most:g}'
+  return number(lambda v: 0 <= v <= most, text)
 
 
-SEED = (
-    lambda v: is_whole(v, 0, 2**32 - 1),
-    'a whole number from 0 to 4294967295',
-)
+SEED = (lambda v: is_whole(v, 0, 2**32 - 1),
+        'a whole number from 0 to 4294967295')  # fmt: skip
 SHARE = number(lambda v: 0 <= v <= 1, 'a number from 0 to 1')

@@ -11,10 +11,10 @@ _LONGEST = 255
 
 
 def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
-  """A path as a user gives it, with the home folder for a leading `~`.
+  """A user's path, with the home folder for a leading `~`.
 
   Raises:
-    UserError: its user is unknown, or libraries cannot open such a path.
+    UserError: the user is unknown, or libraries cannot open such a path.
   """
   path = pathlib.Path(path)
   if '\0' in str(path):
@@ -36,11 +36,7 @@ def expanded(path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def below(folder: pathlib.Path, name: str) -> pathlib.Path:
-  """The path of `name` in a folder, which it does not leave.
-
-  Args:
-    folder: need not exist.
-    name: a relative path with forward slashes.
+  """The path of `name`, with forward slashes, in a folder that may not exist.
 
   Raises:
     UserError: the name is empty, absolute, or leads upwards or by a link out of
@@ -61,10 +57,7 @@ def below(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def fitting(stem: str, ending: str) -> str:
-  """The name of a file, cut to what file systems allow.
-
-  A digest takes the place of what is cut off, so that names stay distinct.
-  """
+  """The name of a file; a digest replaces what file systems do not allow."""
   room = _LONGEST - len(os.fsencode(ending))
   if len(os.fsencode(stem)) > room:
     digest = hashlib.sha256(os.fsencode(stem)).hexdigest()[:12]

@@ -1,7 +1,4 @@
-"""Writing files and folders whole or not at all.
-
-What the disk refuses becomes one line.
-"""
+"""Writing files and folders whole or not at all, or one line of error."""
 
 import contextlib
 import errno
@@ -13,9 +10,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+import numpy as np
+
 from eqlandmarks.errors import UserError
 
-# A disk that is full, read-only, broken, or somebody else's.
+# A disk that is full, read-only, broken, or another user's.
 REFUSALS = (
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES,
     errno.EPERM, errno.EIO, errno.ESTALE,
@@ -26,14 +25,11 @@ _PREFIX, _SUFFIX = '.eqlandmarks-', '.partial'
 
 
 def refusal(error: BaseException | None) -> str | None:
-  """The system's words in an error of writing; None for any other error.
-
-  Libraries in C++ (TensorStore, array_record) raise errors of their own, which
-  only quote the system.
-  """
+  """The system's words in an error of writing; None for any other error."""
   while error is not None:
     if isinstance(error, OSError) and error.errno is not None:
       return os.strerror(error.errno)
+    # Libraries in C++ (TensorStore, array_record) only quote the system.
     for text in map(os.strerror, REFUSALS):
       if text in str(error):
         return text
@@ -41,13 +37,15 @@ def refusal(error: BaseException | None) -> str | None:
   return None
 
 
+def reason(error: Exception) -> str:
+  """The system's words in an error, otherwise its own, on one line."""
+  text = getattr(error, 'strerror', None) or str(error)
+  return ' '.join(text.split()) or type(error).__name__
+
+
 @contextlib.contextmanager
 def written(path: pathlib.Path, expected: str = ROOM) -> Iterator[None]:
-  """Turns a refusal to write what is at `path` into one line.
-
-  Raises:
-    UserError: the file system refuses.
-  """
+  """Turns a refusal to write what is at `path` into a UserError of one line."""
   try:
     yield
   except UserError:
@@ -67,14 +65,12 @@ def replacing(
 ) -> Iterator[pathlib.Path]:
   """Yields a place to write a file or a folder to, which then becomes `path`.
 
-  The place lies in a new folder beside `path`, under the same name: nothing is
-  there yet, and no link can be. A link at `path` is replaced itself, not what
-  it leads to. If an error ends the block, nothing stays, and what was at `path`
-  is as before. Missing folders above it are made.
+  The place lies in a new folder beside `path`, under the same name. A link at
+  `path` is replaced itself, not its target. If an error ends the block, `path`
+  stays as it was. Missing folders above it are made.
 
   Args:
-    path: a file, which is replaced; or a folder, which must not exist or be
-      empty.
+    path: a file, or a folder that does not exist or is empty.
     expected: what the message says of the place.
 
   Raises:
@@ -89,12 +85,15 @@ def replacing(
     os.replace(folder / path.name, path)
 
 
+def write_arrays(path: pathlib.Path, **arrays: np.ndarray) -> None:
+  """Writes an .npz file, whole or not at all."""
+  with replacing(path) as partial, partial.open('wb') as file:
+    np.savez_compressed(file, **arrays)
+
+
 @contextlib.contextmanager
 def scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
-  """A new folder in `parent`, removed at the end.
-
-  Those that killed processes have left there are removed first.
-  """
+  """A new folder in `parent`, removed at the end, as are left-over ones."""
   _remove_leftovers(parent.absolute())
   folder, lock = _own_folder(parent)
   try:
@@ -105,11 +104,7 @@ def scratch(parent: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def remove(path: pathlib.Path) -> None:
-  """Removes a file, a folder with all its content, or a link alone.
-
-  Raises:
-    UserError: the file system refuses.
-  """
+  """Removes a file, a folder with all its content, or a link alone."""
   with written(path):
     if path.is_dir() and not path.is_symlink():
       shutil.rmtree(path)
@@ -124,10 +119,7 @@ def is_partial(name: str) -> bool:
 
 @contextlib.contextmanager
 def _made(folder: pathlib.Path) -> Iterator[None]:
-  """Makes a folder; if an error ends the block, removes what was made.
-
-  Only folders that are empty: others may have written there meanwhile.
-  """
+  """Makes a folder; if an error ends the block, removes it if it is empty."""
   new = []
   try:
     for each in (*reversed(folder.parents), folder):

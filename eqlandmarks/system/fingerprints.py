@@ -26,11 +26,7 @@ def of_values(*parts: Any) -> str:
 
 
 def of_file(path: pathlib.Path) -> str:
-  """Of a file's bytes, which are not held in memory.
-
-  Raises:
-    UserError: it cannot be read.
-  """
+  """Of a file's bytes, which are not held in memory."""
   try:
     with path.open('rb') as file:
       return hashlib.file_digest(file, 'sha256').hexdigest()
@@ -43,8 +39,7 @@ def of_file(path: pathlib.Path) -> str:
 def of_stats(root: pathlib.Path, names: Iterable[str]) -> str:
   """Of the names, sizes and times of files below `root`, which are not read.
 
-  Where it is the same, nothing has changed; where it differs, only the files'
-  content can tell. Missing files do not count: reading them reports them.
+  Missing files do not count: reading them reports them.
   """
   digest = hashlib.sha256()
   for name in names:

@@ -12,11 +12,10 @@ _KERNEL = pathlib.Path('/sys/kernel/mm/transparent_hugepage/enabled')
 def restart() -> None:
   """Starts the process again with huge pages, where they must be asked for.
 
-  On a CPU, XLA asks malloc for the memory of each step anew, and the kernel
-  clears each page at its first touch: see docs/performance.md. glibc reads the
-  wish for larger pages from the environment when a process starts. A user who
-  sets the variable, even to nothing, has chosen; a program that runs this one
-  as a part of itself is not restarted.
+  On a CPU, XLA allocates the memory of each step anew, and the kernel clears
+  each page at its first touch: see docs/performance.md. glibc reads the wish
+  for larger pages from the environment when a process starts. Setting the
+  variable, even to nothing, prevents the restart.
   """
   if not wanted() or not _whole_process():
     return
@@ -38,23 +37,15 @@ def _whole_process() -> bool:
 
 
 def wanted() -> bool:
-  """Whether the user has not chosen, and glibc and the kernel know them."""
-  if VARIABLE in os.environ or not sys.executable or not _glibc_knows_them():
+  """Whether the user has not chosen, and glibc and the kernel support them."""
+  if VARIABLE in os.environ or not sys.executable:
     return False
-  try:
-    # "always" gives them unasked.
-    return '[madvise]' in _KERNEL.read_text(encoding='ascii')
-  except OSError:
-    return False
-
-
-def _glibc_knows_them() -> bool:
   try:
     name, version = os.confstr('CS_GNU_LIBC_VERSION').split()
-    return name == 'glibc' and _numbers(version) >= (2, 35)
+    numbers = tuple(int(part) for part in version.split('.')[:2])
+    if name != 'glibc' or numbers < (2, 35):
+      return False
+    # With "always", the kernel gives them unasked.
+    return '[madvise]' in _KERNEL.read_text(encoding='ascii')
   except (AttributeError, OSError, ValueError):
     return False
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-  return tuple(int(part) for part in version.split('.')[:2])

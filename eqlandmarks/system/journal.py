@@ -1,4 +1,4 @@
-"""What a run says: to the user, and with the time to the workdir's log.txt.
+"""Messages of a run: to the user, and with the time to the workdir's log.txt.
 
 Nothing is logged before a run has passed all checks, so that a wrong command
 leaves a workdir as it was.
@@ -53,7 +53,7 @@ def note(line: str) -> None:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-  """Says and writes nothing within: another process of the run does."""
+  """Silences this process; another process of the run reports."""
   _LOGGER.disabled = True
   try:
     yield
@@ -77,14 +77,11 @@ def writing(path: pathlib.Path) -> Iterator[None]:
   _LOGGER.addHandler(handler)
   try:
     yield
-  except KeyboardInterrupt as error:
-    note(f'interrupted {error}'.rstrip())
-    raise
-  except SystemExit:
-    note('stopped')
-    raise
   except BaseException as error:
-    note(f'error: {type(error).__name__}: {error}')
+    text = f'error: {type(error).__name__}: {error}'
+    if isinstance(error, KeyboardInterrupt):
+      text = f'interrupted {error}'.rstrip()
+    note('stopped' if isinstance(error, SystemExit) else text)
     raise
   finally:
     _LOGGER.removeHandler(handler)

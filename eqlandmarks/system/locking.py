@@ -1,9 +1,8 @@
 """One writer for a folder at a time.
 
-The lock is the kernel's (`flock`): it ends with the process that holds it,
-however that ends, so nobody ever has to remove a stale one. The file only says
-who holds it. (The library filelock empties its file before it knows whether it
-gets the lock, so it could not say that.)
+The lock is the kernel's (`flock`): it ends with the process that holds it, so
+none is ever stale. The file says who holds it. (The library filelock empties
+its file before it has the lock, so the file could not say that.)
 """
 
 import contextlib
@@ -23,9 +22,9 @@ from eqlandmarks.system import journal
 from eqlandmarks.system import regular_files
 
 NAME = 'lock'
-# How often a folder that others remove meanwhile is made again.
+# Attempts at making a folder that others remove meanwhile.
 _TRIES = 10
-# Some network file systems know no locks.
+# Some network file systems have no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -41,8 +40,8 @@ def held(
   """Holds a folder's lock; makes the folder, and removes it if left empty.
 
   Args:
-    folder: what is written to within.
-    doing: what others are told that this process does.
+    folder: what the block writes to.
+    doing: what this process does, for the messages of others.
     name: of the file in the folder.
     wait: for another process that holds the lock, after one line that says so.
     expected: what the message says of a folder that cannot be written.
@@ -114,23 +113,22 @@ def _acquire(path: pathlib.Path, wait: bool) -> tuple[int, bool]:
 
 def _open(path: pathlib.Path) -> int:
   """Opens the lock's file; makes it and its folder if needed."""
-  tries = 0
+  tries = _TRIES
   while True:
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
       return regular_files.open_own(path, os.O_RDWR)
     except FileNotFoundError:
       # Whoever held the lock has just removed a folder that was left empty.
-      tries += 1
-      if tries == _TRIES:
+      tries -= 1
+      if not tries:
         raise
 
 
 def _is_at(file: int, path: pathlib.Path) -> bool:
-  try:
+  with contextlib.suppress(FileNotFoundError):
     return os.path.samestat(os.fstat(file), os.stat(path))
-  except FileNotFoundError:
-    return False
+  return False
 
 
 def _sign(file: int, doing: str) -> None:

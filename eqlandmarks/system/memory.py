@@ -15,10 +15,7 @@ _EXHAUSTED = ('RESOURCE_EXHAUSTED', 'Out of memory', 'bad_alloc')
 
 
 def available() -> int:
-  """Bytes of memory that the devices of this process have, all together.
-
-  Those of a CPU share the machine's, or what the container is allowed.
-  """
+  """Bytes of memory that the devices of this process have, all together."""
   limits = [
       (device.memory_stats() or {}).get('bytes_limit')
       for device in jax.local_devices()
@@ -26,6 +23,7 @@ def available() -> int:
   ]
   if limits and None not in limits:
     return sum(limits)
+  # A CPU has that of the machine, or what the container is allowed.
   sizes = [os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')]
   with contextlib.suppress(OSError, ValueError):  # 'max' is no number
     limit = pathlib.Path('/sys/fs/cgroup/memory.max').read_text('ascii')
@@ -35,14 +33,11 @@ def available() -> int:
 
 @contextlib.contextmanager
 def enough(title: str, advice: Callable[[], str]) -> Iterator[None]:
-  """Turns an error of memory into one line.
+  """Turns a lack of memory, on a device or the host, into a UserError.
 
   Args:
     title: what is being done.
-    advice: says how it needs less memory.
-
-  Raises:
-    UserError: there is not enough, on a device or on the host.
+    advice: returns how it would need less memory, in words.
   """
   try:
     yield

@@ -21,15 +21,14 @@ def load(
 
   Args:
     name: of the module.
-    package: of ours, where it lies; None for any module that Python finds, for
-      which it searches the current folder as well.
+    package: of ours that holds it; None for any module that Python finds, also
+      in the current folder.
     attributes: what the module must have.
-    field: what names it, for the message.
-    expected: what is expected there, for the message.
+    field: of the config, for the message.
+    expected: of the field, for the message.
 
   Raises:
-    UserError: there is no such module, it cannot be imported, or it lacks an
-      attribute.
+    UserError: the module cannot be imported, or lacks an attribute.
   """
   try:
     if not package and os.getcwd() not in sys.path:

@@ -2,7 +2,7 @@
 
 Reading a named pipe waits for a writer, and a device such as /dev/zero never
 ends; a link in a folder of images can lead to either. A link where the program
-writes could lead to somebody's file.
+writes could lead to a file of the user's.
 """
 
 import errno
@@ -26,10 +26,9 @@ def opened(path: pathlib.Path) -> BinaryIO:
   """Opens a regular file, or one that a link leads to, for reading.
 
   Raises:
-    UserError: it is something else.
-    OSError: it does not exist, or cannot be read.
+    UserError: the path leads to something else.
   """
-  return open(path, 'rb', opener=_regular)
+  return open(path, 'rb', opener=_open_regular)
 
 
 def check(path: pathlib.Path) -> None:
@@ -49,7 +48,7 @@ def read_text(path: pathlib.Path) -> str:
     return io.TextIOWrapper(file, 'utf-8-sig').read()
 
 
-def _regular(path: str, flags: int) -> int:
+def _open_regular(path: str, flags: int) -> int:
   # A pipe without a writer makes a plain open wait.
   descriptor = os.open(path, flags | os.O_NONBLOCK)
   kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
@@ -63,31 +62,24 @@ def _regular(path: str, flags: int) -> int:
 def open_own(path: str | os.PathLike[str], flags: int) -> int:
   """Opens a file of the program's own to write in place; makes it if needed.
 
-  Returns:
-    The open file, which child processes do not inherit.
-
   Raises:
     UserError: a link, a pipe or a device is there, and would be written to.
     OSError: the system refuses.
   """
-  if os.path.islink(path):
-    raise _foreign(path, 'a link')
+  kind = 'a link' if os.path.islink(path) else ''
   # Without O_NONBLOCK, opening a pipe would wait for its reader.
-  kept = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+  flags |= os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
   try:
-    file = os.open(path, flags | kept, 0o666)
-  except OSError as error:
-    if error.errno in (errno.ELOOP, errno.ENXIO):
-      raise _foreign(path, 'a link or a pipe') from error
-    raise
-  if not stat.S_ISREG(os.fstat(file).st_mode):
+    file = os.open(path, flags, 0o666)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+      return file
     os.close(file)
-    raise _foreign(path, 'a pipe or a device')
-  return file
-
-
-def _foreign(path: str | os.PathLike[str], kind: str) -> UserError:
-  return UserError(
+    kind = 'a pipe or a device'
+  except OSError as error:
+    if error.errno not in (errno.ELOOP, errno.ENXIO):
+      raise
+    kind = kind or 'a link or a pipe'
+  raise UserError(
       f"{path}: found {kind}, expected a file of the program's own, or none; "
       'remove it'
   )

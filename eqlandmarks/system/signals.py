@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Seconds within which a signal is the same one: `timeout` and some schedulers
-# send it to a process and to its group.
+# Seconds within which a repeated signal counts once: `timeout` and some
+# schedulers send it to a process and to its group.
 _SAME = 0.1
 
 # The first signal, or 0, and whether it has been answered.
@@ -44,8 +44,8 @@ def handled() -> Iterator[None]:
   """Handles this process's signals; the main thread must enter it."""
   global _asked, _answered, _repeated
   _asked, _answered, _repeated = 0, False, 0
-  # Python itself runs handlers between two bytecodes of the main thread, which
-  # may be minutes away. The signal itself writes to the pipe.
+  # Python runs handlers between two bytecodes of the main thread, which may be
+  # minutes away. The signal itself writes to the pipe.
   ours, theirs = socket.socketpair()
   theirs.setblocking(False)
   pipe = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
@@ -69,13 +69,10 @@ def handled() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Callable[[], int]]:
-  """Holds a first signal back until the end of the block.
+  """Delays `Interrupted` for a first signal until the end of the block.
 
   Yields:
     A function that returns the signal's number, or 0.
-
-  Raises:
-    Interrupted: at the end of the block, if a signal has come.
   """
   global _deferring
   _deferring += 1
@@ -125,7 +122,7 @@ def _count(signals: socket.socket) -> None:
     while received := signals.recv(64):
       for number in received:
         if number not in _SIGNALS:
-          continue  # somebody else's
+          continue
         if _repeated:
           _repeated -= 1
           continue
@@ -134,7 +131,7 @@ def _count(signals: socket.socket) -> None:
           first = now
           name = signal.Signals(number).name
           # Not buffered: the process may be about to end.
-          with contextlib.suppress(OSError):  # nobody reads it
+          with contextlib.suppress(OSError):  # a closed stream
             sys.stderr.write(f'\n{name}: stopping; once more to stop at once\n')
             sys.stderr.flush()
         elif now - first > _SAME:

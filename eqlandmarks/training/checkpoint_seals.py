@@ -1,9 +1,9 @@
-"""Seals of checkpoints: what their files must be, written when they are whole.
+"""Seals of checkpoints: the size and the SHA-256 of every file.
 
 TensorStore checks a part of what it reads by CRC-32C, and Orbax's own JSON
 files not at all: a flipped byte can pass as another shape or another number. So
-each checkpoint gets `seal.json`, with the size and the SHA-256 of every file,
-and a checkpoint that differs from it is not even opened.
+each whole checkpoint gets `seal.json`, and one that differs from its seal is
+not even opened.
 """
 
 import contextlib
@@ -23,11 +23,7 @@ _SEAL = 'seal.json'
 
 
 def write(folder: pathlib.Path) -> None:
-  """Seals a checkpoint that is whole.
-
-  Raises:
-    UserError: the file system refuses.
-  """
+  """Seals a checkpoint that is whole."""
   files = {name: _print(path) for name, path in _files(folder).items()}
   with files_lib.replacing(folder / _SEAL) as partial:
     content = {'sha256': fingerprints.of_json(files), 'files': files}
@@ -37,8 +33,8 @@ def write(folder: pathlib.Path) -> None:
 def fault(folder: pathlib.Path) -> str | None:
   """What is wrong with a checkpoint; None where nothing is.
 
-  Of one without a seal, the process was killed between the checkpoint and its
-  seal. All of it is read then, as far as TensorStore has checksums.
+  One without a seal is from a process that was killed before it wrote the seal.
+  All of it is read then, as far as TensorStore has checksums.
 
   Raises:
     UserError: it cannot be read now, which says nothing of its content.
@@ -63,9 +59,6 @@ def spared(folder: pathlib.Path) -> Iterator[None]:
 
   Too many files may be open, say, or a network file system may be away. Without
   this, a sound checkpoint would be taken for a damaged one, and removed.
-
-  Raises:
-    UserError: such an error. Any other one is left as it is.
   """
   try:
     yield
@@ -91,42 +84,41 @@ def _broken(folder: pathlib.Path) -> str | None:
       return f'{name} is missing'
     if name not in sealed:
       return f'{name} does not belong there'
-    difference = _difference(sealed[name], files[name])
-    if difference:
-      return f'{name} {difference}'
+    size, expected = files[name].stat().st_size, sealed[name]
+    if size != expected[0]:
+      return f'{name} has {size} bytes, expected {expected[0]}'
+    if _print(files[name]) != expected:
+      return f'{name} was altered: its SHA-256 differs'
   return None
 
 
 def _unreadable(folder: pathlib.Path) -> str | None:
-  """What TensorStore says of a checkpoint's arrays; None where all are read.
-
-  Orbax would say it a hundred times over, in threads of its own.
-  """
+  """What TensorStore says of a checkpoint's arrays; None where all are read."""
+  # Orbax would say it a hundred times over, in threads of its own.
   place = {'driver': 'ocdbt', 'base': f'file://{folder.absolute()}/state/'}
   try:
     store = tensorstore.KvStore.open(place).result()
     for key in store.list().result():
       store.read(key).result()
-  except Exception as error:  # of whatever kind: it tells by its words
+  except Exception as error:  # of any kind
     if data_files.passing(error):
       raise
     return ' '.join(str(error).split())[:120]
   return None
 
 
-def _difference(sealed: list, path: pathlib.Path) -> str | None:
-  size, _ = sealed
-  if path.stat().st_size != size:
-    return f'has {path.stat().st_size} bytes, expected {size}'
-  return None if _print(path) == sealed else 'was altered: its SHA-256 differs'
-
-
 def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   """All files of a checkpoint but the seal, by their paths below it."""
-  paths = []
+
+  def fail(error: OSError) -> None:
+    raise error
+
   # `rglob` passes over folders that cannot be read: they would be missing.
-  for place, _, names in os.walk(folder, onerror=_raise):
-    paths += [pathlib.Path(place, name) for name in names]
+  paths = [
+      pathlib.Path(place, name)
+      for place, _, names in os.walk(folder, onerror=fail)
+      for name in names
+  ]
   return {
       path.relative_to(folder).as_posix(): path
       for path in sorted(paths)
@@ -135,10 +127,6 @@ def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
       and path.name != _SEAL
       and not files_lib.is_partial(path.parent.name)
   }
-
-
-def _raise(error: OSError) -> None:
-  raise error
 
 
 def _print(path: pathlib.Path) -> list:

@@ -2,8 +2,8 @@
 
 Orbax's v1 training `Checkpointer`: it writes atomically, keeps the last N, and
 is what Orbax teaches for new code. It still moves between minor versions, so
-setup.py bounds it to one. Each checkpoint has a seal (`training.seals`), and
-what differs from it is not used.
+setup.py bounds it to one. Each checkpoint has a seal (`checkpoint_seals`), and
+one that differs from its seal is not used.
 """
 
 import contextlib
@@ -28,8 +28,6 @@ from eqlandmarks.training import orbax_per_process
 
 _policies = ocp.training.preservation_policies
 
-# What Orbax calls a checkpoint that it has not finished.
-_UNFINISHED = '*.orbax-checkpoint-tmp'
 # Bytes that Orbax writes of each array beside its values, by measurement.
 _PER_ARRAY = 4096
 
@@ -46,16 +44,13 @@ class Checkpointer:
   def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
     self._stage, self._folder = folder, folder_of(folder)
     self._best = best
-    kept = [_policies.LatestN(keep)]
-    if best:
-      kept.append(
-          _policies.BestN(
-              n=1,
-              # Those later in ascending order are kept.
-              get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
-              keep_checkpoints_without_metrics=False,
-          )
-      )
+    lowest = _policies.BestN(
+        n=1,
+        # Those later in ascending order are kept.
+        get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
+        keep_checkpoints_without_metrics=False,
+    )
+    kept = [_policies.LatestN(keep)] + [lowest] * bool(best)
     self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
@@ -66,28 +61,25 @@ class Checkpointer:
   def __exit__(self, kind: Any, *_: Any) -> None:
     try:
       with self._written():
-        self._close()
+        try:
+          self.wait()
+        finally:
+          self._pool.shutdown()
+          if '_orbax' in vars(self):
+            self._orbax.close()
     except errors.UserError:
       if kind is None:  # what ended the block says more
         raise
     finally:
       # What a full disk has cut short only takes up room.
-      for half in self._folder.glob(_UNFINISHED):
+      for half in self._folder.glob('*.orbax-checkpoint-tmp'):
         shutil.rmtree(half, ignore_errors=True)
-
-  def _close(self) -> None:
-    try:
-      self.wait()
-    finally:
-      self._pool.shutdown()
-      if '_orbax' in vars(self):
-        self._orbax.close()
 
   def save(self, number: int, state: Any, **about: Any) -> None:
     """Saves and seals a state; see `save_async`."""
     self.save_async(number, state, **about)
     if not self.wait():
-      # Once more; what is wrong then is not the clock alone.
+      # If this fails too, more is wrong than the clock.
       self.save_async(number, state, **about)
       with self._written():
         self._saving.result()
@@ -105,11 +97,8 @@ class Checkpointer:
     Args:
       number: of updates that made the state.
       state: with arrays as leaves; they are copied before the call returns.
-      rows: what `rows` is to give back, as JSON has it.
+      rows: what the method `rows` returns later; JSON can hold them.
       metrics: by which the best one is chosen.
-
-    Raises:
-      UserError: the file system refuses. The checkpoints before stay.
     """
     self.wait()
     with self._written():
@@ -126,12 +115,8 @@ class Checkpointer:
   def wait(self) -> bool:
     """Waits for what is being saved; returns whether it has been saved.
 
-    Orbax takes the time by the clock on the wall. When that jumps ahead, as
-    after a sleep of the machine, a save is said to have taken too long, and is
-    given up: the next one does its work.
-
-    Raises:
-      UserError: the file system refuses.
+    Orbax goes by the clock on the wall. When that jumps ahead, as after a sleep
+    of the machine, Orbax gives up the save, and the next one does its work.
     """
     saving, self._saving = self._saving, None
     if saving is None:
@@ -164,12 +149,10 @@ class Checkpointer:
       UserError: there are checkpoints, but none of them is sound; or one cannot
         be read now. Nothing is removed then.
     """
-    damaged: dict[int, str] = {}
+    own, damaged = orbax_per_process.own(state), {}
     for number in reversed(numbers(self._folder)):
       path = self._folder / str(number)
-      restored, fault = None, checkpoint_seals.fault(path)
-      if fault is None:
-        restored, fault = _load_state(path, state)
+      restored, fault = loaded(path, lambda p: ocp.load(p, own))
       if fault is None:
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))
@@ -226,7 +209,7 @@ def folder_of(stage: pathlib.Path) -> pathlib.Path:
 
 
 def numbers(folder: pathlib.Path) -> list[int]:
-  """The steps of which there is a checkpoint, sorted."""
+  """The steps of the checkpoints, sorted."""
   if not folder.is_dir():
     return []
   names = [path.name for path in folder.iterdir() if path.is_dir()]
@@ -239,21 +222,16 @@ def _about(folder: pathlib.Path, number: int) -> dict[str, Any]:
     return ocp.metadata(folder / str(number)).custom_metadata or {}
 
 
-def _load_state(path: pathlib.Path, state: Any) -> tuple[Any, str | None]:
-  return loaded(path, lambda: ocp.load(path, orbax_per_process.own(state)))
-
-
 def loaded(
-    place: pathlib.Path, load: Callable[[], Any]
+    path: pathlib.Path, load: Callable[[pathlib.Path], Any]
 ) -> tuple[Any, str | None]:
-  """What is loaded of a checkpoint, or what is wrong with it.
-
-  Raises:
-    UserError: it cannot be read now, which says nothing of its content.
-  """
+  """What `load` makes of a checkpoint, or what is wrong with the checkpoint."""
+  fault = checkpoint_seals.fault(path)
+  if fault is not None:
+    return None, fault
   try:
-    with checkpoint_seals.spared(place), orbax_per_process.alone():
-      return load(), None
+    with checkpoint_seals.spared(path), orbax_per_process.alone():
+      return load(path), None
   except errors.UserError:
     raise
   # A checkpoint without a seal, or of another structure, can make Orbax raise
@@ -281,11 +259,9 @@ def short(error: Exception) -> str:
 
 
 def _check_room(folder: pathlib.Path, state: Any) -> None:
-  """Checks that a checkpoint fits, before its threads fail one by one.
-
-  Orbax keeps the values twice, of each process and merged.
-  """
+  """Checks that a checkpoint fits, before its threads fail one by one."""
   leaves = jax.tree.leaves(state)
+  # Orbax keeps the values twice, those of each process and merged.
   needed = sum(2 * leaf.nbytes + _PER_ARRAY for leaf in leaves)
   if shutil.disk_usage(folder).free < needed:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

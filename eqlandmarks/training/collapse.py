@@ -1,10 +1,9 @@
 """Signs that a run has collapsed: one direction of features, or one place.
 
 The contrastive loss and the losses of stage 2 have minima, or long plateaus,
-that hold no landmarks: all features point the same way, or all landmarks lie on
-each other. Such a run ends without an error, and its figures are merely bad.
-The objectives tell it from what a training logs, and `of_records` from what
-has been measured on test images.
+that hold no landmarks. Such a run ends without an error, and its figures are
+merely bad. The objectives recognise it by what a training logs, and
+`of_records` by what was measured on test images.
 """
 
 import math
@@ -42,47 +41,28 @@ CHANGE_LANDMARKS = (
 
 
 def extents(landmarks: np.ndarray) -> np.ndarray:
-  """How far apart the landmarks of an image lie.
-
-  Args:
-    landmarks: `[N, K, 2]`.
-
-  Returns:
-    `[N]`, the largest distance between two landmarks of each image, in the same
-    pixels; NaN of a single landmark, which lies nowhere else.
-  """
+  """The largest distance `[N]` between landmarks `[N, K, 2]`; NaN for K = 1."""
   if landmarks.shape[1] < 2:
     return np.full(len(landmarks), np.nan)
   # An image at a time, as K^2 distances of thousands of images are many.
   return np.array([
-      np.linalg.norm(one[:, None] - one[None], axis=-1).max()
-      for one in landmarks.astype(np.float64)
+      np.linalg.norm(points[:, None] - points[None], axis=-1).max()
+      for points in landmarks.astype(np.float64)
   ])
 
 
 def alignment(directions: np.ndarray) -> float:
-  """How much features point the same way.
+  """How much features point the same way: 1 all in one direction, 0 evenly.
 
   Args:
     directions: `[N, D + 1]`, the mean of the unit features over each image's
       pixels, see `observe.Observation`.
-
-  Returns:
-    The length of their mean: 1 where all features have one direction, 0 where
-    they cancel out.
   """
   return float(np.linalg.norm(directions.astype(np.float64).mean(axis=0)))
 
 
 def of_records(records: Sequence[Any]) -> list[str]:
-  """What the records of one method of one run tell of a collapse.
-
-  Args:
-    records: see `eqlandmarks.evaluation.records`.
-
-  Returns:
-    A sentence for each sign that was found; [] for a healthy run.
-  """
+  """A sentence for each sign of a collapse in the records of one method."""
   values = {
       r.metric: r.value
       for r in records

@@ -1,12 +1,12 @@
 """Several processes that train one model, on one machine or on many.
 
-JAX's own runtime finds the processes and moves the numbers. All of them run the
-same steps on their own rows of each batch. The first one alone reads and writes
-the workdir, measures and reports; what it decides, the others hear from it.
+JAX's runtime connects the processes. All of them run the same steps, each on
+its own rows of a batch. Only the first one reads and writes the workdir,
+measures and reports; it broadcasts its decisions to the others.
 
-When a process dies, JAX ends the others too: only after a heartbeat is missed,
+When a process dies, JAX ends the others too, but only after a missed heartbeat,
 and with pages of its own log. So each process also holds a connection to the
-first, which the system closes the moment that one of its ends is gone: see
+first, which the system closes as soon as one end is gone: see
 `eqlandmarks.training.peers`.
 """
 
@@ -32,14 +32,14 @@ from eqlandmarks.system import journal
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import peers as peers_lib
 
-# A barrier ends by a lost process, not by time: preparing a large dataset, or
-# measuring, takes the first process as long as it takes.
+# A lost process ends a barrier, not a timeout: the first process may prepare a
+# large dataset, or measure, for hours.
 _FOR_EVER_MS = 30 * 24 * 3600 * 1000
-# Once all have found each other, they say hello within seconds.
+# Once all processes have found each other, they connect within seconds.
 _MEETING_MS = 60_000
 _ADDRESS = 'eqlandmarks/watch'
-# How long, in seconds, an error of the runtime may wait for the reason, who is
-# gone; and how long others are waited for without a word.
+# Seconds before an error of the runtime is shown, in which the watch may name
+# the lost process; and before a line says that others are awaited.
 _PATIENCE = 10.0
 
 _barriers = itertools.count()
@@ -52,16 +52,17 @@ def join(
     num_processes: int | None,
     process_id: int | None,
 ) -> None:
-  """Joins the other processes of a run; to be called before JAX is used.
+  """Joins the other processes of a run; call it before JAX is used.
 
   Args:
-    detect: JAX is to ask Slurm, Cloud TPU, Kubernetes or Open MPI.
-    coordinator: otherwise, HOST:PORT of the first process;
-    num_processes: how many there are, and
-    process_id: the number of this one, from 0.
+    detect: whether JAX asks Slurm, Cloud TPU, Kubernetes or Open MPI; the other
+      arguments are None then.
+    coordinator: HOST:PORT of the first process.
+    num_processes: in the run.
+    process_id: from 0.
 
   Raises:
-    UserError: the arguments do not say who joins whom, or nobody answers.
+    UserError: arguments are missing or wrong, or other processes do not answer.
   """
   explicit = {
       'coordinator_address': coordinator,
@@ -73,11 +74,11 @@ def join(
     return
   if given:
     _check(detect, explicit)
-  # It would take SIGTERM for a warning, which nobody here waits for.
+  # It would take SIGTERM for a warning, which `system.signals` handles.
   jax.config.update('jax_enable_preemption_service', False)
   try:
-    # Only so many seconds: a process that ends waits for those that are stuck.
-    with _said_to_wait(coordinator):
+    # A process that ends waits this long for those that are stuck.
+    with _announced(coordinator):
       jax.distributed.initialize(**given, shutdown_timeout_seconds=60)
     if distributed.global_state.num_processes > 1:
       _start_watch(coordinator)
@@ -86,19 +87,19 @@ def join(
 
 
 def is_first() -> bool:
-  """Whether this process writes, measures and reports: one does."""
+  """Whether this is the process that writes, measures and reports."""
   return jax.process_index() == 0
 
 
 def wait() -> None:
-  """Waits until all processes have come here."""
+  """Waits until all processes have reached this point."""
   if jax.process_count() > 1:
     key = f'eqlandmarks_{next(_barriers)}'
     multihost.get_barrier_sync_fn()(key=key, timeout_ms=_FOR_EVER_MS)
 
 
 def from_first(tree: Any) -> Any:
-  """The first process's arrays, of a tree that all have in these shapes."""
+  """The first process's arrays, of a tree with the same shapes in all."""
   if jax.process_count() == 1:
     return tree
   wait()  # a collective operation by itself would not wait long enough
@@ -106,15 +107,12 @@ def from_first(tree: Any) -> Any:
 
 
 def agreed(answer: bool) -> bool:
-  """What the first process answers, whatever the others would say."""
+  """The answer of the first process, which holds for all."""
   return bool(from_first(np.asarray(answer)))
 
 
 def finish() -> None:
-  """Says good-bye to the other processes, when all of them have come here.
-
-  A run has gone well, or all stop together: what ends now is not missed.
-  """
+  """Ends the watch once all processes have reached this point."""
   global _watch
   if _watch is not None:
     wait()
@@ -123,26 +121,18 @@ def finish() -> None:
 
 
 def leave(code: int) -> None:
-  """Exits; the other processes of the run are told, and stop too."""
+  """Exits, and makes the other processes of the run stop too."""
   if _watch is None:
     sys.exit(code)
   _watch.leave()
   sys.stdout.flush()
   sys.stderr.flush()
-  # JAX would wait for the others to end well.
+  # `sys.exit` would wait in JAX for the others to end well.
   os._exit(code)
 
 
 def check_devices(batch_size: int, accumulate: int) -> None:
-  """Checks that a batch can be spread over the devices of all processes.
-
-  Args:
-    batch_size: images per step, over all devices together.
-    accumulate: parts that each device takes its images in.
-
-  Raises:
-    UserError: it cannot, or processes differ in their number of devices.
-  """
+  """Checks that a batch of images divides evenly over all devices."""
   devices, processes = devices_lib.all_devices(), jax.process_count()
   count = len(devices)
   if processes > batch_size:
@@ -150,9 +140,8 @@ def check_devices(batch_size: int, accumulate: int) -> None:
         f'config.batch_size is {batch_size}, but there are {processes} '
         'processes; expected at most as many as images in a batch.'
     )
-  each = [0] * processes
-  for device in devices:
-    each[device.process_index] += 1
+  owners = [device.process_index for device in devices]
+  each = [owners.count(process) for process in range(processes)]
   if len(set(each)) > 1:
     raise errors.UserError(
         f'the processes have {each} devices, expected the same number each.'
@@ -167,17 +156,17 @@ def check_devices(batch_size: int, accumulate: int) -> None:
 
 
 def _check(detect: bool, explicit: dict[str, Any]) -> None:
-  """Checks that explicit flags are whole."""
+  """Checks that the flags are complete, and in range."""
+  flags = ', '.join(f'--{name}' for name in explicit)
   if detect:
     raise errors.UserError(
         '--distributed asks JAX to find the processes, expected it without '
-        + ', '.join(f'--{name}' for name in explicit) + '.'
+        f'{flags}.'
     )
   for name, value in explicit.items():
     if value is None:
       raise errors.UserError(
-          f'--{name} is missing, expected it beside the other two of '
-          + ', '.join(f'--{other}' for other in explicit) + '.'
+          f'--{name} is missing, expected it beside the other two of {flags}.'
       )
   if not re.fullmatch(r'.+:\d{1,5}', explicit['coordinator_address']):
     raise errors.UserError(
@@ -209,14 +198,11 @@ def _explain(error: Exception, given: dict[str, Any]) -> str:
 
 
 def _start_watch(coordinator: str | None) -> None:
-  """Connects all processes to the first, to notice when one is gone.
-
-  This comes before anything is asked of JAX's devices: to find them, each
-  process waits for all others, for minutes if one of them is gone. So the
-  address goes by JAX's store of keys and values, to which JAX has no public
-  way; Orbax takes the same one.
-  """
+  """Connects all processes to the first, to notice when one is gone."""
   global _watch
+  # This comes before JAX looks for devices, where each process waits for all
+  # others, for minutes if one is gone. So the address travels in JAX's store of
+  # keys and values, which has no public interface; Orbax uses it in this way.
   state = distributed.global_state
   me, count, client = state.process_id, state.num_processes, state.client
   server = peers_lib.Server(count) if me == 0 else None
@@ -226,13 +212,13 @@ def _start_watch(coordinator: str | None) -> None:
   host = coordinator.rpartition(':')[0].strip('[]') if coordinator else None
   _watch = server or peers_lib.connect(address, me, count, host=host)
   sys.excepthook = _on_error
-  # From here on, whoever is gone is missed.
+  # From here on, each process notices when another is gone.
   client.wait_at_barrier(f'{_ADDRESS}/connected', _MEETING_MS)
 
 
 @contextlib.contextmanager
-def _said_to_wait(coordinator: str | None) -> Iterator[None]:
-  """Says in one line that others are waited for, if it takes a while."""
+def _announced(coordinator: str | None) -> Iterator[None]:
+  """Says in one line that the block waits for others, if it takes a while."""
   where = f', at {coordinator}' if coordinator else ''
   line = f'waiting for the other processes{where}, for 5 minutes at most'
   timer = threading.Timer(_PATIENCE, journal.say, [line])
@@ -249,9 +235,9 @@ def _on_error(
     error: BaseException,
     trace: TracebackType | None,
 ) -> None:
-  """An error that nobody has explained ends all processes."""
+  """Makes an uncaught error end all processes."""
   if isinstance(error, jax.errors.JaxRuntimeError):
-    # Mostly what the loss of another process looks like from here.
+    # Mostly the loss of another process, which the watch reports better.
     time.sleep(_PATIENCE)
   sys.__excepthook__(kind, error, trace)
   leave(1)

@@ -39,10 +39,10 @@ class MetricWriter:
     # Rewritten beside the old file, so that a kill here loses nothing.
     with files.replacing(self._path) as partial:
       self._file = partial.open('w', newline='')
+      self._table = csv.writer(self._file)
       if kept:
-        self._write_header()
-        for row in kept:
-          self._write_row(row)
+        self._table.writerow(self._columns)
+        self._table.writerows(map(self._texts, kept))
       self._file.flush()
     self._events = EventWriter(folder / 'events', first_step=start_step + 1)
 
@@ -55,8 +55,8 @@ class MetricWriter:
     with files.written(self._path):
       if self._columns is None:
         self._columns = list(row)
-        self._write_header()
-      self._write_row(row)
+        self._table.writerow(self._columns)
+      self._table.writerow(self._texts(row))
       self._file.flush()
     self._events.write(row)
 
@@ -66,31 +66,24 @@ class MetricWriter:
       self._file.close()
     self._events.close()
 
-  def _write_header(self) -> None:
-    csv.writer(self._file).writerow(self._columns)
-
-  def _write_row(self, row: dict[str, float]) -> None:
+  def _texts(self, row: dict[str, float]) -> list[str]:
     # repr keeps all digits, so that a row survives being read and rewritten.
-    csv.writer(self._file).writerow(
-        int(row[name]) if name == 'step' else repr(float(row[name]))
+    return [
+        str(int(row[name])) if name == 'step' else repr(float(row[name]))
         for name in self._columns
-    )
+    ]
 
 
 class EventWriter:
-  """Writes TensorBoard's events; without tensorboardX, it writes none.
+  """Writes TensorBoard's events, or none without tensorboardX.
 
   tensorboardX's `SummaryWriter` writes in a thread of its own: on a full disk
   it says pages, its queue fills up, and the training waits for it for ever.
   Here events are written in the caller's thread, where a refusal is an error.
 
   Args:
-    folder: where the files of events go.
-    first_step: events of this step and later ones, in older files, no longer
-      count.
-
-  Raises:
-    UserError: the file system refuses; so does `write`.
+    folder: of the files of events.
+    first_step: from which on events in older files no longer count.
   """
 
   def __init__(self, folder: pathlib.Path, *, first_step: int):
@@ -107,7 +100,7 @@ class EventWriter:
     self._flushed = time.monotonic()
 
   def write(self, row: dict[str, float]) -> None:
-    """Writes a row of metrics, of which `step` is one."""
+    """Writes a row of metrics, with the step as `step`."""
     if self._file is None:
       return
     with files.written(self._folder):
@@ -129,13 +122,7 @@ class EventWriter:
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict[str, float]]:
-  """The rows of a stage's metrics.csv; [] where there is none.
-
-  A last line that a kill cut short is left out.
-
-  Raises:
-    UserError: the file is damaged, or cannot be read.
-  """
+  """The rows of a stage's metrics.csv, without a last line that was cut."""
   path = folder / 'metrics.csv'
   if not path.exists():
     return []

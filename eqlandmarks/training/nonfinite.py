@@ -1,9 +1,9 @@
-"""Where numbers stop being finite: which layer, and of which images.
+"""Where numbers stop being finite: in which layer, and for which images.
 
-A step tells by its metrics, some steps later, that its loss or its gradient was
-not finite. It is a function of the state before, of the images and of the keys,
-so it is taken again from a checkpoint, and looked into, with no cost to a
-healthy run.
+The metrics of a step show, some steps later, that its loss or its gradient was
+not finite. A step is a function of the state before, of the images and of the
+keys, so it is repeated from a checkpoint and inspected, at no cost to a healthy
+run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training.objectives import base as objectives
 
-# What is said where neither layers nor gradients are to blame.
+# The place of numbers that are finite when the step is repeated.
 NOWHERE = 'in no layer when the step was taken again'
 # Names of images in the error's line; the log has all of them.
 _NAMED = 4
@@ -27,11 +27,11 @@ class Probe:
   """Looks into one step of a stage.
 
   Args:
-    loss: as of `step.make_step`, with nets that do not rematerialise: their
-      layers could not be looked at.
+    loss: as for `step.make_step`, with nets that do not rematerialise, whose
+      layers could not be inspected.
     modules: the nets, by name.
     devices: of all processes.
-    accumulate: as of `step.make_step`.
+    accumulate: as for `step.make_step`.
   """
 
   def __init__(
@@ -51,13 +51,7 @@ class Probe:
   def find(
       self, state: step_lib.TrainState, images: jax.Array, key: jax.Array
   ) -> str:
-    """Where the step from this state is not finite first, in a few words.
-
-    Args:
-      state: that before the step.
-      images: `[devices, B / devices, H, W, 3]`.
-      key: of the stage.
-    """
+    """Where the step from `state` is not finite first, in a few words."""
     mapped = devices_lib.parallelize(self._flags, self._devices, donate=False)
     counts, gradients = jax.device_get(mapped(state, images, key)[0])
     *counts, of_loss = counts
@@ -71,14 +65,11 @@ class Probe:
         for path, count in jax.tree_util.tree_leaves_with_path(gradients)
         if count
     ]
-    if bad:  # the first that the backward pass comes to
-      return f'first in the gradient of {max(bad, key=self._place)}'
+    order = {layer: place for place, layer in enumerate(self._layers)}
+    if bad:  # the first that the backward pass reaches
+      last = max(bad, key=lambda name: order.get(name.rpartition('/')[0], -1))
+      return f'first in the gradient of {last}'
     return NOWHERE
-
-  def _place(self, parameter: str) -> int:
-    """Where the layer of a parameter stands in the forward pass."""
-    layer = parameter.rpartition('/')[0]
-    return self._layers.index(layer) if layer in self._layers else -1
 
   def _flags(
       self, state: step_lib.TrainState, images: jax.Array, key: jax.Array

@@ -1,7 +1,7 @@
 """Orbax where several processes train: each saves and reads by itself.
 
-The state is not shared out: each device of each process holds all of it, so
-that one process can save it, at a time of its own, and any can read it.
+Each device of each process holds the whole state, so that one process can save
+it at a time of its own, and any can read it.
 """
 
 import contextlib
@@ -14,14 +14,9 @@ from orbax.checkpoint import v1 as ocp
 
 
 class Checkpointer:
-  """Orbax's older interface, which does not wait for the other processes.
+  """Writes what Orbax's v1 `Checkpointer` does, but waits for no other process.
 
-  The v1 `Checkpointer` waits for all of them in every save. This one writes the
-  same files.
-
-  Args:
-    folder: of the checkpoints, which is there.
-    kept: which of them stay.
+  `kept` is its preservation policy.
   """
 
   def __init__(self, folder: pathlib.Path, kept: Any):
@@ -36,6 +31,8 @@ class Checkpointer:
             ),
         ),
     )
+    self.result = self._manager.wait_until_finished
+    self.close = self._manager.close
 
   def save_async(self, number: int, state: Any, **about: Any) -> 'Checkpointer':
     """Like Orbax's; the result to wait for is this object's."""
@@ -45,14 +42,6 @@ class Checkpointer:
         **about,
     )
     return self
-
-  def result(self) -> None:
-    """Waits for what is being saved."""
-    self._manager.wait_until_finished()
-
-  def close(self) -> None:
-    """Ends the threads."""
-    self._manager.close()
 
 
 def alone() -> contextlib.AbstractContextManager[Any]:
@@ -67,12 +56,11 @@ def alone() -> contextlib.AbstractContextManager[Any]:
 
 
 def own(state: Any) -> Any:
-  """The state as Orbax takes it: of several processes, as numpy arrays."""
+  """The state as Orbax takes it: with several processes, as numpy arrays."""
   return state if jax.process_count() == 1 else jax.device_get(state)
 
 
 def _only_this_process() -> dict[str, Any]:
-  """Options by which Orbax leaves the other processes out."""
   me = jax.process_index()
   return {
       'primary_host': me,

@@ -1,10 +1,11 @@
-"""Who of the processes is gone: a connection from each of them to the first.
+"""Notices when a process is gone: each holds a connection to the first.
 
-The system closes a connection when the process at its other end dies, by
-whatever cause, and finds out within a minute that a machine or the network
-between is gone. A process that ends well says so before.
+The system closes a connection when the process at its other end dies, from
+whatever cause, and notices within a minute when a machine or the network is
+gone. A process that ends well sends a message first.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -17,12 +18,12 @@ from typing import Any
 from eqlandmarks import errors
 from eqlandmarks.system import data_files
 
-# Seconds in which a process that connects must say who it is, and bytes that it
-# may take for that, or for any message.
+# Seconds in which a process that connects must identify itself, and the bytes
+# of its longest message.
 _HELLO = 30.0
 _LONGEST = 1000
-# Seconds that a process which stops gives the others, to hear why. The first
-# one's end alone would make JAX end them without a word of ours.
+# Seconds for which a process that stops lingers, so that the others can report
+# why. If the first one just ended, JAX would end them with its own log.
 _LINGER = 5.0
 
 
@@ -38,18 +39,16 @@ class Watch:
     self._ending = threading.Lock()
 
   def finish(self) -> None:
-    """Says good-bye: all is done, and what closes now closes well."""
+    """Tells the others that all is done: connections may close from now on."""
     self._ending.acquire(blocking=False)
     self._tell({'done': True})
 
   def leave(self) -> None:
-    """Tells the others that this process stops, and waits till they have."""
-    if self._ending.acquire(blocking=False):
-      self._tell({'gone': self._me})
-      self._linger()
+    """Tells the others that this process stops, and waits until they stop."""
+    self._end(self._me)
 
   def _add(self, peer: socket.socket, name: str) -> None:
-    """Begins to listen to another process."""
+    """Starts listening to another process."""
     peer.settimeout(None)
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (
@@ -71,46 +70,43 @@ class Watch:
           if message.get('done'):
             return
           name = str(message['gone'])
-    # A connection that is lost, or brings nothing that we say.
+    # The connection is lost, or sends what is no message of ours.
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
       pass
     self._stop(name)
 
   def _stop(self, gone: str) -> None:
     """Ends this process, since another one is gone."""
-    if not self._ending.acquire(blocking=False):
-      return
-    print(
+    reason = (
         f'{self._line_end}error: {errors.printable(gone)} is gone, so this '
         'one stops; the same command for all processes resumes from the last '
-        'checkpoint',
-        file=sys.stderr,
-        flush=True,
+        'checkpoint'
     )
+    if self._end(gone, reason):
+      os._exit(1)  # the main thread waits for the lost process
+
+  def _end(self, gone: str, reason: str = '') -> bool:
+    """Passes on once who is gone, and waits; False if the end has begun."""
+    if not self._ending.acquire(blocking=False):
+      return False
+    if reason:
+      print(reason, file=sys.stderr, flush=True)
     self._tell({'gone': gone})
-    self._linger()
-    os._exit(1)  # the main thread waits for the lost process
-
-  def _tell(self, message: dict[str, Any]) -> None:
-    for peer in list(self._peers):
-      try:
-        peer.sendall(json.dumps(message).encode() + b'\n')
-        peer.shutdown(socket.SHUT_WR)
-      except OSError:
-        pass  # that one is gone itself
-
-  def _linger(self) -> None:
     end = time.monotonic() + _LINGER
     for thread in list(self._peers.values()):
       if thread is not threading.current_thread():
         thread.join(max(0.0, end - time.monotonic()))
+    return True
+
+  def _tell(self, message: dict[str, Any]) -> None:
+    for peer in list(self._peers):
+      with contextlib.suppress(OSError):  # it is gone itself
+        peer.sendall(json.dumps(message).encode() + b'\n')
+        peer.shutdown(socket.SHUT_WR)
 
 
 class Server(Watch):
-  """The first process's end, to which all others connect.
-
-  Args:
-    count: how many processes there are.
+  """The end of the first of `count` processes, to which all others connect.
 
   Attributes:
     address: what the others need to connect: host, port, and a secret.
@@ -122,7 +118,7 @@ class Server(Watch):
     super().__init__(0, count)
     self._secret = secrets.token_hex(16)
     self._socket = socket.create_server(('', 0))
-    self._socket.settimeout(1.0)  # to find out that all are there
+    self._socket.settimeout(1.0)  # to notice that all have connected
     self._adding = threading.Lock()
     port = self._socket.getsockname()[1]
     self.address = f'{_own_host()} {port} {self._secret}'
@@ -133,14 +129,14 @@ class Server(Watch):
       while len(self._peers) < self._count - 1:
         try:
           peer, _ = self._socket.accept()
-        except OSError:  # nobody yet, or too many files are open
+        except OSError:  # a timeout, or too many files are open
           time.sleep(0.1)
           continue
-        # A silent stranger must not keep the others waiting.
+        # A stranger that sends nothing must not keep the others waiting.
         threading.Thread(target=self._greet, args=(peer,), daemon=True).start()
 
   def _greet(self, peer: socket.socket) -> None:
-    """Takes a connection for a process of ours, or closes it."""
+    """Accepts the connection of a process of this run, or closes it."""
     try:
       hello = data_files.parse_json(_first_line(peer))
       if not secrets.compare_digest(str(hello['secret']), self._secret):
@@ -154,14 +150,10 @@ class Server(Watch):
 
 
 def _first_line(peer: socket.socket) -> bytes:
-  """What a connection says first, and not a byte of what comes after it.
-
-  Raises:
-    OSError: it takes too long, or is lost.
-  """
+  """The first line of a connection, and not a byte of what follows."""
   line, end = b'', time.monotonic() + _HELLO
   while not line.endswith(b'\n') and len(line) < _LONGEST:
-    # As a whole: a byte now and then does not prolong it.
+    # The time is for the whole line: single bytes do not prolong it.
     peer.settimeout(max(end - time.monotonic(), 1e-3))
     byte = peer.recv(1)
     if not byte:
@@ -171,10 +163,10 @@ def _first_line(peer: socket.socket) -> bytes:
 
 
 def _own_host() -> str:
-  """Where the others find this machine."""
+  """The address at which the others reach this machine."""
   try:
     # Nothing is sent: it tells the interface that would be used. The machine's
-    # own name often stands for one that only itself can reach.
+    # own name often stands for an address that only the machine itself reaches.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outwards:
       outwards.connect(('192.0.2.1', 9))
       return outwards.getsockname()[0]
@@ -187,11 +179,7 @@ def connect(
 ) -> Watch:
   """The end of process `number` of `count`, any but the first.
 
-  Args:
-    address: see `Server`.
-    number: of this process.
-    count: how many processes there are.
-    host: where the first process is; None takes its own word for it.
+  `host`, if given, replaces the one in the `address` of the `Server`.
   """
   own_host, port, secret = address.split()
   watch = Watch(number, count)

@@ -17,8 +17,8 @@ from eqlandmarks.training import hosts
 from eqlandmarks.training import metric_files
 from eqlandmarks.training import stage_folder
 
-# Metrics are logged every so many steps: they are sent to the host then, and
-# read, checked and written at the next such step, when they have arrived.
+# Steps from one log step to the next: metrics are sent to the host at a log
+# step, and read, checked and written at the next one, when they have arrived.
 LOG_EVERY = 10
 # Steps that may be on their way before the loop waits for the oldest of them:
 # the devices have work, and a run that is to stop soon is not minutes ahead.
@@ -44,7 +44,7 @@ class Tracker:
     folder: where metrics.csv goes.
     start: updates that are done already.
     num_steps: updates of the whole stage.
-    rows: metrics of those of them that have come since the last log step.
+    rows: metrics of the updates done since the last log step.
     sign: what a logged row is a bad sign of, in a sentence, or None.
   """
 
@@ -72,10 +72,9 @@ class Tracker:
     self._start, self._num_steps = start, num_steps
     self._sign = sign
     self._bar: tqdm.tqdm | None = None
-    # (updates done, when), by which steps are timed. The loop runs ahead of the
-    # devices: each is taken when it has waited for the update `_ahead` before.
+    # (updates done, when), by which steps are timed, as the devices end them.
     self._marks: list[tuple[int, float]] = []
-    # Less far in the shortest stages, which would have no two marks otherwise.
+    # The shortest stages would have no two marks otherwise.
     self._ahead = min(_AHEAD, max(num_steps - start - 2, 0))
     # The newest logged row: means of the steps up to it.
     self._mean: dict[str, float] | None = None
@@ -92,13 +91,18 @@ class Tracker:
   def record(
       self, done: int, metrics: dict[str, jax.Array], batch_size: int
   ) -> None:
-    """Takes the metrics of the update that made `done` of them.
-
-    Raises:
-      NotFiniteError: a metric of an earlier one is not.
-    """
+    """Takes the metrics of update number `done`; may raise NotFiniteError."""
     if self._bar is None:
-      self._bar = self._make_bar(batch_size)
+      self._bar = tqdm.tqdm(
+          desc=self._title,
+          total=self._num_steps * batch_size,
+          initial=self._start * batch_size,
+          unit=' images',
+          # A log file wants a line now and then, not an animation.
+          mininterval=0.5 if sys.stderr.isatty() else 15.0,
+          dynamic_ncols=True,
+          disable=not hosts.is_first(),
+      )
     self._pending.append((done, metrics))
     at_log_step = done % LOG_EVERY == 0 or done == self._num_steps
     if len(self._pending) > self._ahead:
@@ -119,11 +123,7 @@ class Tracker:
     """Waits for all metrics, and logs those up to the last log step.
 
     Returns:
-      Those of the steps since then, which the next row will be the mean of
-      together with others.
-
-    Raises:
-      NotFiniteError: one of them is not.
+      Those of the steps since then, which count in the next row.
     """
     self._log()
     self._sent = []
@@ -132,16 +132,14 @@ class Tracker:
 
   @property
   def means(self) -> dict[str, float]:
-    """The newest logged row, or before there is one the pending ones' means."""
-    if self._mean is None:
-      return _mean([row for _, row in self._pending])
-    return self._mean
+    """The newest logged row; before the first one, the pending rows' means."""
+    return self._mean or _mean(self._pending)
 
   @property
   def seconds_per_step(self) -> float | None:
-    """Median over the steps but the first, which compiles; None of one step.
+    """Median over all steps but the first, which compiles; None for one step.
 
-    Each takes an equal share of the time from one log step to the next.
+    Steps between two log steps share their time equally.
     """
     each = [
         (later - sooner) / (last - first)
@@ -155,34 +153,19 @@ class Tracker:
     """Whether the last update made a log step."""
     return not self._pending
 
-  def _make_bar(self, batch_size: int) -> tqdm.tqdm:
-    """A bar in images, with rate and time left."""
-    return tqdm.tqdm(
-        desc=self._title,
-        total=self._num_steps * batch_size,
-        initial=self._start * batch_size,
-        unit=' images',
-        # A log file wants a line now and then, not an animation.
-        mininterval=0.5 if sys.stderr.isatty() else 15.0,
-        dynamic_ncols=True,
-        disable=not hosts.is_first(),
-    )
-
   def _log(self) -> None:
     """Logs the mean of what was sent at the last log step."""
     if not self._sent:
       return
     rows = _fetched(self._sent)
     done = rows[-1][0]
-    self._mean = _mean([row for _, row in rows])
+    self._mean = _mean(rows)
     if self._writer is None:
       return
     row = {'step': done, **self._mean}
     self._writer.write(row)
     # A refresh here would show each row, also in a log file.
-    self._bar.set_postfix_str(
-        f"loss {self._mean['loss']:.4g}", refresh=False
-    )
+    self._bar.set_postfix_str(f"loss {self._mean['loss']:.4g}", refresh=False)
     sign = self._sign(row) if self._sign else None
     if sign:
       journal.say(f'\nwarning: {self._title}, step {done}: {sign}')
@@ -197,11 +180,7 @@ def plain(rows: Rows) -> Rows:
 
 
 def _fetched(rows: Rows) -> Rows:
-  """Rows on the host, when they have arrived.
-
-  Raises:
-    NotFiniteError: a value is not finite.
-  """
+  """Rows on the host, when they have arrived; all of them must be finite."""
   values = jax.device_get([row for _, row in rows])
   for (done, _), row in zip(rows, values, strict=True):
     for name in sorted(row, key=lambda name: name != 'loss'):
@@ -210,5 +189,8 @@ def _fetched(rows: Rows) -> Rows:
   return [(done, row) for (done, _), row in zip(rows, values, strict=True)]
 
 
-def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-  return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+def _mean(rows: Rows) -> dict[str, float]:
+  return {
+      name: float(np.mean([row[name] for _, row in rows]))
+      for name in rows[0][1]
+  }

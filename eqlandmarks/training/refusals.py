@@ -1,8 +1,8 @@
-"""Refusals of the disk that libraries speak of, where one line says it.
+"""Silences what libraries log of a disk's refusals, where one line says it.
 
-A checkpoint is written by threads of Orbax. Where the disk is full, each of
-them, and each that waits for another, logs its traceback: thousands of lines
-beside the error that the caller raises.
+Threads of Orbax write a checkpoint. When the disk is full, each of them, and
+each that waits for another, logs its traceback: thousands of lines beside the
+error that the caller raises.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ from absl import logging as absl_logging
 
 from eqlandmarks.system import files
 
-# What threads say that find their program at its end.
+# What threads say when they find their program at its end.
 _ENDS = ('loop is closed', 'after interpreter shutdown')
 
 
 @contextlib.contextmanager
 def unspoken() -> Iterator[None]:
-  """Keeps loggers and threads from speaking of what a disk refuses.
+  """Keeps loggers and threads from reporting what a disk refuses.
 
-  All else is logged and shown as ever. Where a refusal ends the block, threads
-  may still be ending: they stay silent.
+  All else is logged as usual. If a refusal ends the block, threads may still be
+  ending: they stay silent.
   """
   handlers = {
       *logging.root.handlers, absl_logging.get_absl_handler(),
@@ -34,8 +34,7 @@ def unspoken() -> Iterator[None]:
   hooks = threading.excepthook, sys.unraisablehook, sys.excepthook
   for handler in handlers:
     handler.addFilter(_is_other)
-  threading.excepthook, sys.unraisablehook = map(_of_others, hooks[:2])
-  sys.excepthook = _of_other_types(hooks[2])
+  threading.excepthook, sys.unraisablehook, sys.excepthook = map(_hook, hooks)
   refused = False
   try:
     yield
@@ -57,27 +56,19 @@ def _is_refused(error: BaseException | None) -> bool:
 
 
 def _is_other(record: logging.LogRecord) -> bool:
-  """Whether a record does not speak of a refusal."""
   error = record.exc_info[1] if record.exc_info else None
   return not (_is_refused(error) or _is_refused(Exception(record.getMessage())))
 
 
-def _of_others(hook: Callable[[Any], None]) -> Callable[[Any], None]:
-  """A hook for errors that nobody catches, which passes over refusals."""
+def _hook(before: Callable[..., None]) -> Callable[..., None]:
+  """A hook for uncaught errors, which ignores refusals in other threads."""
 
-  def call(arguments: Any) -> None:
-    if not _is_refused(arguments.exc_value):
-      hook(arguments)
-
-  return call
-
-
-def _of_other_types(hook: Callable[..., None]) -> Callable[..., None]:
-  """The same for what TensorStore's threads do not catch."""
-
-  def call(kind: Any, error: BaseException, trace: Any) -> None:
+  def call(*args: Any) -> None:
+    # Only `sys.excepthook` takes three arguments. TensorStore's threads call it
+    # too; in the main thread, it shows the error that ends the program.
+    error = args[1] if len(args) > 1 else args[0].exc_value
     is_main = threading.current_thread() is threading.main_thread()
-    if is_main or not _is_refused(error):
-      hook(kind, error, trace)
+    if (is_main and len(args) > 1) or not _is_refused(error):
+      before(*args)
 
   return call

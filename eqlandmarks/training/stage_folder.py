@@ -1,4 +1,4 @@
-"""The folder of a stage: what bridges the stages.
+"""The folder of a stage, which the next stage reads.
 
 It holds
 
@@ -27,10 +27,10 @@ from eqlandmarks.training import checkpoints
 from eqlandmarks.training import step
 
 _DONE = 'done.json'
-# What a stage that resumes another one takes over.
-_TAKEN_OVER = ('checkpoints', 'metrics.csv')
-# By which the folder of a stage is known.
-FILES = (*_TAKEN_OVER, _DONE)
+# What a stage that trains another one on copies.
+_COPIED = ('checkpoints', 'metrics.csv')
+# By which the folder of a stage is recognised.
+FILES = (*_COPIED, _DONE)
 
 
 class StageFolder:
@@ -52,11 +52,7 @@ class StageFolder:
     )
 
   def summary(self) -> dict[str, Any]:
-    """What `finish` wrote.
-
-    Raises:
-      UserError: the stage is not finished here, or the file is damaged.
-    """
+    """What `finish` wrote; the stage must be finished, and the file sound."""
     if not self.is_done:
       raise errors.UserError(
           f'{self.path} holds no finished stage: found no {_DONE}.'
@@ -86,13 +82,12 @@ class StageFolder:
     fault = checkpoint_seals.fault(folder / str(last))
     if fault is None:
       return
-    damaged = {
-      n: checkpoint_seals.fault(folder / str(n))
-      for n in checkpoints.numbers(folder)
+    faults = {
+        number: checkpoint_seals.fault(folder / str(number))
+        for number in {last, *checkpoints.numbers(folder)}
     }
-    damaged[last] = fault
-    if all(damaged.values()):
-      raise checkpoints.none_sound(self.path, damaged)
+    if all(faults.values()):
+      raise checkpoints.none_sound(self.path, faults)
     journal.say(f'{folder / str(last)} is damaged: {fault}')
     (self.path / _DONE).unlink()
 
@@ -103,7 +98,7 @@ class StageFolder:
     # Under another name first: a half copy must not be taken for a state.
     with files.replacing(self.path) as partial:
       partial.mkdir()
-      for name in _TAKEN_OVER:
+      for name in _COPIED:
         source = other.path / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, partial / name)
@@ -115,26 +110,23 @@ class StageFolder:
     return checkpoints.Checkpointer(self.path, keep=keep, best=best)
 
   def load_variables(self, which: str = 'last') -> dict[str, Any]:
-    """The variables of both nets, or of F, at the end of the stage.
+    """Net name -> Flax variables at the end of the stage, as numpy arrays.
 
     Args:
-      which: 'last', or 'best' for where the metric of `checkpoint.best` was
-        lowest of the states that were saved.
-
-    Returns:
-      Net name -> Flax variables, as numpy arrays.
+      which: 'last', or 'best' for the saved state with the lowest metric of
+        `checkpoint.best`.
 
     Raises:
-      UserError: the checkpoint is not there or is damaged. An earlier one is no
-        substitute: its parameters are others.
+      UserError: the checkpoint is missing or damaged. An earlier one is no
+        substitute: its parameters differ.
     """
     number = self._last() if which == 'last' else self._best()
     path = checkpoints.folder_of(self.path) / str(number)
-    variables, fault = None, checkpoint_seals.fault(path)
-    if fault is None:
-      variables, fault = checkpoints.loaded(path, lambda: _variables(path))
+    variables, fault = checkpoints.loaded(path, _variables)
     if fault is None and self.is_done and number == self._last():
-      fault = _other_parameters(variables, self.summary()['sha256'])
+      params = {net: v['params'] for net, v in variables.items()}
+      if fingerprints.of_parameters(params) != self.summary()['sha256']:
+        fault = f'its parameters are not those of {_DONE}'
     if fault is not None:
       remedy = '; training mode resumes from the one before, if there is one'
       raise errors.UserError(
@@ -163,7 +155,7 @@ class StageFolder:
 
 def _variables(path: pathlib.Path) -> dict[str, Any]:
   """The variables in a checkpoint."""
-  # As numpy: where the arrays lay when they were saved is no matter.
+  # As numpy arrays, whatever the devices that held them.
   abstract = jax.tree.map(
       lambda leaf: np.empty(leaf.shape, leaf.dtype),
       ocp.metadata(path).metadata,
@@ -174,15 +166,6 @@ def _variables(path: pathlib.Path) -> dict[str, Any]:
       for net, params in state['params'].items()
   }
   return {**(state['frozen'] or {}), **trained}
-
-
-def _other_parameters(variables: dict[str, Any], expected: str) -> str | None:
-  sha256 = fingerprints.of_parameters(
-      {n: v['params'] for n, v in variables.items()}
-  )
-  if sha256 == expected:
-    return None
-  return f'its parameters are not those of {_DONE}'
 
 
 def _check_summary(summary: Any) -> None:

@@ -1,10 +1,7 @@
-"""Signs that a run cannot learn, of its images, its config and its losses.
+"""Signs that a run cannot learn: in its images, its config and its losses.
 
 Such a run ends without an error, and its figures are merely bad. Each sign is a
-sentence that says what was found and what to change;
-`eqlandmarks.training.collapse` has those of features and landmarks that have
-become all alike. All are functions of arrays and numbers, so that the run and
-its page say the same.
+sentence that says what was found and what to change.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,12 +29,7 @@ def rows_to_look_at(count: int) -> np.ndarray:
 
 
 def of_images(images: np.ndarray, ids: Sequence[str]) -> list[str]:
-  """What images tell: that they are all the same, or of one colour.
-
-  Args:
-    images: uint8 `[N, S, S, 3]`, some training images.
-    ids: `N` names.
-  """
+  """Signs in uint8 images `[N, S, S, 3]`: all the same, or of one colour."""
   signs, count = [], len(images)
   if count > 1 and (images == images[:1]).all():
     signs.append(
@@ -56,12 +48,7 @@ def of_images(images: np.ndarray, ids: Sequence[str]) -> list[str]:
 
 
 def of_config(config: Any, stages: Sequence[str]) -> list[str]:
-  """What the fields of stages tell: that their steps are too large.
-
-  Args:
-    config: a config with the fields of configs/common.py.
-    stages: 'pretrain', 'discover' or both.
-  """
+  """The sign that the steps of some stages of the config are too large."""
   fields = [
       f'config.{name}.learning_rate is {config[name].learning_rate:g}'
       for name in stages
@@ -76,12 +63,7 @@ def of_config(config: Any, stages: Sequence[str]) -> list[str]:
 
 
 def of_row(stage: str, row: Mapping[str, float]) -> str | None:
-  """What a logged row tells: that the warps leave next to no points.
-
-  Args:
-    stage: 'pretrain' or 'discover', of the config.
-    row: `points_used`, the share of the points that stay in the image.
-  """
+  """The sign in a logged row of a stage that warps leave next to no points."""
   used = row.get('points_used', 1.0)
   if used >= _POINTS:
     return None
@@ -92,15 +74,7 @@ def of_row(stage: str, row: Mapping[str, float]) -> str | None:
 
 
 def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
-  """What all logged rows of a training tell.
-
-  Args:
-    stage: 'pretrain' or 'discover', of the config.
-    rows: as `metric_files.read_metrics` returns them.
-
-  Returns:
-    What the mean over all rows tells, otherwise of a loss that never fell.
-  """
+  """The sign in all logged rows of a stage: few points, or a steady loss."""
   used = [row['points_used'] for row in rows if 'points_used' in row]
   sign = of_row(stage, {'points_used': np.mean(used)} if used else {})
   if sign:
@@ -111,7 +85,7 @@ def of_rows(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
 
 
 def never_fell(stage: str, rows: Sequence[Mapping[str, float]]) -> str | None:
-  """What to say of a loss that never fell below its first; otherwise None."""
+  """The sign that a loss never fell below its first value."""
   losses = [row['loss'] for row in rows if 'loss' in row]
   if len(losses) < _ROWS or min(losses[1:]) < losses[0]:
     return None

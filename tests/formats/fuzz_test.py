@@ -5,23 +5,12 @@ import pathlib
 import tempfile
 
 import hypothesis
+from bad_files_test import DLC
+from bad_files_test import coco
 from hypothesis import strategies as st
 
 from eqlandmarks import formats
 from eqlandmarks.errors import UserError
-
-DLC = 'scorer,A,A\nbodyparts,a,a\ncoords,x,y\n'
-
-
-def coco(**changes):
-  """A good COCO file, but for some sections."""
-  entry = {'id': 1, 'image_id': 1, 'category_id': 1, 'keypoints': [1, 2, 2]}
-  data = {
-      'images': [{'id': 1, 'file_name': '1.png'}],
-      'annotations': [entry],
-      'categories': [{'id': 1, 'name': 'x', 'keypoints': ['a']}],
-  }
-  return json.dumps(data | changes)
 
 
 def fuzz(name, text, form=''):

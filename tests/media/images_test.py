@@ -8,8 +8,6 @@ from PIL import Image
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
 
-ORIENTATION = 0x0112
-
 
 def decoded(path):
   return np.asarray(images.decode(path))
@@ -97,28 +95,6 @@ def test_16_bits(tmp_path, suffix, values, expected):
 def test_32_bit_tiff(tmp_path, values, dtype, expected):
   path = save(tmp_path / 'x.tif', np.array([values], dtype))
   assert decoded(path)[0, :, 0].tolist() == expected
-
-
-@pytest.mark.parametrize('suffix', ['png', 'jpg', 'webp', 'tif'])
-@pytest.mark.parametrize(
-    ('orientation', 'corner', 'size'),
-    [
-        (1, (0, 0), (16, 32)),
-        (3, (-1, -1), (16, 32)),
-        (6, (0, -1), (32, 16)),  # stored top-left is displayed top-right
-        (8, (-1, 0), (32, 16)),
-    ],
-)
-def test_exif_orientation(tmp_path, suffix, orientation, corner, size):
-  stored = np.zeros((16, 32), np.uint8)
-  stored[:8, :8] = 255
-  exif = Image.Exif()
-  exif[ORIENTATION] = orientation
-  path = save(tmp_path / f'x.{suffix}', stored, exif=exif)
-  shown = decoded(path)[..., 0]
-  assert shown.shape == size == images.displayed_size(path)
-  assert shown[corner] > 200
-  assert (shown > 128).sum() == 64
 
 
 def test_resize_squashes_and_averages(tmp_path):

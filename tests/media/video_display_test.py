@@ -70,6 +70,12 @@ def test_nearly_a_quarter_turn_is_one(video, tmp_path):
   np.testing.assert_array_equal(next(videos.frames(path)), expected)
 
 
+def test_a_broken_matrix_turns_nothing(video, tmp_path):
+  path = _with_matrix(video, tmp_path / 'x.mp4', ((0, 0), (0, 0)))
+  expected = next(videos.frames(video))
+  np.testing.assert_array_equal(next(videos.frames(path)), expected)
+
+
 def test_other_turns_are_refused(video, tmp_path):
   path = _with_matrix(video, tmp_path / 'x.mp4', ((0.8, 0.6), (-0.6, 0.8)))
   for function in (videos.probe, lambda path: list(videos.frames(path))):

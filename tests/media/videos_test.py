@@ -78,42 +78,6 @@ def test_without_h264_there_is_mpeg4(tmp_path, monkeypatch):
   ]
 
 
-def _turned(source, path, matrix):
-  """A copy with another display matrix, in the box `tkhd` of the file."""
-  content = source.read_bytes()
-  # Behind the box's name, and 40 bytes: version, times, number, volume.
-  place = content.index(b'tkhd') + 4 + 40
-  packed = struct.pack('>9i', *(round(65536 * m) for m in matrix[:8]), 1 << 30)
-  path.write_bytes(content[:place] + packed + content[place + 36:])
-  return path
-
-
-@pytest.mark.parametrize(
-    ('matrix', 'size', 'moved'),
-    [
-        # (x, y) -> (48 - y, x): a quarter turn with the clock.
-        ((0, 1, 0, -1, 0, 0, 48, 0), (64, 48), lambda r, c: (c, 48 - r)),
-        # (x, y) -> (y, 64 - x): against it.
-        ((0, -1, 0, 1, 0, 0, 0, 64), (64, 48), lambda r, c: (64 - c, r)),
-        # (x, y) -> (64 - x, 48 - y): a half turn.
-        ((-1, 0, 0, 0, -1, 0, 64, 48), (48, 64),
-         lambda r, c: (48 - r, 64 - c)),
-    ],
-)
-def test_frames_are_turned_as_phones_say(video, tmp_path, matrix, size, moved):
-  path = _turned(video, tmp_path / 'turned.mp4', matrix)
-  assert videos.probe(path).size == size
-  expected = [moved(16.0, 4 * n + 4.0) for n in range(10)]
-  found = [_blob(frame) for frame in videos.frames(path)]
-  np.testing.assert_allclose(found, expected, atol=0.5)
-
-
-def test_a_broken_matrix_turns_nothing(video, tmp_path):
-  path = _turned(video, tmp_path / 'broken.mp4', (0,) * 8)
-  found = [_blob(frame) for frame in videos.frames(path)]
-  assert found[0] == pytest.approx((16.0, 4.0), abs=0.5)
-
-
 def _one_line(function, *arguments):
   with pytest.raises(errors.UserError) as caught:
     list(function(*arguments))

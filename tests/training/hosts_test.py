@@ -231,7 +231,7 @@ def test_others_are_not_waited_for_in_silence(monkeypatch):
   said = []
   monkeypatch.setattr(hosts, '_PATIENCE', 0.01)
   monkeypatch.setattr(hosts.journal, 'say', said.append)
-  with hosts._said_to_wait('a:1'):
+  with hosts._announced('a:1'):
     _until(lambda: said)
   assert said == [
       'waiting for the other processes, at a:1, for 5 minutes at most'
