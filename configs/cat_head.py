@@ -1,11 +1,12 @@
-"""Cat Head at 100 x 100, the paper's settings: Tables 3 and 6.
+"""Cat Head at 100 x 100: Tables 3 and 6.
 
     python main.py --config=configs/cat_head.py --workdir=runs/cat_head \
         --config.dataset.root=CATS
 
 CATS is the folder with data/cat_images and data/cat_data, or with CAT_00 to
 CAT_06 (docs/benchmarks.md); add --mode=prepare to look at the data first.
-Variant: `cat_head.py:k10`, K = 10.
+The recipe is `common.best`; variants: `cat_head.py:paper`, the paper's;
+`cat_head.py:k10` and `cat_head.py:paper,k10`, K = 10.
 
 The paper, inter-ocular error: K = 20: 13.80 % (end-to-end 23.42); K = 10: 14.59
 % in its Table 3, 14.74 in its Table 6 (end-to-end 22.97); with 5 / 10 / 100 /
@@ -22,13 +23,10 @@ from eqlandmarks.configs import common
 
 
 def get_config(variant: str = '') -> ConfigDict:
-  """The config of a variant: '' or 'k10'."""
-  if variant not in ('', 'k10'):
-    raise ValueError(f"variant is {variant!r}, expected '' or 'k10'.")
-  config = common.get_config('cat_head')
+  """The config of a variant: '', 'paper', 'k10' or 'paper,k10'."""
+  config = common.recipe('cat_head', variant, {'': 20, 'k10': 10})
   config.image_size = 100
-  config.num_landmarks = 10 if variant == 'k10' else 20
-  # Patches of 10 x 10 for images of 100 x 100.
-  config.discover.patch = 10
+  # The paper's 10 x 10 pixels.
+  config.discover.patch = 0.1
   config.evaluation.samples = (5, 10, 100, 500, 1000)
   return config

@@ -1,11 +1,12 @@
-"""CelebA, scored on MAFL, at 128 x 128, the paper's settings: Tables 4 to 6.
+"""CelebA, scored on MAFL, at 128 x 128: Tables 4 to 6.
 
     python main.py --config=configs/celeba.py --workdir=runs/celeba \
         --config.dataset.root=CELEBA
 
 CELEBA is the folder with Img, Anno, Eval and MAFL (docs/benchmarks.md); add
---mode=prepare to look at the data first. Variants: `celeba.py:k30`, K = 30;
-`celeba.py:k10`, K = 10.
+--mode=prepare to look at the data first. The recipe is `common.best`; variants:
+`celeba.py:paper`, the paper's; `celeba.py:k30` and `celeba.py:k10`, K = 30 and
+10, and `celeba.py:paper,k30` and the like, both.
 
 The paper, inter-ocular error: K = 50: 4.31 % (end-to-end 5.97); K = 30: 4.59 %
 (end-to-end 6.57); with 1 / 5 / 10 annotated images 11.12 / 8.82 / 8.27 %. Jakab
@@ -19,14 +20,9 @@ from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
 
-_LANDMARKS = {'': 50, 'k30': 30, 'k10': 10}
-
 
 def get_config(variant: str = '') -> ConfigDict:
-  """The config of a variant: '', 'k30' or 'k10'."""
-  if variant not in _LANDMARKS:
-    raise ValueError(f"variant is {variant!r}, expected '', 'k30' or 'k10'.")
-  config = common.get_config('celeba')
-  config.num_landmarks = _LANDMARKS[variant]
+  """The config of a variant: '', 'paper', 'k30', 'k10', 'paper,k30', ..."""
+  config = common.recipe('celeba', variant, {'': 50, 'k30': 30, 'k10': 10})
   config.evaluation.samples = (1, 5, 10)
   return config

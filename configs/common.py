@@ -8,6 +8,8 @@ The configs beside this file change a few of these fields. Any field can be set
 on the command line: --config.pretrain.num_epochs=5.
 """
 
+from collections.abc import Mapping
+
 from ml_collections import ConfigDict
 
 from eqlandmarks.datasets import by_name
@@ -57,6 +59,35 @@ def get_config(name: str = 'signer') -> ConfigDict:
   config.predict = _predict()
   config.export = _export()
   config.checkpoint = _checkpoint()
+  return config
+
+
+def recipe(
+    name: str, variant: str, landmarks: Mapping[str, int] | None = None
+) -> ConfigDict:
+  """The config of a benchmark: `best`, or the paper's recipe for 'paper'.
+
+  Args:
+    name: of the dataset.
+    variant: 'paper', a key of `landmarks`, or both with a comma between.
+    landmarks: numbers of landmarks by their names.
+
+  Raises:
+    ValueError: there is no such variant.
+  """
+  landmarks = landmarks or {'': 50}
+  chosen, _, number = variant.partition(',')
+  if chosen != 'paper':
+    chosen, number = '', variant
+  if number not in landmarks:
+    keys = [*filter(None, landmarks)]
+    choices = ['', 'paper', *keys, *(f'paper,{key}' for key in keys)]
+    expected = ' or '.join(map(repr, choices))
+    raise ValueError(f'variant is {variant!r}, expected {expected}.')
+  config = get_config(name)
+  config.num_landmarks = landmarks[number]
+  if chosen != 'paper':
+    best(config)
   return config
 
 

@@ -4,8 +4,9 @@ r"""Any folder of images, with or without labels, at 64 x 64.
         --config.dataset.root=IMAGES
 
 With labels, add --config.dataset.labels=TABLE.csv, any other label file, or
---config.dataset.labels=deeplabcut: see docs/own_images.md. Variant:
-`folder.py:paper`, the paper's settings at 128 x 128, for a GPU.
+--config.dataset.labels=deeplabcut: see docs/own_images.md. Variants, both at
+128 x 128, for a GPU: `folder.py:best128`, the same recipe; `folder.py:paper`,
+the paper's (docs/recipes.md).
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,8 @@
     python main.py --config=configs/signer.py --workdir=runs/signer
 
 Variants: `signer.py:tiny`, a whole run in under a minute, to see that all
-works; `signer.py:paper`, the paper's settings at 128 x 128, for a GPU.
+works; at 128 x 128, for a GPU, `signer.py:best128`, the same recipe, and
+`signer.py:paper`, the paper's (docs/recipes.md).
 """
 
 from ml_collections import ConfigDict

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 
 from eqlandmarks import geometry
 from eqlandmarks import metrics
@@ -204,3 +205,30 @@ def test_equation_6_agrees_with_a_plain_loop():
   found = jax.vmap(metrics.match)(features, queries)
   errors = metrics.distances(found, jnp.asarray(truth))
   assert metrics.share_within(errors, 2.0).value == pytest.approx(hits / 6)
+
+
+def test_explained_is_scikit_learns_r2_of_both_coordinates():
+  rng = np.random.default_rng(0)
+  points = rng.normal(size=(20, 3, 2)) * [1, 5]
+  predicted = points + rng.normal(size=points.shape) * [[1], [2], [9]]
+  # Weighted by variance, the two coordinates' R^2 is that of the distances.
+  expected = [
+      sklearn_metrics.r2_score(
+          points[:, k], predicted[:, k], multioutput='variance_weighted'
+      )
+      for k in range(3)
+  ]
+  found = metrics.explained(predicted, points)
+  np.testing.assert_allclose(found, expected, rtol=1e-12)
+  with jax.enable_x64(True):
+    of_jax = metrics.explained(jnp.asarray(predicted), jnp.asarray(points))
+  np.testing.assert_allclose(of_jax, expected, rtol=1e-6)
+
+
+def test_a_point_that_does_not_move_has_nothing_to_explain():
+  points = np.zeros((4, 2, 2))
+  points[:, 1, 0] = [0, 1, 2, 3]
+  explained = metrics.explained(np.zeros_like(points), points)
+  assert np.isnan(explained[0])
+  # Deviations 1.5, .5, .5, 1.5 from the mean, 0 to 3 from the prediction.
+  np.testing.assert_allclose(explained[1], 1 - 14 / 5)

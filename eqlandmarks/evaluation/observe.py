@@ -20,6 +20,7 @@ from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.evaluation import score
 from eqlandmarks.evaluation import scored_data
 from eqlandmarks.system import memory
+from eqlandmarks.training import devices as devices_lib
 
 # The warps of the evaluation depend on the image's place in the split alone:
 # every method, and every seed, is measured on the same ones.
@@ -305,22 +306,25 @@ def _over_images(
     variables: Variables,
     *arrays: np.ndarray,
 ) -> list[np.ndarray]:
-  """Applies a function of one image to many, a few at a time, by batches.
+  """Applies a function of one image to many, a few at a time on each device.
 
   The variables are its first argument, not constants of the program, which is
   then the same for all models of a config.
   """
-  program = jax.jit(
-      lambda variables, *arrays: jax.lax.map(
+  devices = devices_lib.local_devices()
+  program = devices_lib.map_parts(
+      lambda variables, arrays: jax.lax.map(
           lambda row: function(variables, *row), arrays, batch_size=BLOCK
-      )
+      ),
+      devices,
   )
-  variables = jax.device_put(variables)
   results = []
+  # No more than there are images, and as many on each device.
   size = min(config.evaluation.batch_size, len(arrays[0]))
+  size = -(-size // len(devices)) * len(devices)
   for batch, count in _batches(arrays, size):
     with memory.enough('evaluation', lambda: _LESS_MEMORY):
-      output = jax.device_get(program(variables, *batch))
+      output = jax.device_get(program(variables, batch))
     results.append([part[:count] for part in output])
   return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 

@@ -125,7 +125,7 @@ def backward_records(
   explained = metrics.explained(
       predicted, landmarks[whole_test].astype(np.float64)
   )
-  named = [('all', np.mean(explained)), *(
+  named = [('all', metrics.Mean.of(explained).value), *(
       (f'landmark {k}', value) for k, value in enumerate(explained)
   )]  # fmt: skip
   return [
@@ -176,13 +176,13 @@ def across_records(data: ScoredData, across: np.ndarray) -> list[Record]:
   As Acc(d), but an annotation of an image is looked for in the next one of the
   split, where another object, or another pose, has it elsewhere.
   """
-  followed = np.roll(data.points, -1, axis=0)
-  # Without a feature to look for, or nothing to find.
   size = (data.config.image_size,) * 2
-  usable = np.asarray(
-      geometry.inside(data.points, size) & geometry.inside(followed, size)
+  inside = np.asarray(geometry.inside(data.test.points, size))
+  # Outside, there is no feature to look for, or nothing to find.
+  usable = inside & np.roll(inside, -1, axis=0)
+  followed = np.where(
+      usable[..., None], np.roll(data.points, -1, axis=0), np.nan
   )
-  followed = np.where(usable[..., None], followed, np.nan)
   evaluation, records = data.config.evaluation, []
   for layer in evaluation.layers:
     errors = data.to_128(metrics.distances(

@@ -19,6 +19,7 @@ from eqlandmarks.report import page as page_lib
 from eqlandmarks.report import paper_tables
 from eqlandmarks.report import tables as tables_lib
 from eqlandmarks.runs import ablation
+from eqlandmarks.runs import results as results_lib
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
@@ -89,7 +90,7 @@ def measure(run: run_lib.Run, *, again: bool = False) -> None:
         f'workdir {run.workdir.path} holds a comparison without a '
         'finished seed, expected --mode=ablation to resume it first.'
     )
-  run.workdir.write_results(*sources)
+  results_lib.write(run.workdir, *sources)
 
 
 def show(run: run_lib.Run) -> None:
@@ -101,8 +102,8 @@ def show(run: run_lib.Run) -> None:
   split = run.load(run.description.shown_split)
   # Functions of the records alone: what they raise tells of records that were
   # altered, since all others can be shown.
-  with data_files.intact(run.workdir.path / 'results.json', _REMEDY):
-    records = run.workdir.results()
+  with data_files.intact(run.workdir.path / results_lib.NAME, _REMEDY):
+    records = results_lib.read(run.workdir)
     scored = bool(select(records, metric='pck'))
     own, compared = _own(run), _compared(run)
     shown = own + [
@@ -191,13 +192,16 @@ def _tables(
   protocol, summary = tables_lib.protocol(records), tables_lib.summary(records)
   points, accuracy = tables_lib.points(records), tables_lib.accuracy(records)
   samples = tables_lib.sample_efficiency(records)
+  across = tables_lib.across(records)
   single = any(
       r.method not in records_lib.FLOORS and not naming.budgets(r)
       for r in select(records, metric='pck')
   )
-  printed = [summary, accuracy, points if single else None, samples, protocol]
+  printed = [
+      summary, accuracy, across, points if single else None, samples, protocol
+  ]
   page = [
-      protocol, summary, points, accuracy, samples,
+      protocol, summary, points, accuracy, across, samples,
       *paper_tables.paper_tables(records),
   ]  # fmt: skip
   return [*filter(None, printed)], [*filter(None, page)]

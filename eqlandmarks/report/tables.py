@@ -123,23 +123,23 @@ def accuracy(records: Records) -> Table | None:
 
 def across(records: Records) -> Table | None:
   """Features across objects, a row per method and layer."""
-  rows = naming.rows(select(records, metric='across', point='all'))
-  if not rows:
+  chosen = [
+      record
+      for record in select(records, point='all')
+      if record.metric in ('across', 'across_px')
+  ]
+  distances = sorted({record.at for record in chosen} - {None})
+  if not distances:
     return None
-  distances = sorted({record.at for record in rows[0]})
   body = []
-  for row in rows:
+  for row in naming.rows(chosen):
     for layer in sorted({record.layer for record in row}, key=str):
+      # The mean distance is at none.
       cells = {record.at: record for record in select(row, layer=layer)}
-      mean = select(
-          records, metric='across_px', method=row[0].method, layer=layer,
-          point='all', budgets=row[0].protocol.get('budgets'),
-      )  # fmt: skip
       name = '' if layer is None else f', layer {layer}'
       body.append((
           naming.label(row) + name,
-          *(naming.number(cells.get(at)) for at in distances),
-          naming.number(next(iter(mean), None)),
+          *(naming.number(cells.get(at)) for at in (*distances, None)),
       ))
   return Table(
       'across', 'The same part of another image, by features',

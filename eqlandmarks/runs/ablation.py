@@ -20,6 +20,7 @@ from typing import Any
 
 from eqlandmarks import errors
 from eqlandmarks.evaluation import records as records_lib
+from eqlandmarks.runs import results as results_lib
 from eqlandmarks.runs import run
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import data_files
@@ -86,7 +87,9 @@ def measure(base: run.Run) -> None:
       if all(seed_run.workdir.stage(row.stage).is_done for row in planned)
   ]
   if records:
-    base.workdir.write_records(_RECORDS, records_lib.over_seeds(records))
+    base.workdir.write(
+        _RECORDS, records_lib.to_json(records_lib.over_seeds(records))
+    )
 
 
 def check_config(config: Any) -> None:
@@ -121,7 +124,7 @@ def check_labels(base: run.Run) -> None:
 
 def results(workdir: Workdir) -> list[records_lib.Record]:
   """The records of a finished comparison; [] where there is none."""
-  return workdir.read_records(_RECORDS)
+  return results_lib.read(workdir, _RECORDS)
 
 
 def rows(workdir: Workdir) -> list[Row]:
@@ -213,8 +216,8 @@ def _measure(seed_run: run.Run, rows: list[Row]) -> list[records_lib.Record]:
     if not _is_measured(seed_run, row):
       seed_run.evaluate(row.stage, row.method, row.budgets)
     sources.append(seed_run.workdir.records(row.stage))
-  seed_run.workdir.write_results(*sources)
-  return seed_run.workdir.results()
+  results_lib.write(seed_run.workdir, *sources)
+  return results_lib.read(seed_run.workdir)
 
 
 def _is_measured(seed_run: run.Run, row: Row) -> bool:

@@ -133,28 +133,6 @@ class Workdir:
     # It may have been removed, but run.json holds it too.
     return self.read_run().get('config') if config is None else config
 
-  def results(self) -> list[records_lib.Record]:
-    """The records of results.json."""
-    return self.read_records('results.json')
-
-  def write_results(self, *sources: list[records_lib.Record]) -> None:
-    """Writes results.json; the floors are taken from the first source alone."""
-    records, floors = [], set()
-    for source in sources:
-      records += [r for r in source if r.method not in floors]
-      floors |= {r.method for r in source} & {*records_lib.FLOORS}
-    self.write_records('results.json', records)
-
-  def read_records(self, name: str) -> list[records_lib.Record]:
-    """The records of a file; [] where it is not there."""
-    return records_lib.from_json(self.read(name, records_lib.check) or [])
-
-  def write_records(
-      self, name: str, records: Sequence[records_lib.Record]
-  ) -> None:
-    """Writes a file of records."""
-    self.write(name, records_lib.to_json(records))
-
   def add_outcome(
       self, stage: str, outcome: observe.Outcome, config: Any, labels: str
   ) -> None:

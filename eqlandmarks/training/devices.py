@@ -152,6 +152,28 @@ def parallelize(
   )
 
 
+def map_parts(
+    function: Callable[[Any, Any], Any], devices: Sequence[jax.Device]
+) -> Callable[[Any, Any], Any]:
+  """Maps a function over parts of many images, one on each of these devices.
+
+  Args:
+    function: of what is the same for all, and of a tree of arrays.
+    devices: of this process.
+
+  Returns:
+    The function, of arrays `[B, ...]` whose B the devices divide.
+  """
+  mesh = Mesh(np.asarray(devices), (AXIS,))
+  return jax.jit(jax.shard_map(
+      function,
+      mesh=mesh,
+      in_specs=(PartitionSpec(), PartitionSpec(AXIS)),
+      out_specs=PartitionSpec(AXIS),
+      check_vma=False,
+  ))
+
+
 def largest(devices: Sequence[jax.Device]) -> Callable[[Any], jax.Array]:
   """From a number per device to the largest of all, on all devices."""
   return jax.pmap(

@@ -19,6 +19,7 @@ from eqlandmarks.datasets.base import loader
 from eqlandmarks.evaluation import observe
 from eqlandmarks.evaluation import score
 from eqlandmarks.evaluation import scored_data
+from eqlandmarks.training import devices as devices_lib
 
 DESCRIPTION = examples.Description(
     point_names=('a', 'b', 'c'),
@@ -289,7 +290,7 @@ def test_acc_records_of_features_that_the_warp_carries():
     targets[n, 0] = np.where(inside, moved, np.nan)
     features = code(np.asarray(g.inverse()(centres)))
     found[n, 0] = metrics.match(features, code(test.points[n]))
-  seen = observe.Observation(None, None, None, targets, found, None)
+  seen = observe.Observation(None, None, None, targets, found, None, None)
   config.evaluation.distances = (4.0,)  # one pixel of 32
   data = scored_data.collect(
       'two_stage', config, DESCRIPTION, test, test, {}
@@ -300,6 +301,70 @@ def test_acc_records_of_features_that_the_warp_carries():
   (curve,) = _select(records, metric='acc_curve', method='two_stage', layer=1)
   assert curve.value[4:] == [1.0] * 125
   assert curve.value[0] < 0.1
+
+
+@pytest.mark.x64
+def test_features_are_looked_for_in_the_next_image_of_the_split():
+  config, split = _config(), _split(3, 5)
+  variables, nets = _variables(config), models.make_nets(config)
+  seen = observe.observe(config, variables, split)
+  assert seen.across.shape == (3, len(models.LAYERS), 3, 2)
+  outputs = models.apply(
+      nets, variables, jax.numpy.asarray(split.images / 255.0)
+  )
+  for layer, name in enumerate(models.LAYERS):
+    features = np.asarray(outputs[name], np.float64)
+    for n in range(3):
+      query = geometry.sample(features[n], split.points[n].astype(np.float64))
+      other = features[(n + 1) % 3]
+      norms = np.linalg.norm(other, axis=-1, keepdims=True)
+      # Without any feature, a pixel is like nothing.
+      cosine = np.where(
+          norms > 0, other @ np.asarray(query).T / np.maximum(norms, 1e-9), -2
+      )
+      best = cosine.reshape(-1, 3).argmax(0)
+      np.testing.assert_array_equal(
+          seen.across[n, layer], np.stack(divmod(best, 32), -1) + 0.5
+      )
+
+
+def test_across_records_by_hand():
+  # Two images; the annotations of the first are a b c at rows 4, 8 and 12 of
+  # 32, those of the second 1 pixel further down, c is missing there.
+  points = np.zeros((2, 3, 2), np.float32) + 5
+  points[0, :, 0], points[1, :, 0] = [4, 8, 12], [5, 9, np.nan]
+  test = dataclasses.replace(_split(2, 5), points=points)
+  config = _config()
+  config.evaluation.distances, config.evaluation.layers = (4.0,), (1,)
+  across = np.zeros((2, 4, 3, 2), np.float32) + 5
+  # a is found in the second, b 2 pixels (8 of 128) off; in the first, a is 1
+  # pixel off (4 of 128: within 4), b is found.
+  across[0, 0, :, 0], across[1, 0, :, 0] = [5, 11, 0], [5, 8, 0]
+  data = scored_data.collect('two_stage', config, DESCRIPTION, test, test, {})
+  records = score.across_records(data, across)
+  assert _value(records, metric='across', point='all', method='two_stage') == (
+      3 / 4
+  )
+  assert _value(records, metric='across_px', point='all') == (0 + 8 + 4 + 0) / 4
+  assert _value(records, metric='across_px', point='b') == 4.0
+  assert _value(records, metric='across_px', point='c') is None
+  (floor,) = _select(records, metric='across', method='random')
+  # A disc of 4 px about points that lie further than that from any edge.
+  np.testing.assert_allclose(floor.value, np.pi * 16 / 128**2, rtol=1e-9)
+  assert floor.count == 4
+
+
+@pytest.mark.x64
+def test_one_device_and_eight_see_the_same():
+  config, split = _config(), _split(9, 6)
+  config.evaluation.batch_size = 5
+  eight = _observe(config, split)
+  with devices_lib.using(jax.local_devices()[:1]):
+    one = _observe(config, split)
+  for field in dataclasses.fields(one):
+    np.testing.assert_allclose(
+        getattr(one, field.name), getattr(eight, field.name), atol=1e-9
+    )
 
 
 def test_samples_are_mean_and_deviation_over_draws(outcome):
@@ -393,7 +458,7 @@ def test_count_is_how_many_values_a_figure_is_the_mean_of(outcome):
       'acc_curve': points, 'samples_pck': 10, 'samples_error_px': 10,
       'samples_error_iod': 10, 'backward_px': 6 * 10,
       'equivariance_px': copies * 10, 'spread_px': 6 * 10, 'extent_px': 6,
-      'alignment': 6,
+      'alignment': 6, 'across': 6 * 3, 'across_px': 6 * 3, 'explained': 6,
   }
   found = {
       (r.metric, r.method): r.count
@@ -412,7 +477,7 @@ def test_records_differ_in_fields_of_their_own(outcome):
   fitted = {r.metric for r in outcome.records if r.fit_images is None}
   assert fitted == {
       'acc', 'acc_curve', 'equivariance_px', 'spread_px', 'extent_px',
-      'alignment',
+      'alignment', 'across', 'across_px',
   }
 
 

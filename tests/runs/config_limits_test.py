@@ -72,15 +72,15 @@ def test_numbers_out_of_all_reason_are_refused(name):
         ('model.widths', (16, 32, 64, 10**9)), ('model.landmark_width', 10**9),
         ('model.landmark_blocks', 10**9), ('model.landmark_dilation', 10**9),
         ('pretrain.num_locations', 10**9), ('pretrain.num_epochs', 10**12),
-        ('end_to_end.num_epochs', 10**12), ('discover.patch', 10**9),
+        ('end_to_end.num_epochs', 10**12), ('discover.patch', 1.01),
         ('discover.warp.grid', 10**9), ('evaluation.batch_size', 10**9),
         ('evaluation.warps_per_image', 10**9), ('evaluation.repeats', 10**9),
         ('evaluation.samples', (10**9,)), ('evaluation.sheet_images', 10**9),
         ('evaluation.curve_step', 1e-9), ('ablation.num_seeds', 10**9),
         ('predict.batch_size', 10**9), ('checkpoint.keep', 10**9),
         ('seed', 2**32), ('dataset.seed', -1), ('dataset.num_train', 10**9),
-        # Those of both have to go together.
-        ('discover.patch', 33), ('model.landmark_dilation', 33),
+        # Both have to go together.
+        ('model.landmark_dilation', 33),
     ],
 )  # fmt: skip
 def test_counts_out_of_all_reason_are_refused(name, value):

@@ -12,13 +12,40 @@ from configs import video
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
 
-ALL = [
-    signer.get_config(), signer.get_config('tiny'), signer.get_config('paper'),
-    folder.get_config(), folder.get_config('paper'),
-    video.get_config(), video.get_config('paper'),
-    bbc_pose.get_config(), celeba.get_config(), celeba.get_config('k30'),
-    celeba.get_config('k10'), cat_head.get_config(), cat_head.get_config('k10'),
+PAPER = [
+    module.get_config('paper')
+    for module in (signer, folder, video, bbc_pose, celeba, cat_head)
 ]
+BEST = [
+    *(module.get_config('best128') for module in (signer, folder, video)),
+    *(module.get_config() for module in (bbc_pose, celeba, cat_head)),
+]
+SMALL = [module.get_config() for module in (signer, folder, video)]
+ALL = [
+    *PAPER, *BEST, *SMALL, signer.get_config('tiny'),
+    celeba.get_config('k30'), celeba.get_config('paper,k10'),
+    cat_head.get_config('k10'), cat_head.get_config('paper,k10'),
+]  # fmt: skip
+# What each dataset decides for itself, beside the recipe.
+OWN = (
+    'dataset.', 'image_size', 'num_landmarks', 'discover.patch',
+    'evaluation.samples', 'evaluation.original_pck', 'ablation.share',
+)  # fmt: skip
+SIZES = (
+    'batch_size', 'model.widths', 'model.landmark_width',
+    'pretrain.num_locations', 'pretrain.num_epochs', 'discover.num_epochs',
+    'end_to_end.num_epochs',
+)  # fmt: skip
+
+
+def _differing(config, other):
+  """The fields in which two configs differ, but for those of a dataset."""
+  fields, others = (config_fields.flatten(c.to_dict()) for c in (config, other))
+  return {
+      name
+      for name in {*fields, *others}
+      if not name.startswith(OWN) and fields.get(name) != others.get(name)
+  }
 
 
 @pytest.mark.parametrize('config', ALL)
@@ -39,15 +66,27 @@ def test_unknown_variants_are_named():
       module.get_config('huge')
 
 
+def test_every_dataset_has_the_same_two_recipes():
+  best = common.get_config()
+  common.best(best)
+  for config in PAPER:
+    assert not _differing(config, common.get_config())
+  for config in BEST:
+    assert not _differing(config, best)
+  # On two cores, the same recipe with smaller nets and fewer passes.
+  for config in SMALL:
+    assert _differing(config, best) <= {*SIZES}
+
+
 @pytest.mark.parametrize(
     ('config', 'size', 'landmarks', 'patch'),
     [
         (signer.get_config('paper'), 128, 50, 8),
-        (bbc_pose.get_config(), 128, 50, 8),
-        (celeba.get_config(), 128, 50, 8),
-        (celeba.get_config('k30'), 128, 30, 8),
-        (cat_head.get_config(), 100, 20, 10),
-        (cat_head.get_config('k10'), 100, 10, 10),
+        (bbc_pose.get_config('paper'), 128, 50, 8),
+        (celeba.get_config('paper'), 128, 50, 8),
+        (celeba.get_config('paper,k30'), 128, 30, 8),
+        (cat_head.get_config('paper'), 100, 20, 10),
+        (cat_head.get_config('paper,k10'), 100, 10, 10),
     ],
 )
 def test_the_papers_values(config, size, landmarks, patch):
@@ -57,10 +96,12 @@ def test_the_papers_values(config, size, landmarks, patch):
     assert stage.decay == 0.9
     assert stage.l2 == 5e-4
   assert config.pretrain.temperature == 0.1
+  assert config.pretrain.negatives == 'batch'
   assert config.model.features == 64
-  assert config.discover.patch == patch
+  assert config.discover.patch * size == patch
   assert config.image_size == size
   assert config.num_landmarks == landmarks
   assert config.regression.alpha == 0.1
   assert not config.regression.fit_intercept
   assert not config.discover.train_features
+  assert config.discover.warp.zoom == config.discover.warp.translation == 0

@@ -145,14 +145,17 @@ def _landmark_loss(
   equivariance = (squared.sum(1) / inside.sum(1).clamp(min=1)).mean()
   half = len(here)
   pooled = functional.avg_pool2d(
-      probabilities[:half], stage.patch, ceil_mode=True, divisor_override=1
+      probabilities[:half], round(stage.patch * size), ceil_mode=True,
+      divisor_override=1,
   )
   shared = pooled.sum(1) - pooled.amax(1)
   columns = (centres - here[..., :1]).square() * of_columns[:half]
   rows = (centres - here[..., 1:]).square() * of_rows[:half]
   weights = stage.weights
+  variance = (columns.sum(-1) + rows.sum(-1)).mean()
+  squared_px = (128 / size) ** 2  # of a 128-pixel image
   return (
-      weights.equivariance * equivariance
+      weights.equivariance * squared_px * equivariance
       + weights.diversity * shared.sum((1, 2)).mean()
-      + weights.variance * (columns.sum(-1) + rows.sum(-1)).mean()
+      + weights.variance * squared_px * variance
   )

@@ -37,8 +37,6 @@ def section() -> ConfigDict:
   # Side of the patches of the diversity loss, as a share of the image's side:
   # 8 pixels of 128. It is rounded to whole pixels.
   fields.patch = 0.0625
-  # Diversity and variance of both views, not of the unwarped one alone.
-  fields.both_views = False
   return fields
 # --8<-- [end:fields]
 
@@ -64,7 +62,7 @@ def loss(
   outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
   points, of_other = jnp.split(heatmaps.expectation(probabilities), 2)
-  first = probabilities if section.both_views else probabilities[: len(views.x)]
+  first = probabilities[: len(views.x)]
   targets = jax.vmap(lambda g, p: g(p))(views.g, points)
   valid = geometry.inside(targets, views.x.shape[1:3])
   side = views.x.shape[1]
@@ -77,16 +75,13 @@ def loss(
       # Squared pixels.
       'variance': losses.variance(to_128(to_128(heatmaps.spread(first)))),
   }
-  terms = {
-      name: nets.share(len(term)) * jnp.sum(term)
-      for name, term in each.items()
-  }
+  share = nets.share(len(views.x))
+  terms = {name: share * jnp.sum(term) for name, term in each.items()}
   return base.Loss(
       total=sum(section.weights[name] * terms[name] for name in TERMS),
       terms=terms,
       batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
-      points_used=nets.share(len(valid))
-      * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
+      points_used=share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
   )
 
 

@@ -48,7 +48,7 @@ def config(tmp_path, monkeypatch):
 
 def test_its_fields_take_the_place_of_those_that_were_there(config):
   assert config.discover.gap == 2
-  assert 'warp' not in config.discover and config.discover.patch == 4
+  assert 'warp' not in config.discover and config.discover.patch == 0.0625
   pairs.use(config.discover, 'warped')
   assert 'gap' not in config.discover and config.discover.warp.rotation == 0.0
 
