@@ -20,11 +20,11 @@ BLOCKS = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-  (tmp_path / 'my_shapes.py').write_text(BLOCKS[2])
+  (tmp_path / 'my_shapes.py').write_text(BLOCKS[3])
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(sys, 'path', [*sys.path])
   names = {}
-  exec(BLOCKS[3], names)
+  exec(BLOCKS[4], names)
   yield names['get_config']()
   del sys.modules['my_shapes']
 
@@ -39,6 +39,14 @@ def test_the_dataset(config, tmp_path):
       config.dataset, image_size=32, data_dir=str(tmp_path / 'data')
   )
   caching.prepare(builder, 'a test')
+  before = builder.data_path
+  # A label that changes is prepared anew.
+  (tmp_path / '4.txt').write_text('9 31')
+  changed = by_name.make_builder(
+      config.dataset, image_size=32, data_dir=str(tmp_path / 'data')
+  )
+  assert changed.data_path != before
+  (tmp_path / '4.txt').write_text('4 31')
   test = loader.load(builder, 'test')
   assert len(test) == 2 and len(loader.load(builder, 'train')) == 6
   # (row, column) of the second one, at half the size.
@@ -50,7 +58,7 @@ def test_the_dataset(config, tmp_path):
 
 def test_the_label_format(tmp_path):
   names = {}
-  exec(BLOCKS[4], names)
+  exec(BLOCKS[5], names)
   (form,) = names['FORMATS']
   path = tmp_path / 'a.points'
   path.write_text('a.png nose 10.5 20\nb.png ear 1 2\na.png ear 3 4\n')

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -35,8 +36,17 @@ def with_files(argv: Sequence[str]) -> list[str]:
       value = f'{file}{colon}{variant}'
     elif not os.path.isfile(name):
       raise errors.UserError(f'--config: found no file {name!r}, {expected}')
+    else:
+      _let_import_from(pathlib.Path(name).resolve().parent)
     arguments.append(f'--config={value}')
   return arguments
+
+
+def _let_import_from(folder: pathlib.Path) -> None:
+  """Lets a config name modules that lie beside it."""
+  ours = pathlib.Path(configs.__file__).resolve().parent
+  if folder != ours and str(folder) not in sys.path:
+    sys.path.append(str(folder))
 
 
 def names() -> list[str]:

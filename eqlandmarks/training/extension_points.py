@@ -32,7 +32,7 @@ class ExtensionPoint:
 
     Args:
       name: of a file of our package; or of any module that Python finds, for
-        which it searches the current folder as well.
+        which it searches the config's folder and the current one as well.
       stage: the section of the config, if any, for messages.
 
     Raises:
@@ -52,13 +52,27 @@ class ExtensionPoint:
     return getattr(module, attribute)
 
   def use(self, section: ConfigDict, name: str) -> None:
-    """Makes a stage's section that of another part, with its defaults.
+    """Makes a stage's section that of another part.
 
-    All other fields of the stage stay as they are.
+    The fields of the part before are taken out; where the new one has a field
+    of the same name, it keeps its value. All other fields of the stage stay as
+    they are.
     """
+    fields = self.load(name).section()
     with section.unlocked():
       if self.field in section:
         for field in self.load(section[self.field]).section():
+          if field in fields:
+            _keep(fields, field, section[field])
           del section[field]
       section[self.field] = name
-      section.update(self.load(name).section())
+      section.update(fields)
+
+
+def _keep(fields: ConfigDict, name: str, value: Any) -> None:
+  """Gives a field, or what a section shares with another, its former value."""
+  if isinstance(value, ConfigDict) and isinstance(fields[name], ConfigDict):
+    for each in {*value} & {*fields[name]}:
+      _keep(fields[name], each, value[each])
+  elif type(value) is type(fields[name]):
+    fields[name] = value

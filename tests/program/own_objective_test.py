@@ -8,13 +8,16 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import common
+from configs import signer
 from eqlandmarks import errors
+from eqlandmarks.program import config_file
 from eqlandmarks.program import modes
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import metric_files
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.objectives import landmarks
 
 _COLLAPSED = '''
 OBJECTIVE = dataclasses.replace(
@@ -28,7 +31,7 @@ PAGE = pathlib.Path(__file__).parents[2] / 'docs/extend.md'
 def config(tmp_path, monkeypatch):
   """The config of the documentation, and its module in the current folder."""
   blocks = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)
-  module, file = blocks[:2]
+  module, file = blocks[1:3]
   (tmp_path / 'narrow_landmarks.py').write_text(
       'import dataclasses\n' + module + _COLLAPSED
   )
@@ -43,7 +46,7 @@ def config(tmp_path, monkeypatch):
 def test_its_fields_take_the_place_of_those_that_were_there(config):
   assert config.discover.narrow == 0.5
   assert 'patch' not in config.discover and 'weights' not in config.discover
-  assert config.discover.warp.grid == 9  # of the config, as it was
+  assert config.discover.warp.rotation == 20  # of the config, as it was
   config_checks.check(config)
   objectives.use(config.discover, 'landmarks')
   assert config.discover.to_dict().keys() == (
@@ -75,6 +78,30 @@ def test_one_line_for_what_is_wrong(config, fields, said):
   with pytest.raises(errors.UserError) as caught:
     config_checks.check(config)
   assert said in str(caught.value) and '\n' not in str(caught.value)
+
+
+def test_a_term_beside_the_papers_three(tmp_path, monkeypatch):
+  block = re.findall(r'```python\n(.*?)```', PAGE.read_text(), re.S)[0]
+  (tmp_path / 'configs').mkdir()
+  (tmp_path / 'configs/central_landmarks.py').write_text(block)
+  file = tmp_path / 'configs/mine.py'
+  file.write_text('')
+  monkeypatch.setattr(sys, 'path', [*sys.path])
+  # Beside the config, which lies in another folder than the current one.
+  config_file.with_files([f'--config={file}'])
+  config = signer.get_config('tiny')
+  config.discover.weights.diversity = 7.0
+  objectives.use(config.discover, 'central_landmarks')
+  assert config.discover.weights.to_dict() == {
+      **signer.get_config('tiny').discover.weights.to_dict(),
+      'diversity': 7.0, 'edge': 0.1,
+  }  # fmt: skip
+  config_checks.check(config)
+  config.discover.weights.edge = -1.0
+  with pytest.raises(errors.UserError, match=r'weights\.edge is -1\.0, expected'):
+    config_checks.check(config)
+  module = sys.modules.pop('central_landmarks')
+  assert module.OBJECTIVE.terms == (*landmarks.TERMS, 'edge')
 
 
 def test_stages_train_their_nets_only(config):

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -47,6 +48,86 @@ _RULES = {
 }
 
 
+@flax.struct.dataclass
+class Seen:
+  """What both nets see in B pairs of views, of which an objective is made.
+
+  Attributes:
+    probabilities: `[B, S, S, K]`, the heatmaps of the first views.
+    points: `[B, K, 2]`, landmarks of the first views, in pixels.
+    targets: `[B, K, 2]`, where the maps take these in the other views.
+    found: `[B, K, 2]`, landmarks of the other views.
+    valid: `[B, K]`, whether a target lies in the other view.
+    batch_stats: new batch statistics, by net.
+  """
+
+  probabilities: jax.Array
+  points: jax.Array
+  targets: jax.Array
+  found: jax.Array
+  valid: jax.Array
+  batch_stats: dict[str, Any]
+
+
+def see(
+    variables: dict[str, models.Variables],
+    views: pairs.Views,
+    nets: base.StageNets,
+) -> Seen:
+  """Applies F and T to both views; see `base.Objective.loss`."""
+  f, f_stats = nets.apply(
+      models.FEATURES, variables, jnp.concatenate([views.x, views.other])
+  )
+  outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
+  probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
+  points, found = jnp.split(heatmaps.expectation(probabilities), 2)
+  targets = jax.vmap(lambda g, p: g(p))(views.g, points)
+  return Seen(
+      probabilities=probabilities[: len(views.x)],
+      points=points,
+      targets=targets,
+      found=found,
+      valid=geometry.inside(targets, views.x.shape[1:3]),
+      batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
+  )
+
+
+def terms(seen: Seen, section: Any) -> dict[str, jax.Array]:
+  """The paper's three losses, `[B]` each, in pixels of a 128-pixel image."""
+  side = seen.probabilities.shape[1]
+  to_128 = functools.partial(metrics.to_128, image_size=side)
+  return {
+      'equivariance': losses.equivariance(
+          to_128(seen.found), to_128(seen.targets), valid=seen.valid
+      ),
+      'diversity': losses.diversity(
+          seen.probabilities, patch=_pixels(section.patch, side)
+      ),
+      # Squared pixels.
+      'variance': losses.variance(
+          to_128(to_128(heatmaps.spread(seen.probabilities)))
+      ),
+  }
+
+
+def weighted(
+    terms: Mapping[str, jax.Array],
+    seen: Seen,
+    section: Any,
+    nets: base.StageNets,
+) -> base.Loss:
+  """The loss of terms `[B]`, each by its weight in `section.weights`."""
+  share = nets.share(len(seen.points))
+  shares = {name: share * jnp.sum(term) for name, term in terms.items()}
+  return base.Loss(
+      total=sum(section.weights[name] * each for name, each in shares.items()),
+      terms=shares,
+      batch_stats=seen.batch_stats,
+      points_used=share
+      * jnp.sum(jnp.mean(seen.valid, axis=-1, dtype=float)),
+  )
+
+
 def loss(
     variables: dict[str, models.Variables],
     views: pairs.Views,
@@ -56,33 +137,8 @@ def loss(
 ) -> base.Loss:
   """The weighted sum of the three losses, see `base.Objective.loss`."""
   del keys
-  f, f_stats = nets.apply(
-      models.FEATURES, variables, jnp.concatenate([views.x, views.other])
-  )
-  outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
-  probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
-  points, of_other = jnp.split(heatmaps.expectation(probabilities), 2)
-  first = probabilities[: len(views.x)]
-  targets = jax.vmap(lambda g, p: g(p))(views.g, points)
-  valid = geometry.inside(targets, views.x.shape[1:3])
-  side = views.x.shape[1]
-  to_128 = functools.partial(metrics.to_128, image_size=side)
-  each = {
-      'equivariance': losses.equivariance(
-          to_128(of_other), to_128(targets), valid=valid
-      ),
-      'diversity': losses.diversity(first, patch=_pixels(section.patch, side)),
-      # Squared pixels.
-      'variance': losses.variance(to_128(to_128(heatmaps.spread(first)))),
-  }
-  share = nets.share(len(views.x))
-  terms = {name: share * jnp.sum(term) for name, term in each.items()}
-  return base.Loss(
-      total=sum(section.weights[name] * terms[name] for name in TERMS),
-      terms=terms,
-      batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
-      points_used=share * jnp.sum(jnp.mean(valid, axis=-1, dtype=float)),
-  )
+  seen = see(variables, views, nets)
+  return weighted(terms(seen, section), seen, section, nets)
 
 
 def _pixels(share: float, side: int) -> int:
