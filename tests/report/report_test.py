@@ -65,6 +65,22 @@ def test_accuracy_and_protocol_by_hand():
   assert 'two-stage, layer 1' in table.to_text()
 
 
+def test_features_across_images_by_hand():
+  table = tables.across([
+      record('across', 'two_stage', 0.5, at=5.0, layer=1, stderr=0.02),
+      record('across', 'two_stage', 0.75, at=10.0, layer=1),
+      record('across', 'two_stage', 0.25, at=5.0, layer=1, point='nose'),
+      record('across_px', 'two_stage', 9.125, layer=1),
+      record('across', 'random', 0.125, at=5.0),
+  ])
+  assert table.columns == ('features', 'within 5 px', 'within 10 px', 'mean, px')
+  assert table.rows == (
+      ('two-stage, layer 1', '0.500 ± 0.020', '0.750', '9.12'),
+      ('random point (floor)', '0.125', '-', '-'),
+  )
+  assert tables.across([record('pck', 'two_stage', 0.5, at=6.0)]) is None
+
+
 def _trained(method, value, **protocol):
   return record('pck', method, value, at=6.0, split='mafl_test', protocol={
       'objective': {'pretrain': 'contrastive', 'discover': 'equivariance'},
