@@ -31,8 +31,9 @@ def get_config(name: str = 'signer') -> ConfigDict:
   config.image_size = 128
   # K, the number of landmarks to discover.
   config.num_landmarks = 50
-  # Images per step, over all devices together. Open.
-  config.batch_size = 16
+  # Images per step, over all devices together. Open: at the paper's rate, many
+  # small steps learn more than few large ones.
+  config.batch_size = 8
   # What the convolutions compute in: float32 or bfloat16. Parameters, losses
   # and soft-argmax are float32 always.
   config.dtype = 'float32'
@@ -157,7 +158,7 @@ def _pretrain() -> ConfigDict:
   stage.pair = 'warped'
   # Affine, crop and zoom, elastic.
   stage.warp = warped.warp_section(
-      rotation=20.0, zoom=0.2, aspect=0.1, translation=0.1, elastic=0.04
+      rotation=20.0, zoom=0.2, aspect=0.1, translation=0.1, elastic=0.08
   )
   # Intensity, contrast and noise; colour is ours.
   stage.appearance = warped.appearance_section(
@@ -181,8 +182,8 @@ def _discover() -> ConfigDict:
   stage.update(landmarks.section())
   # What its two views are, as for pretrain.
   stage.pair = 'warped'
-  # Rotation and elastic only. Twice the bends of stage 1: landmarks that hang
-  # in featureless places, by their distance to others, are punished.
+  # Rotation and elastic only. Under strong bends, landmarks that hang in
+  # featureless places, by their distance to others, do not pay.
   stage.warp = warped.warp_section(rotation=20.0, elastic=0.08)
   # None in the paper.
   stage.appearance = warped.appearance_section()
@@ -305,16 +306,18 @@ def best(config: ConfigDict) -> None:
   # That a part of one object and the same part of another are no negatives of
   # each other helps most of all.
   config.pretrain.negatives = 'image'
+  # Few large steps at a higher rate are as good, and faster.
+  config.batch_size = 16
   for stage in (config.pretrain, config.discover):
     stage.learning_rate = 1e-3
   config.discover.train_features = True
   config.discover.features_rate = 0.1
+  config.discover.warp.update(zoom=0.2, translation=0.1)
 
 
 def small(config: ConfigDict) -> None:
   """Sizes for two CPU cores: 64 x 64 images, and nets of a sixth."""
   config.image_size = 64
-  config.num_landmarks = 30
   config.batch_size = 8
   config.model.widths = (16, 32, 64, 64)
   config.model.landmark_width = 24
