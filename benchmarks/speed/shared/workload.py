@@ -76,8 +76,9 @@ def _read_config() -> ConfigDict:
   if config is None:
     config = common.get_config()
     if _SIZE.value != 128:
+      common.best(config)
       common.small(config)
-      config.image_size = _SIZE.value
+      config.image_size, config.num_landmarks = _SIZE.value, 30
     config.batch_size = 16
   if _BATCH.value is not None:
     config.batch_size = _BATCH.value
