@@ -172,9 +172,9 @@ def _discover() -> ConfigDict:
   stage = ConfigDict()
   # Passes over the training images.
   stage.num_epochs = 20
-  # Let F go on learning from stage 1's weights, instead of freezing it.
+  # Train F further from stage 1's weights, instead of freezing it.
   stage.train_features = False
-  # Factor on the learning rate of an F that goes on learning.
+  # Factor on the learning rate of an F that is trained further.
   stage.features_rate = 1.0
   _optimizer(stage)
   # What is minimised, as for pretrain.
@@ -284,7 +284,7 @@ def _export() -> ConfigDict:
 
 
 def _checkpoint() -> ConfigDict:
-  """How the state of a running stage is saved, so that it can go on."""
+  """How the state of a running stage is saved, so that it can resume."""
   checkpoint = ConfigDict()
   # After so many seconds, and also after every so many steps; 0 for not by
   # steps. At its end, and when it is told to stop, a stage is saved always.
@@ -301,7 +301,7 @@ def _checkpoint() -> ConfigDict:
 def best(config: ConfigDict) -> None:
   """The recipe that measures best: its departures from the paper's.
 
-  What each of them is worth stands in docs/recipes.md.
+  docs/recipes.md says by which trials.
   """
   # That a part of one object and the same part of another are no negatives of
   # each other helps most of all.

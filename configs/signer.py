@@ -18,6 +18,8 @@ def get_config(variant: str = '') -> ConfigDict:
   if variant == 'paper':
     return config
   common.best(config)
+  # Arms move against the body: the paper's frozen F is better here.
+  config.discover.train_features = False
   if variant == 'best128':
     return config
   common.small(config)

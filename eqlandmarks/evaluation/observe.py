@@ -35,8 +35,6 @@ _LESS_MEMORY = (
     'lower config.evaluation.warps_per_image, config.evaluation.batch_size'
 )
 
-# Images that go through the nets at once.
-BLOCK = 4
 # Images of which the warped copy is kept for the pictures.
 _PAIRS = 6
 
@@ -190,7 +188,9 @@ def observe(
   points = split.points if number else nothing
   *landmarks, targets, found, across, directions = _over_images(
       config,
-      functools.partial(_observe_one, config, models.make_nets(config)),
+      functools.partial(
+          _observe_one, config, models.make_nets(config), bool(number)
+      ),
       variables,
       split.images,
       np.roll(split.images, -1, axis=0),
@@ -217,6 +217,7 @@ def warped_copies(
 def _observe_one(
     config: Any,
     nets: models.Nets,
+    annotated: bool,
     variables: Variables,
     image: jax.Array,
     following: jax.Array,
@@ -226,11 +227,11 @@ def _observe_one(
   """The fields of `Observation` for one image and the next one."""
   shape, x = image.shape[:2], models.scale_pixels(image)
   g, copies = _warp(config, key, x)
-  following = models.scale_pixels(following)[None]
-  outputs = models.apply(
-      nets, variables, jnp.concatenate([x[None], copies, following])
-  )
-  landmarks, spreads = models.locate(outputs['heatmaps'][:-1])
+  views = [x[None], copies]
+  if annotated:  # otherwise there is nothing to look for
+    views.append(models.scale_pixels(following)[None])
+  outputs = models.apply(nets, variables, jnp.concatenate(views))
+  landmarks, spreads = models.locate(outputs['heatmaps'][: 1 + len(copies)])
   push = jax.vmap(lambda w, p: _inside(w(p), shape), (0, None))
   found = [_match_layer(outputs[layer], points) for layer in models.LAYERS]
   return (
@@ -239,7 +240,7 @@ def _observe_one(
       metrics.distances(landmarks[1:], push(g, landmarks[0])),
       # A point may lie outside the picture, with a crop: nothing to find.
       push(g, _inside(points, shape)),
-      jnp.stack([layer[:-1] for layer in found], axis=1),
+      jnp.stack([layer[: len(copies)] for layer in found], axis=1),
       jnp.stack([layer[-1] for layer in found]),
       _direction(outputs[models.LAYERS[0]][0]),
   )

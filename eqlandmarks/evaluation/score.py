@@ -125,7 +125,12 @@ def backward_records(
   explained = metrics.explained(
       predicted, landmarks[whole_test].astype(np.float64)
   )
-  named = [('all', metrics.Mean.of(explained).value), *(
+  # Of all landmarks as one: one that hardly moves would outweigh their mean.
+  together = metrics.explained(*(
+      points.reshape(scored, 1, -1)
+      for points in (predicted, landmarks[whole_test].astype(np.float64))
+  ))
+  named = [('all', together[0]), *(
       (f'landmark {k}', value) for k, value in enumerate(explained)
   )]  # fmt: skip
   return [
@@ -174,8 +179,11 @@ def across_records(data: ScoredData, across: np.ndarray) -> list[Record]:
   """How well features tell the same part in two objects, by layer.
 
   As Acc(d), but an annotation of an image is looked for in the next one of the
-  split, where another object, or another pose, has it elsewhere.
+  split, where another object, or another pose, has it elsewhere. There is none
+  for a single image.
   """
+  if len(data.test) < 2:
+    return []
   size = (data.config.image_size,) * 2
   inside = np.asarray(geometry.inside(data.test.points, size))
   # Outside, there is no feature to look for, or nothing to find.

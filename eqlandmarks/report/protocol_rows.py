@@ -119,6 +119,9 @@ _TRAINING = {
     'learning rate of stage 2': (
         'learning_rate', lambda p: f"{p['learning_rate']:g}"
     ),
+    "F's rate in stage 2, as a share of T's": (
+        'features_rate', lambda p: f"{p['features_rate']:g}"
+    ),
 }  # fmt: skip
 
 

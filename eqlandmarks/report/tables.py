@@ -142,12 +142,12 @@ def across(records: Records) -> Table | None:
           *(naming.number(cells.get(at)) for at in (*distances, None)),
       ))
   return Table(
-      'across', 'The same part of another image, by features',
+      'across', 'The same part in the next image, by features',
       ('features', *(f'within {at:g} px' for at in distances), 'mean, px'),
       tuple(body),
       note='An annotation of each image is looked for in the next one, as '
       'Acc(d) does in a warped copy: whether a feature means the same part in '
-      f'two objects. {_spread_note(records)}',
+      f'two objects, or in neighbouring frames. {_spread_note(records)}',
   )
 
 
@@ -224,8 +224,9 @@ def landmarks(records: Records) -> Table | None:
   return Table(
       'landmarks', 'Landmarks, the most reliable first',
       ('landmark', *columns.values(), 'warped copies used'), tuple(body),
-      note='Low is good. A landmark that does not move with the image under '
-      'warps, or that annotations cannot tell, sits on no part of the object.',
+      note='Low is good, but for R². A landmark that does not move with the '
+      'image under warps, or that annotations cannot tell, sits on no part of '
+      'the object.',
   )
 
 

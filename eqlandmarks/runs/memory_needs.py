@@ -62,7 +62,8 @@ def check_evaluation(config: Any) -> None:
   # Of layers 1 to 4 and the heatmaps, which are held at once.
   channels = model.features + 3 * model.landmark_width + config.num_landmarks
   layers = channels * config.image_size**2 * jnp.dtype(config.dtype).itemsize
-  views = observe.BLOCK * (1 + measured.warps_per_image)
+  # The image, its copies, and the next image.
+  views = observe.BLOCK * (2 + measured.warps_per_image)
   pixels = 3 * measured.batch_size * config.image_size**2
 
   def needed(params: int, _: int, largest: int) -> float:

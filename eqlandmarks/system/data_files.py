@@ -26,7 +26,7 @@ _LARGEST_JSON, _LARGEST_ARRAYS = 2**26, 2**31
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # A file, or a part of it, that is not there.
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL)
-# What libraries quote of a system that is short of something for a while.
+# Texts of errors that tell of a shortage, which may pass.
 _QUOTED = (
     *map(
         os.strerror,

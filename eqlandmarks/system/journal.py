@@ -63,7 +63,7 @@ def silent() -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: pathlib.Path) -> Iterator[None]:
-  """Appends to a log what is said within, and the error that ends it.
+  """Appends all messages within, and an error that ends them, to a log.
 
   The file is made at the first line. It is not written through a link.
   """

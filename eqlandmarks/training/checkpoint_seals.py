@@ -55,7 +55,7 @@ def fault(folder: pathlib.Path) -> str | None:
 
 @contextlib.contextmanager
 def spared(folder: pathlib.Path) -> Iterator[None]:
-  """Ends the run for an error that does not show that a checkpoint is damaged.
+  """Ends the run where a checkpoint cannot be read, but not for damage.
 
   Too many files may be open, say, or a network file system may be away. Without
   this, a sound checkpoint would be taken for a damaged one, and removed.

@@ -1,4 +1,4 @@
-"""The seams of training: parts that a config names, ours or a user's own."""
+"""The extension points of training: parts that a config names."""
 
 import dataclasses
 import importlib
@@ -76,3 +76,5 @@ def _keep(fields: ConfigDict, name: str, value: Any) -> None:
       _keep(fields[name], each, value[each])
   elif type(value) is type(fields[name]):
     fields[name] = value
+  elif {type(value), type(fields[name])} == {int, float}:
+    fields[name] = type(fields[name])(value)

@@ -226,7 +226,7 @@ class _Saver:
 
 
 class _Stop:
-  """Whether the run is to stop, as all of its processes find it.
+  """Decides, in agreement with all processes, whether to stop.
 
   Args:
     stage: what is trained.

@@ -17,7 +17,7 @@ from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training.objectives import base as objectives
 
-# The place of numbers that are finite when the step is repeated.
+# Reported where the numbers are finite when the step is repeated.
 NOWHERE = 'in no layer when the step was taken again'
 # Names of images in the error's line; the log has all of them.
 _NAMED = 4

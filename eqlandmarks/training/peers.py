@@ -86,7 +86,7 @@ class Watch:
       os._exit(1)  # the main thread waits for the lost process
 
   def _end(self, gone: str, reason: str = '') -> bool:
-    """Passes on once who is gone, and waits; False if the end has begun."""
+    """Reports a lost process once, then waits; False if the end has begun."""
     if not self._ending.acquire(blocking=False):
       return False
     if reason:

@@ -1,4 +1,4 @@
-"""Silences what libraries log of a disk's refusals, where one line says it.
+"""Silences what libraries log of failed writes, which one line of ours reports.
 
 Threads of Orbax write a checkpoint. When the disk is full, each of them, and
 each that waits for another, logs its traceback: thousands of lines beside the

@@ -108,7 +108,7 @@ def _make_step(
     features: models.Variables | None,
     num_images: int,
 ) -> dict[str, Any]:
-  """The step of a stage, its fresh state, and what looks into a step."""
+  """A stage's step, its initial state, and the probe that inspects a step."""
   section, objective = config[name], _objective(config, name)
   rates = dict.fromkeys(objective.trains, 1.0)
   if method and method.trains_features:

@@ -68,7 +68,7 @@ class StageNets:
     return jax.lax.stop_gradient(output), {}
 
   def share(self, num_images: int) -> float:
-    """By which a sum over a device's images is its share of the mean."""
+    """What turns a sum over a device's images into its share of the mean."""
     return 1.0 / (num_images * jax.lax.axis_size(self.axis_name))
 
 
