@@ -92,7 +92,7 @@ class StageFolder:
     (self.path / _DONE).unlink()
 
   def start_from(self, other: 'StageFolder') -> None:
-    """Copies a finished stage here, to train it longer, unless this is begun."""
+    """Copies a finished stage here, to train on, unless this one is begun."""
     if self.path.exists():
       return
     # Under another name first: a half copy must not be taken for a state.
