@@ -21,9 +21,9 @@ NAMES = {
     'heatmaps': {'expectation', 'soft_argmax', 'spatial_softmax', 'spread'},
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
     'metrics': {
-        'Mean', 'accuracy_curve', 'distances', 'inter_ocular', 'match',
-        'inter_ocular_errors', 'share_within', 'standard_error', 'to_128',
-        'uniform_curve', 'within',
+        'Mean', 'accuracy_curve', 'distances', 'explained', 'inter_ocular',
+        'match', 'inter_ocular_errors', 'share_within', 'standard_error',
+        'to_128', 'uniform_curve', 'within',
     },
     'models': {'LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet'},
     'regression': {

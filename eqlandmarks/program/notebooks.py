@@ -145,7 +145,8 @@ def _take_images(archive: pathlib.Path, folder: pathlib.Path) -> None:
             f'{archive.name}: its images take {size:.1f} GiB, expected at most '
             f'{_ZIP_GIB}.'
         )
-      opened.extractall(folder, members)
+      for member in members:
+        opened.extract(member, folder)
   # RuntimeError and NotImplementedError: a password, an unknown compression.
   except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
     raise UserError(

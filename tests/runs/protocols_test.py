@@ -42,7 +42,9 @@ def test_epochs_are_those_of_the_stages_not_of_the_config(tmp_path):
           'discover': config.discover.warp.to_dict(),
       },
       'learning_rate': 1e-3,
-      'weights': {'equivariance': 1.0, 'diversity': 5.0, 'variance': 0.05},
+      'weights': {
+          'equivariance': 0.25, 'diversity': 5.0, 'variance': 0.0125,
+      },
       'features_rate': 0.1,
       'checkpoint': 'last',
       'checkpoint_metric': None,

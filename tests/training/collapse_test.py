@@ -84,7 +84,7 @@ def test_equal_heatmaps_by_hand():
   diversity = losses.diversity(heatmaps, patch=4)
   said = _equal({'diversity': float(diversity)})
   assert said.startswith('the diversity loss is 9 of at most 9: ')
-  assert 'patch of 4 px' in said
+  assert 'patch of 0.0625 of the side' in said
   assert 'weights.diversity' in said
 
 

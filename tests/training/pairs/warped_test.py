@@ -25,7 +25,7 @@ def test_views_are_the_image_and_its_warp():
 @pytest.mark.x64
 def test_views_by_the_identity_warp_are_equal():
   config = signer.get_config('tiny')
-  config.discover.warp.rotation = config.discover.warp.elastic = 0.0
+  config.discover.warp.update(warped.warp_section())
   images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
   views = warped.make_views(
       jnp.asarray(images), jax.random.split(jax.random.key(0), 2),
