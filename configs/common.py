@@ -21,8 +21,8 @@ from eqlandmarks.training.pairs import warped
 def get_config(name: str = 'signer') -> ConfigDict:
   """The paper's recipe at 128 x 128, for the dataset of this name.
 
-  Every value that the paper states, and for what it leaves open ("Open.") one
-  that was found by trial, so that it learns.
+  Every value that the paper states, and our own for what it leaves open
+  ("Open."); docs/recipes.md says what was tried.
   """
   config = ConfigDict()
   # All randomness of a run: initial parameters, order of the images, warps.
@@ -31,8 +31,8 @@ def get_config(name: str = 'signer') -> ConfigDict:
   config.image_size = 128
   # K, the number of landmarks to discover.
   config.num_landmarks = 50
-  # Images per step, over all devices together. Open: at the paper's rate, many
-  # small steps learn more than few large ones.
+  # Images per step, over all devices together. Open; few, as the paper's rate
+  # is low.
   config.batch_size = 8
   # What the convolutions compute in: float32 or bfloat16. Parameters, losses
   # and soft-argmax are float32 always.
@@ -306,7 +306,7 @@ def best(config: ConfigDict) -> None:
   # That a part of one object and the same part of another are no negatives of
   # each other helps most of all.
   config.pretrain.negatives = 'image'
-  # Few large steps at a higher rate are as good, and faster.
+  # Fewer steps, at a higher rate.
   config.batch_size = 16
   for stage in (config.pretrain, config.discover):
     stage.learning_rate = 1e-3
@@ -316,7 +316,7 @@ def best(config: ConfigDict) -> None:
 
 
 def small(config: ConfigDict) -> None:
-  """Sizes for two CPU cores: 64 x 64 images, and nets of a sixth."""
+  """Sizes for two CPU cores: 64 x 64 images, small nets, fewer epochs."""
   config.image_size = 64
   config.batch_size = 8
   config.model.widths = (16, 32, 64, 64)

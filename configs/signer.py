@@ -24,7 +24,6 @@ def get_config(variant: str = '') -> ConfigDict:
     return config
   common.small(config)
   config.num_landmarks = 50
-  config.pretrain.num_epochs = 10
   config.discover.num_epochs = 10
   config.end_to_end.num_epochs = 20
   # 6 + 6 epochs, so that three seeds of all methods fit in 45 minutes.

@@ -10,13 +10,14 @@ Gradients are reverse-mode, of any order (see eqlandmarks/_convolutions.py).
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from eqlandmarks import _blocks
 from eqlandmarks import _convolutions
 from eqlandmarks import heatmaps
 
@@ -26,9 +27,8 @@ __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 # output, layers 2 to 4 lie between it and the heatmaps.
 LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 
-# 'group' statistics are each image's own, so results do not depend on how a
-# batch is spread over devices; those of 'batch' are averaged over `axis_name`.
-NORMS = ('group', 'batch', 'none')
+# The normalisations that there are.
+NORMS = _blocks.NORMS
 
 # The names of F and T wherever their variables are held together.
 FEATURES, LANDMARKS = 'features', 'landmarks'
@@ -72,8 +72,8 @@ class Hourglass(nn.Module):
     """All but the last convolution: `[B, H, W, widths[0]]`."""
     _check_input('images', images)
     block = functools.partial(
-        nn.remat(_ConvBlock) if self.remat else _ConvBlock,
-        **_layers(self, train),
+        nn.remat(_blocks.ConvBlock) if self.remat else _blocks.ConvBlock,
+        **_blocks.layers(self, train),
     )
     x = images.astype(self.dtype)
     skips = []
@@ -85,10 +85,10 @@ class Hourglass(nn.Module):
       width, skip = self.widths[level], skips[level]
       if x.shape[-1] != width:
         # Before up-sampling, where it costs a quarter.
-        x = _conv(
+        x = _blocks.convolution(
             width, (1, 1), dtype=self.dtype, name=f'narrow{level + 1}'
         )(x)
-      x = _upsample(x, skip.shape[-3:-1]) + skip
+      x = _blocks.upsample(x, skip.shape[-3:-1]) + skip
       x = block(width, name=f'decoder{level + 1}')(x)
     return x
 
@@ -140,13 +140,14 @@ class LandmarkNet(nn.Module):
   ) -> dict[str, jax.Array]:
     """Returns `layer1` to `layer4` and the logits `heatmaps`."""
     _check_input('features', features)
-    common = _layers(self, train)
+    common = _blocks.layers(self, train)
     conv, norm = common['conv'], common['norm']
     x = conv(self.width, (1, 1), name='enter')(features.astype(self.dtype))
     x = nn.relu(norm(name='enter_norm')(x))
     layers = {'layer1': features, 'layer2': x}
+    residual = _blocks.ResidualBlock
     block = functools.partial(
-        nn.remat(_ResidualBlock) if self.remat else _ResidualBlock,
+        nn.remat(residual) if self.remat else residual,
         dilation=self.dilation,
         **common,
     )
@@ -154,7 +155,7 @@ class LandmarkNet(nn.Module):
       for index in range(self.blocks):
         x = block(name=f'{stage}_{index}')(x)
       layers[stage] = x
-    logits = _conv(
+    logits = _blocks.convolution(
         self.num_landmarks, (1, 1), use_bias=False, dtype=self.dtype,
         name='heatmaps',
     )(x)  # fmt: skip
@@ -293,127 +294,6 @@ def locate(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
   )
 
 
-def _convolution(
-    x: jax.Array, kernel: jax.Array, strides: Sequence[int], padding: Any,
-    *, rhs_dilation: Sequence[int], **numbers: Any,
-) -> jax.Array:  # fmt: skip
-  """The nets' convolutions: stride 1, padded to the same size."""
-  if any(spacing != 1 for spacing in rhs_dilation):
-    return jax.lax.conv_general_dilated(
-        x, kernel, strides, padding, rhs_dilation=rhs_dilation, **numbers
-    )
-  return _convolutions.convolve(x, kernel)
-
-
-_conv = functools.partial(nn.Conv, conv_general_dilated=_convolution)
-
-
-def _layers(net: Hourglass | LandmarkNet, train: bool) -> dict[str, Any]:
-  """The convolution and the normalisation that a net's blocks are made of.
-
-  A convolution before a normalisation has no bias: the normalisation has one,
-  and takes a channel's own away, at least where its groups are single channels.
-  """
-  conv = functools.partial(
-      _conv, use_bias=net.norm == 'none', dtype=net.dtype
-  )
-  if net.norm == 'group':
-    norm = functools.partial(GroupNorm, dtype=net.dtype)
-  elif net.norm == 'batch':
-    norm = functools.partial(
-        nn.BatchNorm,
-        use_running_average=not train,
-        momentum=0.9,
-        dtype=net.dtype,
-        axis_name=net.axis_name if train else None,
-    )
-  elif net.norm == 'none':
-    norm = _no_norm
-  else:
-    raise ValueError(f'norm is {net.norm!r}, expected one of {NORMS}.')
-  return {'conv': conv, 'norm': norm}
-
-
-def _no_norm(name: str) -> Callable[[jax.Array], jax.Array]:
-  """Stands where a normalisation of that name would."""
-  del name
-  return lambda x: x
-
-
-class _ConvBlock(nn.Module):
-  """Two 3 x 3 convolutions, each with normalisation and ReLU."""
-
-  width: int
-  conv: Callable[..., nn.Module]
-  norm: Callable[..., Callable[[jax.Array], jax.Array]]
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    for index in (1, 2):
-      x = self.conv(self.width, (3, 3), name=f'conv{index}')(x)
-      x = nn.relu(self.norm(name=f'norm{index}')(x))
-    return x
-
-
-class _ResidualBlock(nn.Module):
-  """x + convolutions(x), with ReLU after the sum."""
-
-  dilation: int
-  conv: Callable[..., nn.Module]
-  norm: Callable[..., Callable[[jax.Array], jax.Array]]
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    conv = functools.partial(
-        self.conv, x.shape[-1], (3, 3), kernel_dilation=self.dilation
-    )
-    y = nn.relu(self.norm(name='norm1')(conv(name='conv1')(x)))
-    y = self.norm(name='norm2')(conv(name='conv2')(y))
-    return nn.relu(x + y)
-
-
-class GroupNorm(nn.Module):
-  """Group normalisation, as a factor and an offset for each image and channel.
-
-  Flax's layer sums over pixels and a group's channels at once. Here each
-  channel is summed over its pixels first, so that all large sums, those of the
-  gradient too, run over pixels alone. docs/performance.md says what that saves.
-
-  Attributes:
-    max_groups: the channels form as many groups of neighbours as divide them
-      evenly, up to this number.
-    dtype: of the result; statistics are float32 at least.
-    epsilon: added to the variance.
-  """
-
-  max_groups: int = 8
-  dtype: Any = jnp.float32
-  epsilon: float = 1e-6
-
-  @nn.compact
-  def __call__(self, x: jax.Array) -> jax.Array:
-    channels = x.shape[-1]
-    scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
-    bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
-    x = x.astype(jnp.result_type(x, jnp.float32))
-    mean = self._group_means(jnp.mean(x, (-3, -2), keepdims=True))
-    square = self._group_means(jnp.mean(x * x, (-3, -2), keepdims=True))
-    # Rounding can bring the difference below zero.
-    variance = jnp.maximum(square - mean * mean, 0.0)
-    factor = jax.lax.rsqrt(variance + self.epsilon) * scale
-    return (x * factor + (bias - mean * factor)).astype(self.dtype)
-
-  def _group_means(self, x: jax.Array) -> jax.Array:
-    """For each channel, the mean of its group's values."""
-    channels = x.shape[-1]
-    groups = max(
-        n for n in range(1, self.max_groups + 1) if channels % n == 0
-    )
-    grouped = x.reshape(*x.shape[:-1], groups, -1)
-    mean = jnp.mean(grouped, -1, keepdims=True)
-    return jnp.broadcast_to(mean, grouped.shape).reshape(x.shape)
-
-
 def _check_input(name: str, x: jax.Array) -> None:
   """Refuses integers: pixels that are not scaled to [0, 1] yet."""
   if x.ndim < 4 or not jnp.issubdtype(x.dtype, jnp.floating):
@@ -421,14 +301,3 @@ def _check_input(name: str, x: jax.Array) -> None:
         f'{name} must be a floating-point array [B, H, W, channels], got '
         f'{x.dtype} of shape {x.shape}.'
     )
-
-
-def _upsample(x: jax.Array, shape: tuple[int, int]) -> jax.Array:
-  """Each pixel twice along both axes, the edge repeated up to `shape`."""
-  *batch, height, width, channels = x.shape
-  x = jnp.broadcast_to(
-      x[..., :, None, :, None, :], (*batch, height, 2, width, 2, channels)
-  ).reshape(*batch, 2 * height, 2 * width, channels)
-  pad = [(0, 0)] * len(batch)
-  pad += [(0, shape[0] - 2 * height), (0, shape[1] - 2 * width), (0, 0)]
-  return jnp.pad(x, pad, mode='edge') if shape != x.shape[-3:-1] else x

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from eqlandmarks import _blocks
 from eqlandmarks import _convolutions
 from eqlandmarks import models
 
@@ -81,7 +82,7 @@ def test_pool_and_upsample_by_hand():
   x = jnp.arange(20.0).reshape(1, 4, 5, 1)
   pooled = _convolutions.max_pool(x)
   np.testing.assert_array_equal(pooled[0, :, :, 0], [[6, 8], [16, 18]])
-  grown = models._upsample(pooled, (4, 5))
+  grown = _blocks.upsample(pooled, (4, 5))
   np.testing.assert_array_equal(
       grown[0, :, :, 0],
       [[6, 6, 8, 8, 8], [6, 6, 8, 8, 8], [16, 16, 18, 18, 18],
@@ -154,7 +155,7 @@ def test_group_norm_is_flaxs():
 
     return jax.value_and_grad(total, argnums=(0, 1), has_aux=True)(params, x)
 
-  found = value_and_gradient(models.GroupNorm(4, dtype=float))
+  found = value_and_gradient(_blocks.GroupNorm(4, dtype=float))
   expected = value_and_gradient(nn.GroupNorm(num_groups=4))
   jax.tree.map(
       lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9),
@@ -167,7 +168,7 @@ def test_group_norm_is_flaxs():
 @pytest.mark.parametrize('dtype', [jnp.float64, jnp.float32])
 def test_group_norm_of_equal_pixels_is_its_bias_and_differentiable(dtype):
   x = jnp.full((1, 4, 4, 8), 1000.1, dtype)
-  layer = models.GroupNorm(8, dtype)
+  layer = _blocks.GroupNorm(8, dtype)
   variables = {'params': {'scale': jnp.ones(8), 'bias': jnp.arange(8.0)}}
   found = layer.apply(variables, x)
   # The mean of 16 pixels is off by 16 roundings of 1000, over a root of 1e-6.

@@ -14,7 +14,7 @@ import jax
 from absl import app
 from absl import flags
 
-from eqlandmarks import models
+from eqlandmarks import _blocks
 from eqlandmarks.system import huge_pages
 from shared import step_parts
 from shared import tables
@@ -41,7 +41,7 @@ def main(_: list[str]) -> None:
   config = workload.start()
   batch = workload.spread(workload.images(config))
   ours = step_parts.features_gradient(config, batch)
-  with mock.patch.object(models, 'GroupNorm', _FlaxNorm):
+  with mock.patch.object(_blocks, 'GroupNorm', _FlaxNorm):
     theirs = step_parts.features_gradient(config, batch)
   summary = timing.summary(timing.in_turns(ours, theirs, _PAIRS.value))
   tables.show(

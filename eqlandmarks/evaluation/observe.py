@@ -193,7 +193,7 @@ def observe(
       ),
       variables,
       split.images,
-      np.roll(split.images, -1, axis=0),
+      np.roll(split.images, -1, axis=0) if number else split.images,
       points,
       keys,
   )

@@ -116,23 +116,19 @@ def backward_records(
       data.fit.points[whole_fit], fit_landmarks[whole_fit], data.config
   )
   predicted = regressor.predict(data.points[whole_test])
-  distances = metrics.distances(predicted, landmarks[whole_test])
+  landmarks = landmarks[whole_test].astype(np.float64)
+  distances = metrics.distances(predicted, landmarks)
   fitted, scored = int(whole_fit.sum()), int(whole_test.sum())
   base = data.record.depending_on(
       fit_images=fitted, images=scored, test_images=scored,
       missing_in_fit=0, missing_in_test=0,
   )  # fmt: skip
-  explained = metrics.explained(
-      predicted, landmarks[whole_test].astype(np.float64)
-  )
   # Of all landmarks as one: one that hardly moves would outweigh their mean.
-  together = metrics.explained(*(
-      points.reshape(scored, 1, -1)
-      for points in (predicted, landmarks[whole_test].astype(np.float64))
-  ))
-  named = [('all', together[0]), *(
-      (f'landmark {k}', value) for k, value in enumerate(explained)
-  )]  # fmt: skip
+  explained = {'all': metrics.explained(
+      predicted.reshape(scored, 1, -1), landmarks.reshape(scored, 1, -1)
+  )[0]}  # fmt: skip
+  for k, value in enumerate(metrics.explained(predicted, landmarks)):
+    explained[f'landmark {k}'] = value
   return [
       *scored_data.landmark_means(
           base, 'backward_px', data.to_128(distances), fit_images=fitted
@@ -141,7 +137,7 @@ def backward_records(
           scored_data.figure(
               base, 'explained', value, scored, point=point, fit_images=fitted
           )
-          for point, value in named
+          for point, value in explained.items()
       ),
   ]
 
@@ -166,11 +162,9 @@ def acc_records(
         for at in evaluation.distances
     ]
     curve = metrics.accuracy_curve(of_layer, data.limits)
-    records.append(
-      scored_data.curve(
-          data, base, 'acc_curve', curve, of_layer, layer=layer
-      )
-    )
+    records.append(scored_data.curve(
+        data, base, 'acc_curve', curve, of_layer, layer=layer
+    ))  # fmt: skip
   random = data.floor.replace(method='random').depending_on(**protocol)
   return records + _random_records(data, random, targets)
 

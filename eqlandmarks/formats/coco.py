@@ -264,7 +264,7 @@ def write(poses: Poses, path: pathlib.Path) -> None:
       'categories': [category],
   }
   label_files.write_text(
-    path, json.dumps(data, ensure_ascii=False, allow_nan=False)
+      path, json.dumps(data, ensure_ascii=False, allow_nan=False)
   )
 
 

@@ -96,18 +96,10 @@ def points(records: Records) -> Table | None:
 
 def accuracy(records: Records) -> Table | None:
   """Acc(d), a row per method and layer, a column per distance."""
-  distances, body = _distances(records), []
+  distances = _distances(records)
   if not distances:
     return None
   acc = select(records, metric='acc')
-  for row in naming.rows(acc):
-    for layer in sorted({record.layer for record in row}, key=str):
-      cells = {record.at: record for record in select(row, layer=layer)}
-      name = '' if layer is None else f', layer {layer}'
-      body.append((
-          naming.label(row) + name,
-          *(naming.number(cells.get(at)) for at in distances),
-      ))
   protocol = acc[0].protocol
   note = (
       f"Equation (6), {protocol['warps_per_image']} warps an image; "
@@ -116,8 +108,8 @@ def accuracy(records: Records) -> Table | None:
   )
   return Table(
       'accuracy', 'Equivariance accuracy of the features',
-      ('features', *(f'Acc({at:g})' for at in distances)), tuple(body),
-      note=note,
+      ('features', *(f'Acc({at:g})' for at in distances)),
+      _by_layer(acc, distances), note=note,
   )
 
 
@@ -131,24 +123,31 @@ def across(records: Records) -> Table | None:
   distances = sorted({record.at for record in chosen} - {None})
   if not distances:
     return None
-  body = []
-  for row in naming.rows(chosen):
-    for layer in sorted({record.layer for record in row}, key=str):
-      # The mean distance is at none.
-      cells = {record.at: record for record in select(row, layer=layer)}
-      name = '' if layer is None else f', layer {layer}'
-      body.append((
-          naming.label(row) + name,
-          *(naming.number(cells.get(at)) for at in (*distances, None)),
-      ))
   return Table(
       'across', 'The same part in the next image, by features',
       ('features', *(f'within {at:g} px' for at in distances), 'mean, px'),
-      tuple(body),
+      # The mean distance is at none.
+      _by_layer(chosen, [*distances, None]),
       note='An annotation of each image is looked for in the next one, as '
       'Acc(d) does in a warped copy: whether a feature means the same part in '
       f'two objects, or in neighbouring frames. {_spread_note(records)}',
   )
+
+
+def _by_layer(
+    records: Records, distances: Sequence[float | None]
+) -> tuple[tuple[str, ...], ...]:
+  """A row per method and layer, a cell for what is at each distance."""
+  body = []
+  for row in naming.rows(records):
+    for layer in sorted({record.layer for record in row}, key=str):
+      cells = {record.at: record for record in select(row, layer=layer)}
+      name = '' if layer is None else f', layer {layer}'
+      body.append((
+          naming.label(row) + name,
+          *(naming.number(cells.get(at)) for at in distances),
+      ))
+  return tuple(body)
 
 
 def by_samples(records: Records) -> list[list[Record]]:

@@ -19,11 +19,9 @@ from eqlandmarks.training.pairs import base as pairs
 EXTENSION_POINT = extension_points.ExtensionPoint(
     'objective', 'eqlandmarks.training.objectives'
 )
-load, is_ours, use = (
-  EXTENSION_POINT.load,
-  EXTENSION_POINT.is_ours,
-  EXTENSION_POINT.use,
-)
+load = EXTENSION_POINT.load
+is_ours = EXTENSION_POINT.is_ours
+use = EXTENSION_POINT.use
 
 # Loss share, (metric shares, new batch statistics by net).
 Output = tuple[jax.Array, tuple[dict[str, jax.Array], dict[str, Any]]]

@@ -56,7 +56,7 @@ class Seen:
     probabilities: `[B, S, S, K]`, the heatmaps of the first views.
     points: `[B, K, 2]`, landmarks of the first views, in pixels.
     targets: `[B, K, 2]`, where the maps take these in the other views.
-    found: `[B, K, 2]`, landmarks of the other views.
+    other_points: `[B, K, 2]`, landmarks of the other views, in pixels.
     valid: `[B, K]`, whether a target lies in the other view.
     batch_stats: new batch statistics, by net.
   """
@@ -64,7 +64,7 @@ class Seen:
   probabilities: jax.Array
   points: jax.Array
   targets: jax.Array
-  found: jax.Array
+  other_points: jax.Array
   valid: jax.Array
   batch_stats: dict[str, Any]
 
@@ -80,13 +80,13 @@ def see(
   )
   outputs, t_stats = nets.apply(models.LANDMARKS, variables, f)
   probabilities = heatmaps.spatial_softmax(outputs['heatmaps'])
-  points, found = jnp.split(heatmaps.expectation(probabilities), 2)
+  points, other_points = jnp.split(heatmaps.expectation(probabilities), 2)
   targets = jax.vmap(lambda g, p: g(p))(views.g, points)
   return Seen(
       probabilities=probabilities[: len(views.x)],
       points=points,
       targets=targets,
-      found=found,
+      other_points=other_points,
       valid=geometry.inside(targets, views.x.shape[1:3]),
       batch_stats={models.FEATURES: f_stats, models.LANDMARKS: t_stats},
   )
@@ -98,7 +98,7 @@ def terms(seen: Seen, section: Any) -> dict[str, jax.Array]:
   to_128 = functools.partial(metrics.to_128, image_size=side)
   return {
       'equivariance': losses.equivariance(
-          to_128(seen.found), to_128(seen.targets), valid=seen.valid
+          to_128(seen.other_points), to_128(seen.targets), valid=seen.valid
       ),
       'diversity': losses.diversity(
           seen.probabilities, patch=_pixels(section.patch, side)

@@ -14,11 +14,9 @@ from eqlandmarks.training import extension_points
 EXTENSION_POINT = extension_points.ExtensionPoint(
     'pair', 'eqlandmarks.training.pairs'
 )
-load, is_ours, use = (
-  EXTENSION_POINT.load,
-  EXTENSION_POINT.is_ours,
-  EXTENSION_POINT.use,
-)
+load = EXTENSION_POINT.load
+is_ours = EXTENSION_POINT.is_ours
+use = EXTENSION_POINT.use
 
 
 @flax.struct.dataclass
