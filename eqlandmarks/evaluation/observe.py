@@ -313,6 +313,7 @@ def _over_images(
   then the same for all models of a config.
   """
   devices = devices_lib.local_devices()
+  variables = devices_lib.replicate(variables, devices)
   program = devices_lib.map_parts(
       lambda variables, arrays: jax.lax.map(
           lambda row: function(variables, *row), arrays, batch_size=BLOCK

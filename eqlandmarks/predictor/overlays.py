@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL import ImageDraw
 
+from eqlandmarks.errors import UserError
 from eqlandmarks.media import videos
 from eqlandmarks.report import colours
 from eqlandmarks.system import file_names
@@ -51,7 +52,7 @@ def draw(
     image: RGB.
     landmarks: `[K, 2]` in pixels of the image.
     confidence: `[K]`; the markers of those below a half are hollow.
-    annotations: `[J, 2]`, the same.
+    annotations: `[J, 2]` in pixels of the image, or None.
     trail: earlier landmarks, the latest last: lines lead from there to here.
     enlarge: whole factor by which the copy is enlarged.
   """
@@ -119,10 +120,20 @@ def draw_video(
 
   The file gets its name when it is whole. Landmarks are traced through as many
   earlier frames as `trail` says.
+
+  Raises:
+    UserError: there are fewer frames than predictions.
   """
   earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
+  frames = iter(frames)
   with videos.writing(path, size=size, fps=fps) as append:
-    for (landmarks, *others), frame in zip(drawn, frames, strict=False):
+    for number, (landmarks, *others) in enumerate(drawn):
+      frame = next(frames, None)
+      if frame is None:
+        raise UserError(
+            f'{path}: the video ends after {number} frames, expected as many '
+            'as were predicted on; predict on it again'
+        )
       image = Image.fromarray(frame)
       append(np.asarray(draw(image, landmarks, *others, trail=[*earlier])))
       earlier.append(landmarks)

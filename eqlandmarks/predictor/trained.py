@@ -56,9 +56,7 @@ def load(
   which = measured['evaluation']['checkpoint'] if measured else 'last'
   variables = stage.load_variables(which)
   run_lib.check_variables(config, variables, str(stage.path))
-  digest = fingerprints.of_parameters(
-      {net: v['params'] for net, v in variables.items()}
-  )
+  digest = fingerprints.of_parameters(variables)
   regression = regression or (measured or config).get('regression')
   return Trained(
       config, variables,

@@ -15,6 +15,8 @@ from eqlandmarks import errors
 def with_files(argv: Sequence[str]) -> list[str]:
   """The arguments with the file of a config in the place of its name.
 
+  Modules beside the file can be imported from then on.
+
   Raises:
     UserError: there is neither a file nor a config of this name.
   """

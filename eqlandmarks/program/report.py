@@ -125,8 +125,9 @@ def show(run: run_lib.Run) -> None:
     print(errors.printable(table.to_text()) + '\n', flush=True)
   if not scored:
     run_lib.say('no labelled test images, so nothing to score: see the report')
+  protocol = _protocol_text(records)
   for chart in charts:
-    figures.draw_chart(run.workdir.figures, chart, _protocol_text(records))
+    figures.draw_chart(run.workdir.figures, chart, protocol)
   names, count = run.description.point_names, run.config.evaluation.sheet_images
   for stage, method in zip(shown, methods, strict=True):
     figures.draw_method(
@@ -216,8 +217,9 @@ def _trainings(
     prefix = method.name.removesuffix(method.stage)
     for stage in (run_lib.PRETRAIN, method.stage):
       folder = method.workdir.path / stage
-      rows = metric_files.read_metrics(folder)
-      trainings[folder] = prefix + stage, stage, rows
+      if folder not in trainings:
+        rows = metric_files.read_metrics(folder)
+        trainings[folder] = prefix + stage, stage, rows
   return list(trainings.values())
 
 

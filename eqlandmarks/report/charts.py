@@ -14,7 +14,7 @@ _COLOURS = (
     '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C564B'
 )
 _FLOOR = '#888888'
-DASHES = ('solid', 'dash', 'dot', 'dashdot')
+_DASHES = ('solid', 'dash', 'dot', 'dashdot')
 
 # Columns of metrics.csv that are neither the loss nor a term of it.
 _NO_LOSSES = ('step', 'points_used', 'gradient_norm', 'update_norm')
@@ -31,7 +31,7 @@ Records = Sequence[Record]
 class Series:
   """A line of a chart, with the standard deviations of `y` if there are any.
 
-  Its colour is '#RRGGBB', its dash one of `DASHES`.
+  Its colour is '#RRGGBB', its dash one of `_DASHES`.
   """
 
   label: str
@@ -107,7 +107,7 @@ def _over_distance(
 def _layers(row: Records, acc: Records) -> Chart:
   """The layers of one method: the plots of Figures 1 and 2."""
   series = [
-      _series(f"layer {r.layer}", r, _colour(i), DASHES[i % len(DASHES)])
+      _series(f"layer {r.layer}", r, _colour(i), _DASHES[i % len(_DASHES)])
       for i, r in enumerate(sorted(row, key=lambda r: r.layer))
   ]
   for random in select(acc, method='random')[:1]:

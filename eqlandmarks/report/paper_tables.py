@@ -47,8 +47,10 @@ def _of_joints(records: Sequence[Record]) -> list[Table]:
   tables = []
   for name, title, quoted in (
       ('table1', 'Table 1: points within 6 px of a 128-pixel image, %', table1),
-      ('table6', 'Table 6: ablation, points within 6 px, %',
-       published.BBC_ABLATION),
+      (
+          'table6', 'Table 6: ablation, points within 6 px, %',
+          published.BBC_ABLATION,
+      ),
   ):  # fmt: skip
     cells = {m: [f'{v:.1f}' for v in values] for m, values in quoted.items()}
     tables.append(_beside(

@@ -60,7 +60,7 @@ def summary(records: Records) -> Table | None:
       cells = (select(row, **fields)[:1] for fields in columns.values())
       body.append((
           naming.label(row),
-          *(''.join(map(naming.number, records)) for records in cells),
+          *(''.join(map(naming.number, cell)) for cell in cells),
       ))
   return Table(
       'summary', 'Methods', ('method', *columns), tuple(body),
@@ -76,7 +76,8 @@ def points(records: Records) -> Table | None:
   columns = {}
   # A comparison has many methods: one metric each is what a page can hold.
   compared = any(map(naming.budgets, records))
-  for metric, heading in [*_headings(records).items()][: 1 if compared else 4]:
+  shown = [*_headings(records).items()][: 1 if compared else None]
+  for metric, heading in shown:
     for row in naming.rows(select(records, metric=metric)):
       cells = {record.point: naming.number(record) for record in row}
       columns[f'{naming.label(row)}: {heading}'] = cells

@@ -47,8 +47,10 @@ _COUNTS = (
     and _are_distinct(v),
     f'different whole numbers from 1 to {rules.MANY}',
 )
-_METHOD = (lambda v: v in ('', *methods.METHODS),
-           "'' or one of " + ', '.join(methods.METHODS))  # fmt: skip
+_METHOD = (
+    lambda v: v in ('', *methods.METHODS),
+    "'' or one of " + ', '.join(methods.METHODS),
+)
 _FORMATS = (
     lambda v: len(v) > 0
     and all(isinstance(form, str) and form in formats.FORMATS for form in v)

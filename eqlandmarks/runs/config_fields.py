@@ -43,7 +43,7 @@ _APART = {
 STAGES = tuple(_APART)
 # For the stages of a comparison, which has lengths of its own.
 _COMPARED = ('end_to_end.',)
-# Those of stage 1, and those that decide the shapes of F.
+# Fields of stage 1, and those that decide the shapes of F.
 _OF_STAGE_ONE = (
     'pretrain.', 'image_size', 'model.widths', 'model.features', 'model.norm',
 )  # fmt: skip

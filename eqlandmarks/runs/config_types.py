@@ -91,14 +91,14 @@ def _expected(config: Any, dataset: str, *, ours_alone: bool) -> ConfigDict:
     section, ours = config.get(stage), result[stage]
     if not hasattr(section, 'get'):
       continue  # of another type, which is said of it
-    names = {s: section.get(s.field, ours[s.field]) for s in _EXTENSION_POINTS}
-    if ours_alone and not all(s.is_ours(name) for s, name in names.items()):
+    names = {p: section.get(p.field, ours[p.field]) for p in _EXTENSION_POINTS}
+    if ours_alone and not all(p.is_ours(name) for p, name in names.items()):
       result[stage] = ConfigDict(section)
       continue
-    for seam, name in names.items():
-      if isinstance(name, str) and name != ours[seam.field]:
-        seam.load(name, stage)
-        seam.use(ours, name)
+    for point, name in names.items():
+      if isinstance(name, str) and name != ours[point.field]:
+        point.load(name, stage)
+        point.use(ours, name)
   return result
 
 

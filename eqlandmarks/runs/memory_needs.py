@@ -62,12 +62,15 @@ def check_evaluation(config: Any) -> None:
   # Of layers 1 to 4 and the heatmaps, which are held at once.
   channels = model.features + 3 * model.landmark_width + config.num_landmarks
   layers = channels * config.image_size**2 * jnp.dtype(config.dtype).itemsize
-  # The image, its copies, and the next image.
-  views = observe.BLOCK * (2 + measured.warps_per_image)
+  devices = len(jax.local_devices())
+  # An image and its copies; of annotated ones the next image too.
+  views = devices * (1 + measured.warps_per_image) * min(
+      observe.BLOCK, -(-measured.batch_size // devices)
+  )
   pixels = 3 * measured.batch_size * config.image_size**2
 
   def needed(params: int, _: int, largest: int) -> float:
-    return params + views * max(largest, layers) + pixels
+    return devices * params + views * max(largest, layers) + pixels
 
   names = [*_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size']
   _check('evaluation', config, names, needed)
@@ -91,7 +94,8 @@ def _check(
 ) -> None:
   """Refuses what needs more memory than there is, by the fields in `names`.
 
-  `free` fields, which the config lacks, are the only ones that can be lowered.
+  `free` values stand in the place of the config's, and are the only ones that
+  can be lowered.
   """
   usual = config_fields.flatten(common.get_config().to_dict())
   values = config_fields.flatten(config.to_dict())

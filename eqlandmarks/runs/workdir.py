@@ -117,9 +117,10 @@ class Workdir:
 
   def write(self, name: str, content: Any) -> None:
     """Writes a JSON file atomically."""
-    text = json.dumps(content, indent=2)
     if isinstance(content, list):  # of records, one a line
       text = '[\n' + ',\n'.join(json.dumps(item) for item in content) + '\n]'
+    else:
+      text = json.dumps(content, indent=2)
     with files.replacing(self.path / name) as partial:
       partial.write_text(text + '\n')
 

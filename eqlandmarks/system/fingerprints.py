@@ -60,10 +60,11 @@ def of_picture(pixels: np.ndarray) -> np.ndarray:
   return np.frombuffer(digest.digest(), np.uint8)
 
 
-def of_parameters(params: Any) -> str:
-  """Of all leaves' bytes, in sorted path order."""
+def of_parameters(variables: Any) -> str:
+  """Of the parameters of nets by name: all bytes, in sorted path order."""
   import jax  # slow, and not needed for the rest
 
+  params = {net: each['params'] for net, each in variables.items()}
   leaves = jax.tree_util.tree_flatten_with_path(params)[0]
   named = sorted((jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
   digest = hashlib.sha256()

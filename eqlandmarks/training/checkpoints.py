@@ -44,13 +44,14 @@ class Checkpointer:
   def __init__(self, folder: pathlib.Path, *, keep: int, best: str = ''):
     self._stage, self._folder = folder, folder_of(folder)
     self._best = best
-    lowest = _policies.BestN(
-        n=1,
-        # Those later in ascending order are kept.
-        get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
-        keep_checkpoints_without_metrics=False,
-    )
-    kept = [_policies.LatestN(keep)] + [lowest] * bool(best)
+    kept = [_policies.LatestN(keep)]
+    if best:
+      kept.append(_policies.BestN(
+          n=1,
+          # Those later in ascending order are kept.
+          get_metric_fn=lambda metrics: -metrics.get(best, math.inf),
+          keep_checkpoints_without_metrics=False,
+      ))  # fmt: skip
     self._kept = _policies.AnyPreservationPolicy(kept)
     self._saving: futures.Future[None] | None = None
     self._pool = futures.ThreadPoolExecutor(1)
@@ -149,10 +150,12 @@ class Checkpointer:
       UserError: there are checkpoints, but none of them is sound; or one cannot
         be read now. Nothing is removed then.
     """
-    own, damaged = orbax_per_process.own(state), {}
+    damaged = {}
     for number in reversed(numbers(self._folder)):
       path = self._folder / str(number)
-      restored, fault = loaded(path, lambda p: ocp.load(p, own))
+      restored, fault = loaded(
+          path, lambda p: ocp.load(p, orbax_per_process.own(state))
+      )
       if fault is None:
         for bad in damaged:
           shutil.rmtree(self._folder / str(bad))

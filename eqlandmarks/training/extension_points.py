@@ -76,5 +76,5 @@ def _keep(fields: ConfigDict, name: str, value: Any) -> None:
       _keep(fields[name], each, value[each])
   elif type(value) is type(fields[name]):
     fields[name] = value
-  elif {type(value), type(fields[name])} == {int, float}:
-    fields[name] = type(fields[name])(value)
+  elif type(value) is int and type(fields[name]) is float:
+    fields[name] = float(value)

@@ -65,8 +65,8 @@ class Probe:
         for path, count in jax.tree_util.tree_leaves_with_path(gradients)
         if count
     ]
-    order = {layer: place for place, layer in enumerate(self._layers)}
     if bad:  # the first that the backward pass reaches
+      order = {layer: place for place, layer in enumerate(self._layers)}
       last = max(bad, key=lambda name: order.get(name.rpartition('/')[0], -1))
       return f'first in the gradient of {last}'
     return NOWHERE

@@ -31,6 +31,7 @@ class Checkpointer:
             ),
         ),
     )
+    # Wait for what is being saved; and end the work on checkpoints.
     self.result = self._manager.wait_until_finished
     self.close = self._manager.close
 

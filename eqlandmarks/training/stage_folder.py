@@ -123,10 +123,11 @@ class StageFolder:
     number = self._last() if which == 'last' else self._best()
     path = checkpoints.folder_of(self.path) / str(number)
     variables, fault = checkpoints.loaded(path, _variables)
-    if fault is None and self.is_done and number == self._last():
-      params = {net: v['params'] for net, v in variables.items()}
-      if fingerprints.of_parameters(params) != self.summary()['sha256']:
-        fault = f'its parameters are not those of {_DONE}'
+    is_last = self.is_done and number == self._last()
+    if fault is None and is_last and (
+        fingerprints.of_parameters(variables) != self.summary()['sha256']
+    ):
+      fault = f'its parameters are not those of {_DONE}'
     if fault is not None:
       remedy = '; training mode resumes from the one before, if there is one'
       raise errors.UserError(

@@ -92,9 +92,7 @@ def train(
       'seconds_per_step': end.seconds_per_step,
       'best': end.best,
       'images': len(images),
-      'sha256': fingerprints.of_parameters(
-          {net: v['params'] for net, v in end.state.variables().items()}
-      ),
+      'sha256': fingerprints.of_parameters(end.state.variables()),
   })
   sign = unlearnable.never_fell(name, metric_files.read_metrics(folder.path))
   if sign:

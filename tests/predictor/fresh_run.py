@@ -64,9 +64,7 @@ def make(path: pathlib.Path, config: Any, seed: int = 0) -> pathlib.Path:
       rates={models.LANDMARKS: 1.0},
   )  # fmt: skip
   state = step_lib.create_state(variables, (models.LANDMARKS,), optimizer)
-  digest = fingerprints.of_parameters(
-      {net: v['params'] for net, v in variables.items()}
-  )
+  digest = fingerprints.of_parameters(variables)
   with opening.opened(config, this, 'evaluate', lambda: None) as run:
     stage = this.stage('two_stage')
     with stage.checkpointer(keep=1) as checkpointer:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eqlandmarks import errors
 from eqlandmarks.media import videos
 from eqlandmarks.predictor import overlays
 from eqlandmarks.report import colours
@@ -90,3 +91,10 @@ def test_the_overlay_shows_each_frames_own_points(tmp_path):
       weight = light[half]
       seen = [(g * weight).sum() / weight.sum() for g in (rows, columns)]
       np.testing.assert_allclose(seen, expected[number], atol=1.0)
+  # One of six frames fewer than were predicted on: nothing half-written stays.
+  with pytest.raises(errors.UserError, match='the video ends after 5 frames'):
+    overlays.draw_video(
+        tmp_path / 'p.mp4', list(videos.frames(black))[:5],
+        map(found.points, range(6)), size=(64, 96), fps=10.0, trail=0,
+    )  # fmt: skip
+  assert not list(tmp_path.glob('*p.mp4*'))

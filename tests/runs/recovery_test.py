@@ -94,10 +94,10 @@ def test_the_best_state_is_measured_and_used(tmp_path, monkeypatch):
   # Stage 1 has no such metric.
   first = stage_folder.StageFolder(tmp_path / 'pretrain')
   assert first.summary()['best'] is None
-  digest = lambda variables: fingerprints.of_parameters(
-      {name: net['params'] for name, net in variables.items()}
+  last, lowest = (
+      fingerprints.of_parameters(stage.load_variables(which))
+      for which in ('last', 'best')
   )
-  last, lowest = (digest(stage.load_variables(w)) for w in ('last', 'best'))
   assert last == stage.summary()['sha256'] != lowest
   assert Predictor.from_checkpoint(tmp_path).digest == lowest
   of_best = (tmp_path / 'results.json').read_text()

@@ -68,9 +68,8 @@ def _finish_stage_one(workdir, config):
   state = step_lib.create_state(variables, (models.FEATURES,), optimizer)
   with this.stage('pretrain').checkpointer(keep=1) as checkpointer:
     checkpointer.save(1, state)
-  params = {net: v['params'] for net, v in variables.items()}
   this.stage('pretrain').finish(
-      {'steps': 1, 'sha256': fingerprints.of_parameters(params)}
+      {'steps': 1, 'sha256': fingerprints.of_parameters(variables)}
   )
 
 

@@ -123,8 +123,7 @@ def weighted(
       total=sum(section.weights[name] * each for name, each in shares.items()),
       terms=shares,
       batch_stats=seen.batch_stats,
-      points_used=share
-      * jnp.sum(jnp.mean(seen.valid, axis=-1, dtype=float)),
+      points_used=share * jnp.sum(jnp.mean(seen.valid, -1, dtype=float)),
   )
 
 
