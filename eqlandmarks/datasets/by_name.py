@@ -37,7 +37,7 @@ def names() -> list[str]:
 
 
 def find(name: str) -> types.ModuleType:
-  """The module of a dataset: ours, or any that Python finds, also from here.
+  """The module of a dataset: ours, or any that Python finds.
 
   Raises:
     UserError: there is no such module, or it is no dataset.
@@ -70,7 +70,7 @@ def make_builder(
     data_dir: str,
     outputs: Sequence[str | os.PathLike[str]] = (),
 ) -> Any:
-  """The tfds builder that the section `dataset` names; see `Builder`.
+  """The tfds builder that the section `dataset` names, see `base.builder`.
 
   Raises:
     UserError: a field, or the data it names, is not as it must be.

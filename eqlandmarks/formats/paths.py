@@ -168,7 +168,10 @@ class Nearest:
       self._by_last.setdefault(pieces[-1], {})[name] = pieces
 
   def find(self, wanted: str, least: int = 1) -> list[str]:
-    """The names that share most with a path, but at least `least` parts."""
+    """The names that share most with a path, but at least `least` parts.
+
+    A path that is itself a name is the only one.
+    """
     pieces = parts(wanted)
     same = self._by_last.get(pieces[-1], {}) if pieces else {}
     if wanted in same:

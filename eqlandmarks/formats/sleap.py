@@ -25,6 +25,8 @@ from eqlandmarks.formats.poses import assemble
 # Limits of the bytes of all arrays: in all, as a multiple of the file's size
 # (labels are numbers that do not pack well), and what is always allowed.
 _LARGEST, _RATIO, _SMALL = 4 * 2**30, 100, 16 * 2**20
+# Groups within groups; SLEAP has two or three.
+_DEEPEST = 8
 
 
 def read(path: pathlib.Path, root: pathlib.Path) -> Poses:
@@ -50,31 +52,35 @@ def _check_memory(path: pathlib.Path) -> None:
   """Checks that what a file declares does not fill the memory when read."""
   import h5py  # comes with sleap-io
 
-  size = 0
-
-  def add(name: str, link: Any) -> str | None:
-    """Adds an array; returns the name of a link, which ends the visit."""
-    nonlocal size
-    # An array can have many names, and lie in other files.
-    if not isinstance(link, h5py.HardLink):
-      return name
-    item = file[name]
-    # Frames that are embedded stay where they are.
-    if isinstance(item, h5py.Dataset) and not re.fullmatch(
-        r'video\d+/video', name
-    ):
-      size += (item.size or 0) * item.dtype.itemsize
-    return None
+  def unpacked(group: Any, above: tuple[str, ...] = ()) -> int:
+    """Bytes of the arrays of a group and of those within it."""
+    total = 0
+    for name in group:
+      place = (*above, name)
+      # An array can have many names, and lie in other files.
+      if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise UserError(
+            f"{path}: '{'/'.join(place)}' is a link, expected an array or a "
+            'group'
+        )
+      item = group[name]
+      if isinstance(item, h5py.Group):
+        if len(place) > _DEEPEST:  # a group may stand within itself
+          raise UserError(
+              f'{path}: holds groups in groups, more than {_DEEPEST} deep, '
+              'expected a file of SLEAP'
+          )
+        total += unpacked(item, place)
+      # Frames that are embedded stay where they are.
+      elif not re.fullmatch(r'video\d+/video', '/'.join(place)):
+        total += (item.size or 0) * item.dtype.itemsize
+    return total
 
   with (
       label_files.reading(path, 'a file of SLEAP'),
       h5py.File(path, 'r') as file,
   ):
-    link = file.visititems_links(add)
-  if link is not None:
-    raise UserError(
-        f"{path}: '{link}' is a link, expected an array or a group"
-    )
+    size = unpacked(file)
   most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
   if size > most:
     raise UserError(

@@ -201,5 +201,3 @@ def _keeps_stage_one(workdir: Workdir, bound: Sequence[str]) -> bool:
       and workdir.stage('pretrain').is_done
       and not any(map(config_fields.is_of_stage_one, bound))
   )
-
-

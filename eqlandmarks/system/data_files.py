@@ -113,7 +113,12 @@ def typed(value: Any, kind: _Kind, name: str = 'it') -> Any:
 
 
 def load_json(path: pathlib.Path) -> Any:
-  """What a JSON file holds; raises ValueError or OSError where it cannot."""
+  """What a JSON file holds.
+
+  Raises:
+    OSError: it cannot be read.
+    ValueError: it is no JSON, or too large.
+  """
   size = path.stat().st_size
   if size > _LARGEST_JSON:
     raise ValueError(f'it has {size} bytes')

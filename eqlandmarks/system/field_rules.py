@@ -103,6 +103,8 @@ def not_negative(most: float = _LARGE) -> Rule:
   return number(lambda v: 0 <= v <= most, text)
 
 
-SEED = (lambda v: is_whole(v, 0, 2**32 - 1),
-        'a whole number from 0 to 4294967295')  # fmt: skip
+SEED = (
+    lambda v: is_whole(v, 0, 2**32 - 1),
+    'a whole number from 0 to 4294967295',
+)
 SHARE = number(lambda v: 0 <= v <= 1, 'a number from 0 to 1')

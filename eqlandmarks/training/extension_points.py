@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import pathlib
 from typing import Any
 
@@ -25,7 +26,9 @@ class ExtensionPoint:
   def is_ours(self, name: Any) -> bool:
     """Whether a name is that of a file of our package."""
     folder = pathlib.Path(importlib.import_module(self.package).__file__).parent
-    return str(name).isidentifier() and (folder / f'{name}.py').is_file()
+    # pathlib's raises where a name is too long.
+    file = os.path.join(folder, f'{name}.py')
+    return str(name).isidentifier() and os.path.isfile(file)
 
   def load(self, name: str, stage: str = '') -> Any:
     """Loads a part.

@@ -122,6 +122,14 @@ def test_embedded_frames_under_another_name_count(tmp_path, link):
     formats.read(path)
 
 
+def test_groups_within_groups_without_end_are_refused(tmp_path):
+  path = save(tmp_path / 'l.slp', named('v.mp4'), [(0, 1)])
+  with h5py.File(path, 'a') as file:
+    file['itself'] = file['/']
+  with pytest.raises(UserError, match='groups in groups, more than 8 deep'):
+    formats.read(path)
+
+
 def test_frames_are_those_of_a_source_whose_length_is_not_stated():
   source = sleap_io.Video(
       filename='a/v.mp4', open_backend=False, backend_metadata={}

@@ -68,6 +68,7 @@ def test_its_fields_take_the_place_of_those_that_were_there(config):
         ),
         ({'objective': 'json'}, "no attribute 'OBJECTIVE'), expected a file"),
         ({'objective': ''}, "config.discover.objective is '' ("),
+        ({'objective': 'a' * 300}, "config.discover.objective is 'aaa"),
         ({'objective': 'contrastive'}, 'discover.narrow is no field'),
         ({'pair': 'no_such'}, "config.discover.pair is 'no_such' ("),
     ],

@@ -132,7 +132,7 @@ def _outside_text(poses: Poses, n: int, j: int, box: crops.Box) -> str:
   )
 
 
-def stated_sizes(
+def check_sizes(
     poses: Poses,
     form: str,
     size_of: Callable[[str], tuple[int, int]],

@@ -41,9 +41,10 @@ class Labels:
 def read(fields: Fields) -> tuple[Labels, list[pathlib.Path]]:
   """The labels that the fields name, and the files that hold them."""
   files = label_files(fields.labels, fields.root, fields.unread)
-  return read_labels(
+  labels = read_labels(
       fields.labels, fields.root, files, fields.min_likelihood
-  ), files
+  )
+  return labels, files
 
 
 def state(fields: Fields) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.formats import Poses
 from eqlandmarks.media import finding
 
+# 'train', 'unlabelled' and 'test' -> ids.
 Splits = dict[str, list[str]]
 
 

@@ -35,7 +35,7 @@ class Audit:
   findings: list[str] = dataclasses.field(default_factory=list)
 
   def expect(self, what: str, count: int, expected: int, reason: str) -> None:
-    """Compares a count of things; the reason is that of a likely difference.
+    """Compares a count of things; `reason` is the likely one of a difference.
 
     Raises:
       UserError: they differ, and `partial` is not set.
@@ -97,8 +97,8 @@ class Audit:
       if not items:
         why = f' ({self.findings[-1]})' if self.findings else ''
         raise UserError(
-            f'{self.root}: found no image of split {split}{why}, expected at '
-            'least one'
+            f'{self.root}: found no {unit.removesuffix("s")} of split '
+            f'{split}{why}, expected at least one'
         )
     count = len({item.id for items in splits.values() for item in items})
     findings = [f'partial data: {finding}' for finding in self.findings]

@@ -26,6 +26,7 @@ from eqlandmarks.datasets.base import fitting
 from eqlandmarks.datasets.base import storage
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
+from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 
 
@@ -252,7 +253,7 @@ def _checked_box(item: Item, height: int, width: int) -> crops.Box:
 def _why_not_written(error: OSError | RuntimeError) -> str | None:
   """The system's reason; None for an error of something else."""
   if isinstance(error, OSError):
-    return error.strerror or ' '.join(str(error).split())
+    return files.reason(error)
   # array_record has no error of its own: 'write() failed: No space left on
   # device; writing FILE; at byte 307200; ...'.
   quoted = re.search(r'\b\w+\(\) failed: ([^;\n]+);', str(error))

@@ -140,7 +140,7 @@ def checked_root(
     expected: str = 'a folder of images',
     may_be_file: bool = False,
 ) -> pathlib.Path:
-  """The path of the data, which must be there; see the words of `expected`."""
+  """The path of the data, which must be there; `expected` ends the message."""
   path = file_names.expanded(root or '')
   if not str(root or '').strip():
     reason = 'found nothing'

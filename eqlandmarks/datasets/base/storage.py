@@ -48,7 +48,7 @@ class Table:
 class Pixels:
   """The images of splits on disk, uint8 `[N, S, S, 3]`, read as asked for.
 
-  The order is that of the records, counted over all splits.
+  `order` maps an image's number to its record's, counted over all splits.
   """
 
   def __init__(

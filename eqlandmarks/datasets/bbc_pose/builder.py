@@ -96,11 +96,11 @@ class BBCPose(builder.ImageBuilder):
       crop += f' {self._margin:g} px'
     if crop != 'whole':
       crop += ', from the true joints'
-    few = f'{without} frames are left out: too few joints are labelled'
+    note = f'{without} frames are left out: too few joints are labelled'
     return audit.plan(
         splits,
         unit='frames',
-        notes=[few] * bool(without),
+        notes=[note] * bool(without),
         point_names=mat.JOINTS,
         groups=examples.JOINT_GROUPS,
         eyes=(),
@@ -149,4 +149,3 @@ def _check_margin(crop: str, margin: float) -> None:
         f"config.dataset.crop_margin is {margin}, expected with crop '{crop}' "
         f'pixels of the frame, at least {least:g}'
     )
-

@@ -165,4 +165,3 @@ def _exclude_file(
         'the cropped release, whose lists say what is in'
     )
   return [path]
-

@@ -163,4 +163,3 @@ def crop_box(crop: str) -> crops.Box:
   if crop == 'dve':
     return crops.Box(30.0, 0.0, 208.0, width).shrunk(20 / 136)
   return crops.Box(0.0, 0.0, height, width)
-

@@ -53,8 +53,8 @@ def read_landmarks(path: pathlib.Path) -> dict[str, np.ndarray]:
     if not name.isprintable() or len(numbers) != len(HEADER) or (
         max(map(abs, numbers)) > _LARGEST
     ):
-      raise _wrong(path, number, pieces, f'{len(HEADER)} whole numbers, in '
-                   'pixels')  # fmt: skip
+      expected = f'{len(HEADER)} whole numbers, in pixels'
+      raise _wrong(path, number, pieces, expected)
     _check_new(name, marks, path, number)
     points = np.array(numbers, np.float64).reshape(-1, 2)
     marks[name] = points[:, ::-1] + 0.5

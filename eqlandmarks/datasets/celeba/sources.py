@@ -17,6 +17,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.datasets.celeba import lists
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import images
+from eqlandmarks.system import files
 from eqlandmarks.system import fingerprints
 
 # The original, a re-encoded copy that peers read, and layouts of other tools.
@@ -187,9 +188,9 @@ def _intact(folder: pathlib.Path) -> Iterator[None]:
     raise
   # Of damaged files, tfds and array_record raise nearly anything.
   except Exception as error:
-    reason = ' '.join(str(error).split()) or type(error).__name__
+    reason = files.reason(error)[:200]
     raise UserError(
-        f"{folder}: cannot be read ({reason[:200]}), expected tfds's celeb_a, "
+        f"{folder}: cannot be read ({reason}), expected tfds's celeb_a, "
         'intact and prepared as array_record'
     ) from error
 

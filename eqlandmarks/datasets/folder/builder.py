@@ -74,7 +74,7 @@ class Folder(builder.ImageBuilder):
     numbers = poses.number_of
     poses = poses.take([numbers[path] for path in kept if path in numbers])
     size_of = functools.cache(lambda path: images.displayed_size(root / path))
-    checks.stated_sizes(poses, matched.form, size_of, lambda p: root / p)
+    checks.check_sizes(poses, matched.form, size_of, lambda p: root / p)
     poses = checks.inside(
         given, poses, notes, lambda path: crops.Box(0, 0, *size_of(path))
     )

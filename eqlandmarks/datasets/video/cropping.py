@@ -125,11 +125,11 @@ def make(
   for id_ in marks.files.keys() & marks.places.keys():
     size = images.displayed_size(marks.files[id_])
     pictures.setdefault(marks.places[id_][0], []).append(size)
-  own = {
-      name: box for name, video in videos.items() if marks.project and (
-          box := _own_crop(video, marks.project, pictures.get(name, ()), crop)
-      )
-  }
+  own = {}
+  for name, video in videos.items() if marks.project else ():
+    box = _own_crop(video, marks.project, pictures.get(name, ()), crop)
+    if box:
+      own[name] = box
   if own:
     notes.append(
         f'videos: {len(own)} of {len(videos)} are cropped as '

@@ -45,7 +45,7 @@ def make_plan(
   notes += marks.notes
   marks = marks.usable(fields, videos, notes)
   shown = cropping.make(videos, marks, crop, notes)
-  checks.stated_sizes(
+  checks.check_sizes(
       marks.poses, '',
       lambda id_: images.displayed_size(marks.files[id_])
       if id_ in marks.files else videos[marks.places[id_][0]].size,

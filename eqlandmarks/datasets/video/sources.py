@@ -54,7 +54,9 @@ def find(
 
   A root that is a video is the only one in its folder.
   """
-  path = fields.checked_root(root, 'a video or a folder of videos', True)
+  path = fields.checked_root(
+      root, 'a video or a folder of videos', may_be_file=True
+  )
   output_folders.check_apart(written, path)
   if not path.is_dir():
     return path.parent, [path.name], ()

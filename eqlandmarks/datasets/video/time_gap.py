@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from eqlandmarks.datasets.annotations.splits import Splits
 from eqlandmarks.datasets.video.sources import VideoFile
 from eqlandmarks.errors import UserError
 from eqlandmarks.formats import Poses
@@ -22,7 +23,6 @@ from eqlandmarks.formats import Poses
 GAP_SECONDS = 1.0
 _LARGEST_SHARE = 0.1
 
-Splits = dict[str, list[str]]  # 'train', 'unlabelled' and 'test' -> ids
 Places = Mapping[str, tuple[str, int]]  # id -> (video, number of the frame)
 Videos = Mapping[str, VideoFile]  # by name
 
@@ -34,9 +34,12 @@ def gap(video: VideoFile) -> int:
 
 
 def part(
-    splits: Splits, places: Places, videos: Videos, poses: Poses,
+    splits: Splits,
+    places: Places,
+    videos: Videos,
+    poses: Poses,
     notes: list[str],
-) -> Splits:  # fmt: skip
+) -> Splits:
   """The splits without what lies in the test's blocks.
 
   Image files have places, too, where they are frames.
