@@ -105,8 +105,8 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
         (
             'jax,jaxlib,numpy,flax',
             (
-                'geometry', 'warps', 'metrics', 'heatmaps', '_convolutions',
-                'models',
+                'geometry', 'warps', 'metrics', 'heatmaps', '_blocks',
+                '_convolutions', 'models',
             ),
         ),
     ],

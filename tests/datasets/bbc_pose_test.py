@@ -168,7 +168,7 @@ def test_a_split_without_frames_is_refused(frames, tmp_path):
     shutil.rmtree(frames / str(video))
   fixtures.assert_refused(
       lambda: build(frames, tmp_path / 'data', partial=True), tmp_path / 'data',
-      'no image of split validation', frames,
+      'no frame of split validation', frames,
   )  # fmt: skip
 
 

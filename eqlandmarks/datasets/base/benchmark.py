@@ -52,16 +52,6 @@ class Audit:
       )
     self.findings.append(text)
 
-  def missing(self, names: list[str], total: int, where: object) -> None:
-    """Fails where there are names, of a total, that are no photos here."""
-    if names:
-      self.fail(
-          f'{where}: {len(names)} of {total} names are no photos here, the '
-          f'first is {names[0]!r}; expected names such as '
-          'CAT_00/00000001_000.jpg',
-          'another dataset, or one that was unpacked in part',
-      )
-
   def existing(
       self, names: Sequence[str], paths: Sequence[pathlib.Path], listed: str
   ) -> list[int]:

@@ -112,5 +112,5 @@ def _labels(
     )
   # x, y to row, column; MATLAB's 1 is the centre of the first pixel.
   points = joints[::-1].transpose(2, 1, 0) - 0.5
-  whole = np.isfinite(points).all(axis=-1, keepdims=True)
-  return frames.astype(int), np.where(whole, points, np.nan)
+  annotated = np.isfinite(points).all(axis=-1, keepdims=True)
+  return frames.astype(int), np.where(annotated, points, np.nan)

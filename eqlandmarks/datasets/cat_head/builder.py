@@ -116,7 +116,7 @@ class CatHead(builder.ImageBuilder):
           f'{self._root}: {len(both)} images are in the lists of both train '
           f'and test, the first is {min(both)}; expected none'
       )
-    made = 'as released' if released else 'square by true points'
+    shape = 'as released' if released else 'square by true points'
     return audit.plan(
         splits,
         notes=notes,
@@ -127,7 +127,7 @@ class CatHead(builder.ImageBuilder):
         fit_split='train',
         test_split='test',
         protocol={
-            'crop': crop if crop == 'whole' else f'{crop}, {made}',
+            'crop': crop if crop == 'whole' else f'{crop}, {shape}',
             'split_rule': rule,
         },
         differs=differs,

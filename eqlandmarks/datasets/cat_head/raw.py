@@ -132,7 +132,7 @@ def without(
   """The photos that are not among the excluded names."""
   keys = {name for key in pairs for name in (key, key.split('/')[1])}
   unknown = sorted(names - keys - {REPLACED, REPLACED.split('/')[1]})
-  audit.missing(unknown, len(names), path)
+  _check_names(audit, unknown, len(names), path)
   kept = {
       key: pair for key, pair in pairs.items()
       if not names & {key, key.split('/')[1]}
@@ -164,8 +164,8 @@ def assigned(
   if given:
     splits = {s: _listed(given[s], s, names, audit) for s in given}
     return splits, 'by the lists in the root'
-  folders_of = {name.split('/')[0] for name in names}
-  if TEST_FOLDER in folders_of and len(folders_of) > 1:
+  photo_folders = {name.split('/')[0] for name in names}
+  if TEST_FOLDER in photo_folders and len(photo_folders) > 1:
     test = [name for name in names if name.startswith(TEST_FOLDER)]
     rule = f'ours, since there are no lists: {TEST_FOLDER} is the test'
   else:
@@ -192,10 +192,23 @@ def _listed(
       f'{path}: {split} images', len(listed), release.EXPECTED[split],
       'another list of that name',
   )  # fmt: skip
-  photos_here = set(names)
-  absent = [name for name in listed if name not in photos_here]
-  audit.missing(absent, len(listed), path)
-  return [name for name in listed if name in photos_here]
+  photos_of_root = set(names)
+  absent = [name for name in listed if name not in photos_of_root]
+  _check_names(audit, absent, len(listed), path)
+  return [name for name in listed if name in photos_of_root]
+
+
+def _check_names(
+    audit: benchmark.Audit, unknown: list[str], total: int, path: pathlib.Path
+) -> None:
+  """Fails for names of a list, of so many, that are no photos of the root."""
+  if unknown:
+    audit.fail(
+        f'{path}: {len(unknown)} of {total} names are no photos here, the '
+        f'first is {unknown[0]!r}; expected names such as '
+        'CAT_00/00000001_000.jpg',
+        'another dataset, or one that was unpacked in part',
+    )
 
 
 def _key(name: str) -> str:
