@@ -19,8 +19,10 @@ frames (docs/benchmarks.md).
 from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '' or 'paper'."""
   config = common.recipe('bbc_pose', variant)

@@ -20,8 +20,10 @@ than a day (docs/benchmarks.md).
 from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'paper', 'k10' or 'paper,k10'."""
   config = common.recipe('cat_head', variant, {'': 20, 'k10': 10})

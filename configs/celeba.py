@@ -19,8 +19,10 @@ Estimated, not measured: one H100, an hour or two for each stage
 from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'paper', 'k30', 'k10', 'paper,k30', ..."""
   config = common.recipe('celeba', variant, {'': 50, 'k30': 30, 'k10': 10})

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
+from eqlandmarks.configs import presets
 from eqlandmarks.datasets import by_name
 from eqlandmarks.training.objectives import contrastive
 from eqlandmarks.training.objectives import landmarks
@@ -57,6 +58,7 @@ def get_config(name: str = 'signer') -> ConfigDict:
   config.regression = _regression()
   config.evaluation = _evaluation()
   config.ablation = _ablation()
+  config.grid = _grid()
   config.predict = _predict()
   config.export = _export()
   config.checkpoint = _checkpoint()
@@ -82,9 +84,9 @@ def recipe(
     chosen, number = '', variant
   if number not in landmarks:
     keys = [*filter(None, landmarks)]
-    choices = ['', 'paper', *keys, *(f'paper,{key}' for key in keys)]
-    expected = ' or '.join(map(repr, choices))
-    raise ValueError(f'variant is {variant!r}, expected {expected}.')
+    raise presets.unknown(
+        variant, '', 'paper', *keys, *(f'paper,{key}' for key in keys)
+    )
   config = get_config(name)
   config.num_landmarks = landmarks[number]
   if chosen != 'paper':
@@ -245,6 +247,14 @@ def _ablation() -> ConfigDict:
   # Share of the stages' epochs that every training of the comparison has.
   ablation.share = 1.0
   return ablation
+
+
+def _grid() -> ConfigDict:
+  """--mode=grid: the ablation for several compared methods."""
+  grid = ConfigDict()
+  # Names out of configs/presets.py; landmarks is the paper's stage 2.
+  grid.presets = ('landmarks', 'fse', 'lmdis', 'imm')
+  return grid
 
 
 def _predict() -> ConfigDict:

@@ -12,15 +12,15 @@ the paper's (docs/recipes.md).
 from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'best128' or 'paper'."""
   config = common.get_config('folder')
   if variant not in ('', 'best128', 'paper'):
-    raise ValueError(
-        f"variant is {variant!r}, expected '', 'best128' or 'paper'."
-    )
+    raise presets.unknown(variant, '', 'best128', 'paper')
   config.num_landmarks = 30
   if variant == 'paper':
     return config

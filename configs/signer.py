@@ -10,8 +10,10 @@ works; at 128 x 128, for a GPU, `signer.py:best128`, the same recipe, and
 from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'tiny', 'best128' or 'paper'."""
   config = common.get_config()
@@ -31,9 +33,7 @@ def get_config(variant: str = '') -> ConfigDict:
   if variant == 'tiny':
     _tiny(config)
   elif variant:
-    raise ValueError(
-        f"variant is {variant!r}, expected '', 'tiny', 'best128' or 'paper'."
-    )
+    raise presets.unknown(variant, '', 'tiny', 'best128', 'paper')
   return config
 
 

@@ -12,8 +12,10 @@ from ml_collections import ConfigDict
 
 from eqlandmarks.configs import common
 from eqlandmarks.configs import folder
+from eqlandmarks.configs import presets
 
 
+@presets.with_presets
 def get_config(variant: str = '') -> ConfigDict:
   """The config of a variant: '', 'best128' or 'paper'."""
   config = folder.get_config(variant)

@@ -10,8 +10,16 @@ from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training import hosts
 
 
-def ablation(config: Any, workdir: Workdir) -> None:
-  """Trains all methods by all seeds, and compares them."""
+def ablation(
+    config: Any, workdir: Workdir, other: Workdir | None = None
+) -> None:
+  """Trains all methods by all seeds, and compares them.
+
+  Args:
+    config: the config of the comparison.
+    workdir: its folder.
+    other: see `runs.ablation.train`.
+  """
 
   def check() -> None:
     ablation_lib.check_config(config)
@@ -21,7 +29,7 @@ def ablation(config: Any, workdir: Workdir) -> None:
   with opening.opened(
       config, workdir, 'ablation', check, ablation_lib.check_labels
   ) as run:
-    ablation_lib.train(run)
+    ablation_lib.train(run, other)
     if hosts.is_first():
       report.measure(run)
       report.show(run)

@@ -54,7 +54,8 @@ def _let_import_from(folder: pathlib.Path) -> None:
 def names() -> list[str]:
   """The configs that come with the package."""
   files = pathlib.Path(configs.__file__).parent.glob('*.py')
-  return sorted({file.stem for file in files} - {'__init__', 'common'})
+  others = {'__init__', 'common', 'presets'}
+  return sorted({file.stem for file in files} - others)
 
 
 def explain(error: BaseException, argv: Sequence[str], config: Any) -> str:

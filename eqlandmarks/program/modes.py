@@ -12,6 +12,7 @@ MODES = {
     'discover': 'train',
     'end_to_end': 'train',
     'ablation': 'ablation',
+    'grid': 'grid',
     'evaluate': 'evaluate',
     'report': 'report',
     'prepare': 'prepare',

@@ -26,6 +26,7 @@ from eqlandmarks.system import journal
 from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
 from eqlandmarks.training import unlearnable
+from eqlandmarks.training.objectives import base as objectives
 
 
 @contextlib.contextmanager
@@ -111,12 +112,37 @@ def _open_prepared(config: Any, workdir: Workdir) -> run_lib.Run:
 def check_size(run: run_lib.Run) -> None:
   """Checks that each stage has a batch of images, and not too many steps."""
   config = run.config
-  for stage in (config.pretrain, config.discover, config.end_to_end):
+  for name, section in (
+      ('pretrain', 'pretrain'), ('discover', 'discover'),
+      ('end_to_end', 'discover'),
+  ):  # fmt: skip
+    split = run.training_split(section)
+    _check_labels(run, section, split)
     loader.num_steps(
-        _count(run, run.description.stage_split),
+        _count(run, split),
         config.batch_size,
-        stage.num_epochs,
+        config[name].num_epochs,
         multiple=len(devices.all_devices()) * config.accumulate,
+    )
+
+
+def _check_labels(run: run_lib.Run, section: str, split: str) -> None:
+  """Checks that an objective that needs labels has a landmark for each."""
+  objective = run.config[section].objective
+  if not objectives.load(objective, section).needs_labels:
+    return
+  name, count = run.config.dataset.name, len(run.description.point_names)
+  if not split:
+    raise errors.UserError(
+        f'config.{section}.objective is {objective!r}, but dataset {name} has '
+        'no annotated images to train on; expected some '
+        '(config.dataset.labels).'
+    )
+  if run.config.num_landmarks != count:
+    raise errors.UserError(
+        f'config.num_landmarks is {run.config.num_landmarks}, expected '
+        f'{count}, the annotated points of dataset {name}, with '
+        f'config.{section}.objective {objective!r}.'
     )
 
 

@@ -56,14 +56,20 @@ class Row:
     return f'{self.method}_{self.epochs}_epochs'
 
 
-def train(base: run.Run) -> None:
-  """Trains all methods at all budgets; the first seed sets the time budget."""
+def train(base: run.Run, other: Workdir | None = None) -> None:
+  """Trains all methods at all budgets; the first seed sets the time budget.
+
+  Args:
+    base: the run that is compared.
+    other: the workdir of a finished comparison with the same stage 1 and seeds,
+      whose stage 1 is copied.
+  """
   stage_one, stage_two = _epochs(base.config)
   two_stage = methods.TWO_STAGE.name
   for seed_run in _seeds(base):
     run.say(f'seed {seed_run.config.seed}')
     seed_run.claim()
-    seed_run.pretrain(stage_one)
+    seed_run.pretrain(stage_one, other and other.seed(seed_run.config.seed))
     seed_run.train_landmarks(two_stage, two_stage, stage_two)
     if hosts.agreed(base.workdir.read(_PLAN) is None):
       plan = _make_plan(seed_run, stage_one, stage_two)

@@ -6,6 +6,7 @@ from eqlandmarks import errors
 from eqlandmarks import formats
 from eqlandmarks import models
 from eqlandmarks import regression
+from eqlandmarks.configs import presets
 from eqlandmarks.datasets import by_name
 from eqlandmarks.runs import config_types
 from eqlandmarks.system import field_rules as rules
@@ -56,6 +57,12 @@ _FORMATS = (
     and all(isinstance(form, str) and form in formats.FORMATS for form in v)
     and _are_distinct(v),
     'different names out of ' + ', '.join(formats.FORMATS),
+)
+_PRESETS = (
+    lambda v: len(v) > 0
+    and all(isinstance(name, str) and name in presets.PRESETS for name in v)
+    and _are_distinct(v),
+    'different names out of ' + ', '.join(presets.PRESETS),
 )
 
 _STAGE = {
@@ -115,6 +122,7 @@ _RULES = {
             lambda v: 0 < v <= 1, 'a share above 0, at most 1'
         ),
     },
+    'grid': {'presets': _PRESETS},
     'predict': {
         'method': _METHOD,
         'formats': _FORMATS,

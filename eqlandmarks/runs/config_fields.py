@@ -10,7 +10,7 @@ from eqlandmarks.training import methods
 # measured or drawn, or which of the workdir's methods is trained, but not what
 # is there already.
 _FREE = (
-    'regression.', 'evaluation.', 'checkpoint.', 'ablation.num_seeds',
+    'regression.', 'evaluation.', 'checkpoint.', 'ablation.num_seeds', 'grid.',
     'discover.train_features', 'predict.', 'export.', 'dataset.cache',
     'dataset.memory_gib',
     # The data that they give are compared themselves (`datasets.contents`).

@@ -31,6 +31,7 @@ from eqlandmarks.training import hosts
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
+from eqlandmarks.training.objectives import base as objectives
 
 PRETRAIN, METHODS = stages.PRETRAIN, methods.METHODS
 
@@ -80,8 +81,19 @@ class Run:
     """A split in memory; None for the split ''."""
     return loader.load(self.builder, split) if split else None
 
-  def pretrain(self, num_epochs: int) -> None:
-    """Stage 1, unless another run's is to be used."""
+  def pretrain(
+      self, num_epochs: int, other: Workdir | None = None
+  ) -> None:
+    """Stage 1, unless another run's is to be used.
+
+    Args:
+      num_epochs: its length.
+      other: a workdir whose finished stage 1 is just this one, to be copied.
+    """
+    if other and hosts.is_first():
+      self.workdir.stage(PRETRAIN).start_from(
+          other.stage(PRETRAIN), finished=True
+      )
     if self.config.pretrained:
       say(f'stage 1 is taken from {self.config.pretrained}')
       return
@@ -116,6 +128,7 @@ class Run:
   ) -> None:
     """Trains a stage unless it is done, and records it in run.json."""
     folder, features = self.workdir.stage(name), None
+    stage = stages.DISCOVER if method else PRETRAIN
     if hosts.is_first():
       folder.reopen_if_damaged()
     if hosts.agreed(folder.is_done):
@@ -129,12 +142,12 @@ class Run:
       note(f'{name} begins: {num_epochs} epochs')
       stages.train(
           self.config,
-          self.training_images(),
+          self.training_images(stage),
           folder,
           method=method,
           features=features,
           num_epochs=num_epochs,
-          names=self.training_names,
+          names=functools.partial(self.training_names, stage),
           advise=functools.partial(workdir_checks.way, self.workdir),
       )
     if hosts.is_first() and workdir_checks.record_stage(
@@ -160,6 +173,7 @@ class Run:
     training = protocols.of_training(
         config, stage, METHODS[method], source(config, self.workdir)
     )
+    training['stage_split'] = self.training_split(stages.DISCOVER)
     if budgets:
       training['budgets'] = list(budgets)
     description = self.description
@@ -177,17 +191,29 @@ class Run:
     for sign in collapse.of_records(outcome.records):
       say(f'warning: {name} has collapsed: {sign}')
 
-  def training_images(self) -> loader.Images:
-    """What feeds both stages."""
+  def training_split(self, stage: str) -> str:
+    """The images that train a stage, a section of the config."""
+    description = self.description
+    if self._needs_labels(stage):
+      return description.fit_split
+    return description.stage_split
+
+  def training_images(self, stage: str = PRETRAIN) -> loader.Images:
+    """What feeds a stage."""
+    split = self.training_split(stage)
+    if self._needs_labels(stage):
+      labelled = loader.load(self.builder, split)
+      return loader.LabelledImages(labelled.images, labelled.points)
     return loader.open_images(
-        self.builder,
-        self.description.stage_split,
-        memory_gib=self.config.dataset.memory_gib,
+        self.builder, split, memory_gib=self.config.dataset.memory_gib
     )
 
-  def training_names(self, rows: np.ndarray) -> list[str]:
-    """The ids of some training images, by their numbers."""
-    table = storage.open_table(self.builder, self.description.stage_split)
+  def _needs_labels(self, stage: str) -> bool:
+    return objectives.load(self.config[stage].objective, stage).needs_labels
+
+  def training_names(self, stage: str, rows: np.ndarray) -> list[str]:
+    """The ids of some training images of a stage, by their numbers."""
+    table = storage.open_table(self.builder, self.training_split(stage))
     return [str(table.ids[row]) for row in rows]
 
 

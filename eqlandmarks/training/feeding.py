@@ -16,22 +16,25 @@ from eqlandmarks.training import devices as devices_lib
 
 def from_host(
     images: loader.Images, devices: Sequence[jax.Device], **order: Any
-) -> Iterator[jax.Array]:
+) -> Iterator[Any]:
   """Batches that are read on the host, and sent to the devices ahead of time.
 
   The next batch is on its way while the step works on this one.
 
   Args:
-    images: uint8 `[N, H, W, 3]`, in memory or on disk.
+    images: uint8 `[N, H, W, 3]`, in memory or on disk, with or without labels.
     devices: this process's, of those that the step is mapped over.
     **order: `batch_size`, `seed`, `start` and `shard`, see `loader.batches`.
 
   Yields:
-    `[devices, B / devices, H, W, 3]`, one part on each device.
+    `[devices, B / devices, H, W, 3]`, one part on each device; a dict with the
+    labels, where there are.
   """
   sent = None
   for batch in loader.batches(images, **order):
-    batch = batch.reshape(len(devices), -1, *batch.shape[1:])
+    batch = jax.tree.map(
+        lambda x: x.reshape(len(devices), -1, *x.shape[1:]), batch
+    )
     ready, sent = sent, devices_lib.share(batch, devices)
     if ready is not None:
       yield ready

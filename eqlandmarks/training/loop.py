@@ -149,12 +149,13 @@ def _train(
       sign=stage.sign,
   ) as tracker:
     saver = _Saver(saved, tracker, checkpoint)
-    for number, images in zip(
+    for number, batch in zip(
         range(start, stage.num_steps), stage.batches(start), strict=False
     ):
-      state, metrics = stage.step(state, images, key)
+      state, metrics = stage.step(state, batch, key)
       done = number + 1
-      tracker.record(done, metrics, images.shape[0] * images.shape[1])
+      devices, images, *_ = jax.tree.leaves(batch)[0].shape
+      tracker.record(done, metrics, devices * images)
       signal = stop.asked(done)
       if done == stage.num_steps:
         saver.save(done, state)

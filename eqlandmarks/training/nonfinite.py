@@ -49,7 +49,7 @@ class Probe:
     self._layers: list[str] = []
 
   def find(
-      self, state: step_lib.TrainState, images: jax.Array, key: jax.Array
+      self, state: step_lib.TrainState, images: Any, key: jax.Array
   ) -> str:
     """Where the step from `state` is not finite first, in a few words."""
     mapped = devices_lib.parallelize(self._flags, self._devices, donate=False)
@@ -72,7 +72,7 @@ class Probe:
     return NOWHERE
 
   def _flags(
-      self, state: step_lib.TrainState, images: jax.Array, key: jax.Array
+      self, state: step_lib.TrainState, images: Any, key: jax.Array
   ) -> tuple[Any, None]:
     """Numbers of devices where layers and gradients are not finite."""
     keys = step_lib.image_keys(state, images, key)
@@ -88,7 +88,7 @@ class Probe:
     return jax.lax.psum(counts, devices_lib.AXIS), None
 
   def _outputs(
-      self, variables: dict[str, Any], images: jax.Array, keys: jax.Array
+      self, variables: dict[str, Any], images: Any, keys: jax.Array
   ) -> jax.Array:
     """Whether each layer's output, and at last the loss, is not finite."""
     names, flags, net = [], [], ['']

@@ -91,14 +91,22 @@ class StageFolder:
     journal.say(f'{folder / str(last)} is damaged: {fault}')
     (self.path / _DONE).unlink()
 
-  def start_from(self, other: 'StageFolder') -> None:
-    """Copies a finished stage here, to train on, unless this one is begun."""
+  def start_from(
+      self, other: 'StageFolder', *, finished: bool = False
+  ) -> None:
+    """Copies a finished stage here, unless this one is begun.
+
+    Args:
+      other: where it is.
+      finished: whether it is to count as finished here, too; otherwise, it is
+        there to be trained on.
+    """
     if self.path.exists():
       return
     # Under another name first: a half copy must not be taken for a state.
     with files.replacing(self.path) as partial:
       partial.mkdir()
-      for name in _COPIED:
+      for name in FILES if finished else _COPIED:
         source = other.path / name
         copy = shutil.copytree if source.is_dir() else shutil.copy2
         copy(source, partial / name)

@@ -125,7 +125,9 @@ def make_step(
   shares of gradients and metrics are reduced here and nowhere else.
 
   Args:
-    loss: from `objectives.base.make_loss`, of variables, images and keys.
+    loss: from `objectives.base.make_loss`, of variables, images and keys. The
+      images are `[B, H, W, 3]`, or a dict of them with their labels (see
+      `loader.LabelledImages`).
     optimizer: as from `make_optimizer`.
     accumulate: parts that a device takes its images in, one after the other,
       so that the activations of one part only are held. The loss is the mean
@@ -134,7 +136,7 @@ def make_step(
   """
 
   def step(
-      state: TrainState, images: jax.Array, key: jax.Array
+      state: TrainState, images: Any, key: jax.Array
   ) -> tuple[TrainState, dict[str, jax.Array]]:
     keys = image_keys(state, images, key)
     each, stats = shares(loss, state, images, keys, accumulate)
@@ -154,24 +156,25 @@ def make_step(
   return step
 
 
-def image_keys(
-    state: TrainState, images: jax.Array, key: jax.Array
-) -> jax.Array:
+def image_keys(state: TrainState, images: Any, key: jax.Array) -> jax.Array:
   """The keys of a device's images in the step from a state, under `AXIS`."""
-  place = jax.lax.axis_index(AXIS) * len(images) + jnp.arange(len(images))
+  count = len(jax.tree.leaves(images)[0])
+  place = jax.lax.axis_index(AXIS) * count + jnp.arange(count)
   key = jax.random.fold_in(key, state.step)
   return jax.vmap(jax.random.fold_in, (None, 0))(key, place)
 
 
-def parts(images: jax.Array, keys: jax.Array, count: int) -> list[jax.Array]:
+def parts(images: Any, keys: jax.Array, count: int) -> list[Any]:
   """A device's images and keys in equal parts, `[count, B / count, ...]`."""
-  return [x.reshape(count, -1, *x.shape[1:]) for x in (images, keys)]
+  return jax.tree.map(
+      lambda x: x.reshape(count, -1, *x.shape[1:]), [images, keys]
+  )
 
 
 def shares(
     loss: Callable[..., objectives.Output],
     state: TrainState,
-    images: jax.Array,
+    images: Any,
     keys: jax.Array,
     accumulate: int,
 ) -> tuple[tuple[Any, dict[str, jax.Array]], dict[str, Any]]:
@@ -196,7 +199,8 @@ def shares(
     stats, share = part(stats, tuple(inputs))
     return (stats, jax.tree.map(jnp.add, total, share)), None
 
-  shapes = jax.eval_shape(part, state.batch_stats, tuple(x[0] for x in inputs))
+  first = jax.tree.map(lambda x: x[0], tuple(inputs))
+  shapes = jax.eval_shape(part, state.batch_stats, first)
   zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes[1])
   (stats, total), _ = jax.lax.scan(add, (state.batch_stats, zeros), inputs)
   return jax.tree.map(lambda x: x / accumulate, total), stats

@@ -7,6 +7,7 @@ from configs import cat_head
 from configs import celeba
 from configs import common
 from configs import folder
+from configs import presets
 from configs import signer
 from configs import video
 from eqlandmarks.runs import config_checks
@@ -66,6 +67,21 @@ def test_unknown_variants_are_named():
   for module in (signer, folder, video, celeba, cat_head):
     with pytest.raises(ValueError, match="variant is 'huge'"):
       module.get_config('huge')
+
+
+@pytest.mark.parametrize('preset', presets.PRESETS)
+def test_presets_pass_the_checks_in_every_config(preset):
+  for module in (signer, folder, video, bbc_pose, cat_head, celeba):
+    config_checks.check(module.get_config(preset))
+    config_checks.check(module.get_config(f'paper,{preset}'))
+
+
+def test_a_preset_changes_nothing_but_what_it_names():
+  assert not _differing(signer.get_config('landmarks'), signer.get_config())
+  changed = _differing(signer.get_config('tiny,fse'), signer.get_config('tiny'))
+  assert changed and all(name.startswith('discover.') for name in changed)
+  ceiling = celeba.get_config('k10,supervised')
+  assert ceiling.num_landmarks == 5  # two eyes, the nose, two mouth corners
 
 
 def test_every_dataset_has_the_same_two_recipes():

@@ -25,8 +25,28 @@ _AHEAD = 16
 _THREADS = 4
 
 
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+  """Images in memory with their annotations, read together.
+
+  Attributes:
+    images: uint8 `[N, S, S, 3]`.
+    points: float32 `[N, J, 2]`, as those of a `Split`.
+  """
+
+  images: np.ndarray
+  points: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.images)
+
+  def __getitem__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Both fields of some rows."""
+    return {'images': self.images[rows], 'points': self.points[rows]}
+
+
 # Images `[N, S, S, 3]`, uint8, in memory or on disk.
-Images = np.ndarray | storage.Pixels
+Images = np.ndarray | storage.Pixels | LabelledImages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +137,7 @@ def batches(
 ) -> Iterator[np.ndarray]:
   """Batches of images, newly shuffled in every epoch, without end.
 
-  They are read ahead of their turn.
+  They are read ahead of their turn. Those of `LabelledImages` are dicts.
 
   Args:
     images: what to read from.

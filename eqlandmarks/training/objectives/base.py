@@ -108,6 +108,8 @@ class Objective:
       `checkpoint.best`.
     draws: whether the loss draws by its keys.
     needs_map: whether it takes only pairs whose views come with g.
+    needs_labels: whether it trains on the images on which the regressor is
+      fitted, with their annotations; otherwise on those of both stages.
     less_memory: fields of its section, or of the config, by which a step needs
       less memory.
     collapsed: from (config, section, logged row) to a sentence where the row is
@@ -123,6 +125,7 @@ class Objective:
   terms: tuple[str, ...] = ()
   draws: bool = False
   needs_map: bool = True
+  needs_labels: bool = False
   less_memory: tuple[str, ...] = ()
   collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
       lambda *_: None
@@ -131,7 +134,7 @@ class Objective:
 
 def make_loss(
     objective: Objective, section: Any, nets: StageNets
-) -> Callable[[dict[str, Any], jax.Array, jax.Array], Output]:
+) -> Callable[[dict[str, Any], Any, jax.Array], Output]:
   """An objective as the step differentiates it.
 
   Args:
@@ -140,18 +143,21 @@ def make_loss(
     nets: those that the objective trains and reads.
 
   Returns:
-    A function of variables by net, uint8 images and a key per image.
+    A function of variables by net, uint8 images (or a dict of them with their
+    points, see `loader.LabelledImages`) and a key per image.
   """
   pair = pairs.load(section.pair)
 
   def loss(
-      variables: dict[str, Any], images: jax.Array, keys: jax.Array
+      variables: dict[str, Any], images: Any, keys: jax.Array
   ) -> Output:
-    view_keys = keys
+    view_keys, points = keys, None
+    if isinstance(images, dict):
+      images, points = images['images'], images['points']
     if objective.draws:
       keys = jax.vmap(jax.random.split)(keys)
       view_keys, keys = keys[:, 0], keys[:, 1]
-    views = pair.make_views(images, view_keys, section)
+    views = pair.make_views(images, view_keys, section).replace(points=points)
     share = objective.loss(variables, views, keys, section, nets)
     _check_names(section, 'terms', share.terms, objective.terms)
     _check_names(

@@ -103,11 +103,15 @@ def terms(seen: Seen, section: Any) -> dict[str, jax.Array]:
       'diversity': losses.diversity(
           seen.probabilities, patch=_pixels(section.patch, side)
       ),
-      # Squared pixels.
-      'variance': losses.variance(
-          to_128(to_128(heatmaps.spread(seen.probabilities)))
-      ),
+      'variance': variance(seen),
   }
+
+
+def variance(seen: Seen) -> jax.Array:
+  """The variance loss `[B]`, in squared pixels of a 128-pixel image."""
+  side = seen.probabilities.shape[1]
+  spreads = heatmaps.spread(seen.probabilities)
+  return losses.variance(metrics.to_128(metrics.to_128(spreads, side), side))
 
 
 def weighted(

@@ -28,11 +28,14 @@ class Views:
     other: the other view, of the same shape.
     g: batched maps that take points of x to where they are in the other view;
       None where they are unknown.
+    points: `[B, J, 2]`, annotated points of x in pixels, NaN where missing;
+      None for an objective that needs none.
   """
 
   x: jax.Array
   other: jax.Array
   g: warps.Warp | None
+  points: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""The compared methods, each as what it changes in a config.
+
+    python main.py --config=configs/signer.py:imm --workdir=runs/imm
+
+Every config takes their names as variants, alone or after another one with a
+comma: `signer.py:tiny,dve`, `celeba.py:paper,k30,fse`. docs/compared_methods.md
+says what each is; images, nets, warps, epochs and the regression stay those of
+the config.
+"""
+
+import functools
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import warped
+
+# Annotated points of the datasets that always have the same ones.
+_NUM_POINTS = {'signer': 7, 'bbc_pose': 7, 'cat_head': 9, 'celeba': 5}
+
+
+def landmarks(config: ConfigDict) -> None:
+  """Stage 2 as in the paper: what a config has without any preset."""
+  objectives.use(config.discover, 'landmarks')
+
+
+def fse(config: ConfigDict) -> None:
+  """Stage 2 by Thewlis et al., 2017, Unsupervised learning of landmarks."""
+  objectives.use(config.discover, 'fse')
+
+
+def lmdis(config: ConfigDict) -> None:
+  """Stage 2 by Zhang et al., 2018, without its decoder."""
+  objectives.use(config.discover, 'lmdis')
+
+
+def imm(config: ConfigDict) -> None:
+  """Stage 2 by Jakab et al., 2018: conditional image generation."""
+  objectives.use(config.discover, 'imm')
+  # What it draws is the other view as it is.
+  config.discover.appearance = warped.appearance_section()
+
+
+def dve(config: ConfigDict) -> None:
+  """Stage 1 by Thewlis et al., 2019: exchange with another image."""
+  objectives.use(config.pretrain, 'exchange')
+
+
+def labelling(config: ConfigDict) -> None:
+  """Stage 1 by Thewlis et al., 2017, Dense equivariant image labelling."""
+  objectives.use(config.pretrain, 'labelling')
+  # As few numbers as this leave no room for what tells objects apart.
+  config.model.features = 3
+
+
+def supervised(config: ConfigDict) -> None:
+  """Stage 2 by annotations: the ceiling.
+
+  Of your own images, num_landmarks must be set to the number of their points.
+  """
+  objectives.use(config.discover, 'supervised')
+  config.num_landmarks = _NUM_POINTS.get(
+      config.dataset.name, config.num_landmarks
+  )
+
+
+PRESETS = {
+    preset.__name__: preset
+    for preset in (landmarks, fse, lmdis, imm, dve, labelling, supervised)
+}
+
+
+def with_presets(
+    get_config: Callable[[str], ConfigDict],
+) -> Callable[[str], ConfigDict]:
+  """Lets a config take presets beside the variants that it has."""
+
+  @functools.wraps(get_config)
+  def with_preset(variant: str = '') -> ConfigDict:
+    names = variant.split(',')
+    rest = [name for name in names if name not in PRESETS]
+    config = get_config(','.join(rest))
+    for name in names:
+      if name in PRESETS:
+        PRESETS[name](config)
+    return config
+
+  return with_preset
+
+
+def unknown(variant: str, *expected: str) -> ValueError:
+  """What a config raises for a variant that it has not."""
+  *first, last = map(repr, expected)
+  return ValueError(
+      f'variant is {variant!r}, expected {", ".join(first)} or {last}; or one '
+      f'of {", ".join(PRESETS)}, alone or after it with a comma.'
+  )

@@ -1,0 +1,80 @@
+"""--mode=grid: the ablation, for several presets of configs/presets.py.
+
+Each preset has a workdir of its own, WORKDIR/grid/PRESET; where two have the
+same stage 1, it is trained once. What is there is skipped or resumed.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from eqlandmarks import errors
+from eqlandmarks.configs import presets
+from eqlandmarks.program import ablation as ablation_mode
+from eqlandmarks.program import opening
+from eqlandmarks.report import grid_page
+from eqlandmarks.runs import ablation
+from eqlandmarks.runs import config_checks
+from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import results
+from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import journal
+
+
+def grid(config: Any, workdir: Workdir) -> None:
+  """Compares all methods by all seeds, preset by preset, and then these."""
+  configs = {
+      name: _with_preset(config, workdir, name)
+      for name in config.grid.presets
+  }
+  # All that can be refused is refused before the first one is trained.
+  for own in configs.values():
+    config_checks.check(own)
+    ablation.check_config(own)
+    run = opening.make_run(own, workdir)
+    opening.check_size(run)
+    ablation.check_labels(run)
+  for name, own in configs.items():
+    journal.say(f'preset {name}')
+    ablation_mode.ablation(
+        own, _folder(workdir, name), _stage_one(configs, workdir, name)
+    )
+  with workdir.locked('--mode=grid'):
+    _show(workdir, configs)
+
+
+def _with_preset(config: Any, workdir: Workdir, name: str) -> Any:
+  """The config of a preset; all of them share the prepared dataset."""
+  own = config.copy_and_resolve_references()
+  presets.PRESETS[name](own)
+  own.dataset.cache = config.dataset.cache or str(workdir.data)
+  return own
+
+
+def _folder(workdir: Workdir, name: str) -> Workdir:
+  return Workdir(workdir.path / 'grid' / name)
+
+
+def _stage_one(
+    configs: dict[str, Any], workdir: Workdir, name: str
+) -> Workdir | None:
+  """The workdir of the first preset before this one with its stage 1."""
+  own = config_fields.plain(configs[name])
+  for other in configs:
+    if other == name:
+      return None
+    fields = config_fields.differing(
+        config_fields.plain(configs[other]), own
+    )
+    if not config_fields.binding(fields, ['pretrain']):
+      return _folder(workdir, other)
+  return None
+
+
+def _show(workdir: Workdir, names: Iterable[str]) -> None:
+  """Prints the table of all presets, and writes it as a page and as CSV."""
+  records = {name: results.read(_folder(workdir, name)) for name in names}
+  table = grid_page.table(records)
+  print(errors.printable(table.to_text()) + '\n', flush=True)
+  page = workdir.path / 'report.html'
+  grid_page.write(page, table, 'Compared methods')
+  journal.say(f'the report is {page}')
