@@ -4,7 +4,6 @@ import csv
 
 import pytest
 
-from configs import folder
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.program import ablation
@@ -57,7 +56,7 @@ def test_what_cannot_be_compared_is_refused_before_anything(tmp_path):
     modes.run(_config('landmarks', 'imn'), tmp_path / 'w', 'grid')
   config = _config('landmarks', 'supervised')
   config.pretrained = 'elsewhere'
-  with pytest.raises(errors.UserError, match='config.pretrained'):
+  with pytest.raises(errors.UserError, match=r'config\.pretrained'):
     modes.run(config, tmp_path / 'w', 'grid')
   assert not (tmp_path / 'w').exists()
 
