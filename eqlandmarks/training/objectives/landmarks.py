@@ -96,16 +96,28 @@ def terms(seen: Seen, section: Any) -> dict[str, jax.Array]:
   """The paper's three losses, `[B]` each, in pixels of a 128-pixel image."""
   side = seen.probabilities.shape[1]
   to_128 = functools.partial(metrics.to_128, image_size=side)
+  equivariance = losses.equivariance(
+      to_128(seen.other_points), to_128(seen.targets), valid=seen.valid
+  )
   return {
-      'equivariance': losses.equivariance(
-          to_128(seen.other_points), to_128(seen.targets), valid=seen.valid
-      ),
+      'equivariance': equivariance,
+      **terms_of_one(seen.probabilities, section),
+  }
+
+
+def terms_of_one(
+    probabilities: jax.Array, section: Any
+) -> dict[str, jax.Array]:
+  """Those of the losses, `[B]` each, that need one view's heatmaps alone."""
+  side = probabilities.shape[1]
+  to_128 = functools.partial(metrics.to_128, image_size=side)
+  return {
       'diversity': losses.diversity(
-          seen.probabilities, patch=_pixels(section.patch, side)
+          probabilities, patch=_pixels(section.patch, side)
       ),
       # Squared pixels.
       'variance': losses.variance(
-          to_128(to_128(heatmaps.spread(seen.probabilities)))
+          to_128(to_128(heatmaps.spread(probabilities)))
       ),
   }
 
