@@ -1,4 +1,4 @@
-"""The layers and blocks that both nets are made of."""
+"""The layers and blocks that the nets are made of."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -54,6 +54,12 @@ def layers(net: nn.Module, train: bool) -> dict[str, Any]:
   else:
     raise ValueError(f'norm is {net.norm!r}, expected one of {NORMS}.')
   return {'conv': conv, 'norm': norm}
+
+
+def conv_block(net: nn.Module, train: bool) -> Callable[..., nn.Module]:
+  """A net's `ConvBlock`, of a width and a name."""
+  block = nn.remat(ConvBlock) if net.remat else ConvBlock
+  return functools.partial(block, **layers(net, train))
 
 
 def _no_norm(name: str) -> Callable[[jax.Array], jax.Array]:

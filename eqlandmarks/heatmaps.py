@@ -1,4 +1,4 @@
-"""From heatmaps to points: spatial softmax, soft-argmax, covariance.
+"""From heatmaps to points: spatial softmax, soft-argmax, covariance; and back.
 
 Heatmaps are `[..., H, W, K]`, one channel per landmark; points follow the
 convention of `eqlandmarks.geometry`: (row, column) in pixels, the centre of the
@@ -12,7 +12,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-__all__ = ['expectation', 'soft_argmax', 'spatial_softmax', 'spread']
+__all__ = [
+    'expectation', 'gaussian_maps', 'soft_argmax', 'spatial_softmax', 'spread',
+]  # fmt: skip
 
 
 def spatial_softmax(logits: jax.Array) -> jax.Array:
@@ -89,9 +91,45 @@ def spread(probabilities: jax.Array) -> jax.Array:
   )
 
 
-def _offsets(length: int, mean: jax.Array) -> jax.Array:
-  """`[..., length, K]`: pixel centres along an axis, less `[..., K]` means."""
-  centres = jnp.expand_dims(_centres(length), (*range(mean.ndim - 1), -1))
+def gaussian_maps(
+    points: jax.Array,
+    shape: tuple[int, int],
+    image_shape: tuple[int, int],
+    sigma: float,
+) -> jax.Array:
+  """Maps that are 1 at a point and fall off around it, one for each point.
+
+  exp(-d^2 / (2 sigma^2)) at the centres of the cells, d being the distance to
+  the point. See "Unsupervised learning of object landmarks through conditional
+  image generation" by Jakab et al., 2018, whose sigma is 0.0354 of the side.
+
+  Args:
+    points: `[..., K, 2]`, (row, column) in pixels of the image.
+    shape: (h, w) of the maps, whose cells divide the image evenly.
+    image_shape: (H, W) of the image.
+    sigma: in pixels of the image.
+
+  Returns:
+    Float32 at least, `[..., h, w, K]`; the peak is 1, nothing is normalised.
+  """
+  rows, columns = (
+      jnp.exp(-0.5 * (_offsets(cells, points[..., axis], size) / sigma) ** 2)
+      for axis, (cells, size) in enumerate(zip(shape, image_shape, strict=True))
+  )
+  return rows[..., :, None, :] * columns[..., None, :, :]
+
+
+def _offsets(
+    length: int, mean: jax.Array, size: int | None = None
+) -> jax.Array:
+  """`[..., length, K]`: pixel centres along an axis, less `[..., K]` means.
+
+  With a size, those of `length` cells which divide an axis of that size.
+  """
+  centres = _centres(length)
+  if size is not None:
+    centres = centres * (size / length)
+  centres = jnp.expand_dims(centres, (*range(mean.ndim - 1), -1))
   return centres - mean[..., None, :]
 
 

@@ -5,7 +5,7 @@ float32; `dtype` is what the convolutions compute in. The paper leaves widths,
 normalisation and up-sampling open; the choices are written at each field.
 Gradients are reverse-mode, of any order (see eqlandmarks/_convolutions.py).
 
-`make_nets` builds both from a config.
+`make_nets` builds them from a config.
 """
 
 import dataclasses
@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from eqlandmarks import _blocks
 from eqlandmarks import _convolutions
 from eqlandmarks import heatmaps
+from eqlandmarks import renderers
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
 
@@ -32,6 +33,11 @@ NORMS = _blocks.NORMS
 
 # The names of F and T wherever their variables are held together.
 FEATURES, LANDMARKS = 'features', 'landmarks'
+# Nets that an objective may need besides, and nothing after training: one that
+# draws images from landmarks; and the forms of F that are held as they were,
+# the one that a stage starts with, and one that nothing was taught.
+RENDERER = 'renderer'
+FIRST_FEATURES, RANDOM_FEATURES = 'first_features', 'random_features'
 
 # Of each net: {'params': ..., 'batch_stats': ... where it has them}.
 Variables = dict[str, Any]
@@ -68,19 +74,28 @@ class Hourglass(nn.Module):
     return self.project(self.trunk(images, train=train))
 
   @nn.compact
+  def pyramid(
+      self, images: jax.Array, *, train: bool = False
+  ) -> list[jax.Array]:
+    """Outputs of the encoder blocks, from fine to coarse, each half as large.
+
+    Block i's is `[B, H / 2^i, W / 2^i, widths[i]]`, counted from 0.
+    """
+    _check_input('images', images)
+    block = _blocks.conv_block(self, train)
+    x, levels = images.astype(self.dtype), []
+    for level, width in enumerate(self.widths):
+      x = _convolutions.max_pool(x) if level else x
+      x = block(width, name=f'encoder{level + 1}')(x)
+      levels.append(x)
+    return levels
+
+  @nn.compact
   def trunk(self, images: jax.Array, *, train: bool = False) -> jax.Array:
     """All but the last convolution: `[B, H, W, widths[0]]`."""
-    _check_input('images', images)
-    block = functools.partial(
-        nn.remat(_blocks.ConvBlock) if self.remat else _blocks.ConvBlock,
-        **_blocks.layers(self, train),
-    )
-    x = images.astype(self.dtype)
-    skips = []
-    for level, width in enumerate(self.widths):
-      x = block(width, name=f'encoder{level + 1}')(x)
-      skips.append(x)
-      x = _convolutions.max_pool(x)
+    block = _blocks.conv_block(self, train)
+    skips = self.pyramid(images, train=train)
+    x = _convolutions.max_pool(skips[-1])
     for level in reversed(range(len(self.widths))):
       width, skip = self.widths[level], skips[level]
       if x.shape[-1] != width:
@@ -165,37 +180,51 @@ class LandmarkNet(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Nets:
-  """F and T, as a config describes them.
+  """The nets, as a config describes them.
 
   Attributes:
     features: F.
     landmarks: T.
     image_size: side of the images that they are trained on, in pixels.
+    renderer: what draws images from landmarks, if anything does.
   """
 
   features: Hourglass
   landmarks: LandmarkNet
   image_size: int
+  renderer: renderers.Renderer | None = None
+
+  def module(self, name: str) -> nn.Module:
+    """The net of this name."""
+    if name in (FIRST_FEATURES, RANDOM_FEATURES):
+      return self.features.clone(name=name)
+    return getattr(self, name)
 
   def init(
       self, key: jax.Array, names: Sequence[str] = (FEATURES, LANDMARKS)
   ) -> dict[str, Variables]:
     """Fresh variables of the named nets, by name.
 
-    A net's variables are the same whether the other net is named or not.
+    A net's variables are the same whether the other nets are named or not.
     """
-    size = self.image_size
     keys = dict(zip((FEATURES, LANDMARKS), jax.random.split(key), strict=True))
-    nets = {
-        FEATURES: (self.features, 3),
-        LANDMARKS: (self.landmarks, self.features.features),
+    for number, name in enumerate((RENDERER, RANDOM_FEATURES), 2):
+      keys[name] = jax.random.fold_in(key, number)
+    return {
+        name: jax.jit(self.module(name).init)(keys[name], *self._inputs(name))
+        for name in names
     }
-    variables = {}
-    for name in names:
-      net, channels = nets[name]
-      inputs = jnp.zeros((1, size, size, channels))
-      variables[name] = jax.jit(net.init)(keys[name], inputs)
-    return variables
+
+  def _inputs(self, name: str) -> list[jax.Array]:
+    """Of the form that a net takes."""
+    shape = (self.image_size, self.image_size)
+    inputs = [(shape, 3)]
+    if name == LANDMARKS:
+      inputs = [(shape, self.features.features)]
+    elif name == RENDERER:
+      number = self.landmarks.num_landmarks
+      inputs.append((self.renderer.grid(shape), number))
+    return [jnp.zeros((1, *form, depth)) for form, depth in inputs]
 
 
 def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
@@ -214,7 +243,10 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
   }
   return Nets(
       features=Hourglass(
-          features=model.features, widths=tuple(model.widths), **common
+          features=model.features,
+          widths=tuple(model.widths),
+          name=FEATURES,
+          **common,
       ),
       landmarks=LandmarkNet(
           num_landmarks=config.num_landmarks,
@@ -222,17 +254,23 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
           blocks=model.landmark_blocks,
           dilation=model.landmark_dilation,
           heatmap_scale=model.heatmap_scale,
+          name=LANDMARKS,
           **common,
       ),
       image_size=config.image_size,
+      renderer=renderers.Renderer(
+          width=model.widths[0],
+          halvings=renderers.halvings(config.image_size),
+          name=RENDERER,
+          **common,
+      ),
   )
 
 
 def apply_trained(
-    net: Hourglass | LandmarkNet,
+    net: nn.Module,
     variables: Variables,
-    inputs: jax.Array,
-    *,
+    *inputs: jax.Array,
     method: str | None = None,
 ) -> tuple[Any, Any]:
   """Applies a net, or one method of it, in training mode.
@@ -241,7 +279,7 @@ def apply_trained(
     The net's output, and its new batch statistics ({} where it has none).
   """
   output, changed = net.apply(
-      variables, inputs, train=True, mutable=['batch_stats'], method=method
+      variables, *inputs, train=True, mutable=['batch_stats'], method=method
   )
   return output, changed.get('batch_stats', {})
 

@@ -18,7 +18,10 @@ PAGES = sorted((ROOT / 'docs/api').glob('*.md'))
 NAMES = {
     'appearance': {'random_appearance'},
     'geometry': {'BORDERS', 'inside', 'pixel_centres', 'sample'},
-    'heatmaps': {'expectation', 'soft_argmax', 'spatial_softmax', 'spread'},
+    'heatmaps': {
+        'expectation', 'gaussian_maps', 'soft_argmax', 'spatial_softmax',
+        'spread',
+    },
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
     'metrics': {
         'Mean', 'accuracy_curve', 'distances', 'explained', 'inter_ocular',
@@ -26,6 +29,8 @@ NAMES = {
         'to_128', 'uniform_curve', 'within',
     },
     'models': {'LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet'},
+    'reconstruction': {'of_levels', 'of_pixels'},
+    'renderers': {'Renderer', 'halvings'},
     'regression': {
         'ORIGINS', 'UNITS', 'Coordinates', 'LandmarkRegressor', 'fit',
         'from_config',
@@ -101,12 +106,18 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
 @pytest.mark.parametrize(
     ('allowed', 'modules'),
     [
-        ('jax,jaxlib,numpy', ('_blockwise', 'losses', 'heatmaps', 'geometry')),
+        (
+            'jax,jaxlib,numpy',
+            (
+                '_blockwise', 'losses', 'heatmaps', 'geometry',
+                'reconstruction',
+            ),
+        ),
         (
             'jax,jaxlib,numpy,flax',
             (
                 'geometry', 'warps', 'metrics', 'heatmaps', '_blocks',
-                '_convolutions', 'models',
+                '_convolutions', 'models', 'renderers',
             ),
         ),
     ],

@@ -53,6 +53,29 @@ def test_agrees_with_numpy_on_random_heatmaps():
   )
 
 
+@pytest.mark.x64
+def test_maps_are_1_at_a_point_and_fall_off_by_sigma():
+  # Cells of 8 pixels, whose centres are at 4, 12, 20, ...
+  points = jnp.array([[12.0, 20.0], [16.0, 16.0]])
+  maps = heatmaps.gaussian_maps(points, (4, 8), (32, 64), 8.0)
+  assert maps.shape == (4, 8, 2)
+  np.testing.assert_allclose(maps[1, 2, 0], 1.0)
+  np.testing.assert_allclose(maps[2, 2, 0], np.exp(-0.5))
+  np.testing.assert_allclose(maps[2, 3, 0], np.exp(-1.0))
+  # Halfway between four cells: half a cell away along both axes.
+  np.testing.assert_allclose(maps[1:3, 1:3, 1], np.exp(-0.25), rtol=1e-9)
+
+
+@pytest.mark.x64
+def test_moving_a_point_by_a_cell_moves_its_map_by_a_cell():
+  points = jnp.array([[[9.3, 21.0]]])
+  before = heatmaps.gaussian_maps(points, (16, 16), (128, 128), 4.525)
+  after = heatmaps.gaussian_maps(points + 8.0, (16, 16), (128, 128), 4.525)
+  np.testing.assert_allclose(
+      after[:, 1:, 1:], before[:, :-1, :-1], rtol=1e-9, atol=1e-12
+  )
+
+
 @pytest.mark.parametrize(
     'logits',
     [

@@ -60,6 +60,8 @@ class Outcome:
       pair_images `[P, S, S, 3]`  uint8, the warped copies
       pair_truth  `[P, J, 2]`     where the warp moves the annotations
       pair_found  `[P, L, J, 2]`  where layers 1 to 4 find them, equation (4)
+      pair_drawn  `[P, S, S, 3]`  uint8, the copies as a renderer draws them, if
+                                  the training had one (`rendered`)
   """
 
   records: list[records_lib.Record]
@@ -175,7 +177,7 @@ def find_landmarks(
   def find(variables: Variables, image: jax.Array) -> tuple[jax.Array]:
     return (models.find_landmarks(nets, variables, image[None])[0][0],)
 
-  return _over_images(config, find, variables, images)[0]
+  return over_images(config, find, variables, images)[0]
 
 
 def observe(
@@ -186,7 +188,7 @@ def observe(
   # `lax.map` takes no empty arrays: without annotations, one that is missing.
   nothing = np.full((len(split), 1, 2), np.nan, np.float32)
   points = split.points if number else nothing
-  *landmarks, targets, found, across, directions = _over_images(
+  *landmarks, targets, found, across, directions = over_images(
       config,
       functools.partial(
           _observe_one, config, models.make_nets(config), bool(number)
@@ -211,7 +213,7 @@ def warped_copies(
     return (jnp.round(255.0 * first).astype(jnp.uint8),)
 
   keys = _warp_keys(len(split))[rows]
-  return _over_images(config, warp, {}, split.images[rows], keys)[0]
+  return over_images(config, warp, {}, split.images[rows], keys)[0]
 
 
 def _observe_one(
@@ -301,7 +303,7 @@ def _warp_keys(count: int) -> np.ndarray:
   return np.asarray(jax.random.key_data(keys))
 
 
-def _over_images(
+def over_images(
     config: Any,
     function: Callable[..., Any],
     variables: Variables,

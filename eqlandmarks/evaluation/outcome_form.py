@@ -32,6 +32,8 @@ def check(
       'pair_truth': ('f', pairs, joints, 2),
       'pair_found': ('f', pairs, 4, joints, 2),
   }
+  if 'pair_drawn' in arrays:
+    forms['pair_drawn'] = ('u', pairs, side, side, 3)
   if {'fit_points', 'fit_landmarks', 'point_names'} & arrays.keys():
     fitted = len(arrays['fit_points'])
     forms |= {

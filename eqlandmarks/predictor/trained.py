@@ -28,7 +28,7 @@ class Trained:
     annotator: from landmarks to annotations; None without labels.
     crop: what the nets were shown of the images; None for everything.
     method: one of `methods.METHODS`.
-    digest: SHA-256 of the parameters.
+    digest: SHA-256 of the parameters, of all nets of the training.
   """
 
   config: ConfigDict
@@ -54,9 +54,9 @@ def load(
   method = _choose(folder, method, config)
   stage, measured = folder.stage(method), folder.evaluation(method).get('with')
   which = measured['evaluation']['checkpoint'] if measured else 'last'
-  variables = stage.load_variables(which)
-  run_lib.check_variables(config, variables, str(stage.path))
-  digest = fingerprints.of_parameters(variables)
+  stored = stage.load_variables(which)
+  variables = run_lib.of_both_nets(config, stored, str(stage.path))
+  digest = fingerprints.of_parameters(stored)
   regression = regression or (measured or config).get('regression')
   return Trained(
       config, variables,

@@ -45,6 +45,7 @@ def draw_method(
   """Draws the landmarks; with annotations, predictions and warped pairs, too.
 
   The pairs are the first pictures of Figures 1 and 2, by features of layer 1.
+  Where a renderer draws them, a sheet shows what it makes of their landmarks.
 
   A sheet shows `count` of the images `[N, S, S, 3]`, evenly over all. The
   outcome is that of `observe` on these images, and the protocol goes into the
@@ -67,6 +68,14 @@ def draw_method(
       for k in range(landmarks.shape[1])
   ]
   _save(figure, folder, 'landmarks', protocol, handles)
+  if 'pair_drawn' in outcome:
+    pairs = images[outcome['pair_rows']], outcome['pair_images']
+    figure = _sheet(
+        _alternating(*pairs, outcome['pair_drawn']),
+        "An image, its warped copy, and what is drawn from the copy's "
+        "landmarks and the image's looks",
+    )
+    _save(figure, folder, 'drawn', protocol)
   if not outcome['points'].shape[1]:
     return
   draw_points(
@@ -88,9 +97,9 @@ def draw_method(
   )  # fmt: skip
 
 
-def _alternating(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """Rows of two arrays by turns: each image is followed by its copy."""
-  return np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])
+def _alternating(*arrays: np.ndarray) -> np.ndarray:
+  """Rows of arrays by turns: each image is followed by its copy."""
+  return np.stack(arrays, axis=1).reshape(-1, *arrays[0].shape[1:])
 
 
 def draw_points(

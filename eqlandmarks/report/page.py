@@ -67,6 +67,7 @@ def render(page: Page) -> str:
       page=page,
       charts=[_chart(chart) for chart in page.charts],
       viewers=_viewers(page),
+      drawn={m.label: rows for m in page.methods if (rows := _drawn(page, m))},
       style=_read('page.css'),
       charts_script=_read('charts.js'),
       script=_read('page.js'),
@@ -143,6 +144,25 @@ def _method(method: Method, rows: np.ndarray) -> dict[str, Any]:
       'pairFound': _round(outcome['pair_found']),
       'pairWarped': [_data_uri(image) for image in outcome['pair_images']],
   }
+
+
+def _drawn(page: Page, method: Method) -> list[dict[str, Any]]:
+  """What a renderer draws of the pairs of images; none without one."""
+  outcome = method.outcome
+  return [
+      {
+          'id': outcome['ids'][row],
+          'pictures': {
+              'image': _data_uri(page.images[row]),
+              'warped': _data_uri(copy),
+              'drawn': _data_uri(drawn),
+          },
+      }
+      for row, copy, drawn in zip(
+          outcome['pair_rows'], outcome['pair_images'],
+          outcome.get('pair_drawn', ()), strict=False,
+      )
+  ]
 
 
 def _css(style: dict[str, Any]) -> str:

@@ -116,6 +116,9 @@ _TRAINING = {
     'loss weights': ('weights', lambda p: ', '.join(
         f'{name} {weight:g}' for name, weight in p['weights'].items()
     )),
+    'settings of the losses': ('settings', lambda p: ', '.join(
+        f'{name} {value}' for name, value in p['settings'].items()
+    ) or 'none'),
     'learning rate of stage 2': (
         'learning_rate', lambda p: f"{p['learning_rate']:g}"
     ),

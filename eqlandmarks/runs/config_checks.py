@@ -152,7 +152,7 @@ def check(config: Any) -> None:
   by_name.options(config.dataset)
   metrics = ['', 'loss']
   for name in (stages.PRETRAIN, stages.DISCOVER):
-    metrics += _check_stage(config, name).terms
+    metrics += _check_stage(config, name).logged(config[name])
   best = {'best': rules.one_of(*metrics)}
   rules.check(config, config.checkpoint, best, 'checkpoint.')
   if config.model.landmark_dilation > config.image_size:
@@ -174,7 +174,7 @@ def _check_stage(config: Any, name: str) -> objectives.Objective:
   section, prefix = config[name], f'{name}.'
   objective = objectives.load(section.objective, name)
   pair = pairs.load(section.pair, name)
-  if objective.trains != (_TRAINS[name],):
+  if {*objective.trains} - {models.RENDERER} != {_TRAINS[name]}:
     raise errors.UserError(
         f'config.{name}.objective is {section.objective!r}, which trains '
         f'{", ".join(objective.trains)}; expected one that trains '

@@ -38,6 +38,7 @@ def of_training(
       'warps': {'discover': section.get('warp')},
       'learning_rate': section['learning_rate'],
       'weights': _weights(section),
+      'settings': _settings(section),
       **_checkpoint(config.evaluation.checkpoint, summary),
   }
   if not method.after_pretrain:
@@ -72,7 +73,9 @@ def _objective(section: dict[str, Any]) -> str | None:
   name = section.get('objective')
   if not objectives.is_ours(name):
     return name
-  return ' + '.join(objectives.load(name).terms) or name
+  weights = section.get('weights', {})
+  terms = [t for t in objectives.load(name).terms if weights.get(t, 1)]
+  return ' + '.join(terms) or name
 
 
 def _weights(section: dict[str, Any]) -> dict[str, float]:
@@ -81,6 +84,13 @@ def _weights(section: dict[str, Any]) -> dict[str, float]:
     return section['weights']
   own = objectives.load(section['objective']).section()
   return {n: section[n] for n, v in own.items() if isinstance(v, (int, float))}
+
+
+def _settings(section: dict[str, Any]) -> dict[str, Any]:
+  """What else an objective with weights is made by."""
+  own = objectives.load(section['objective']).section()
+  others = {*own} - {'weights'} if 'weights' in own else ()
+  return {name: section[name] for name in sorted(others)}
 
 
 def _checkpoint(which: str, summary: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.datasets.base import storage
 from eqlandmarks.evaluation import observe
+from eqlandmarks.evaluation import rendered
 from eqlandmarks.runs import protocols
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
@@ -168,8 +169,8 @@ class Run:
     """
     say(f'evaluating {name}')
     config, stage = self.config, self.workdir.stage(name)
-    variables = stage.load_variables(config.evaluation.checkpoint)
-    check_variables(config, variables, f'{stage.path}')
+    stored = stage.load_variables(config.evaluation.checkpoint)
+    variables = of_both_nets(config, stored, f'{stage.path}')
     training = protocols.of_training(
         config, stage, METHODS[method], source(config, self.workdir)
     )
@@ -177,15 +178,19 @@ class Run:
     if budgets:
       training['budgets'] = list(budgets)
     description = self.description
+    test_split = self.load(description.shown_split)
     outcome = observe.evaluate(
         method,
         config,
         variables,
         # Without test images there is nothing to score on.
         fit_split=self.load(description.test_split and description.fit_split),
-        test_split=self.load(description.shown_split),
+        test_split=test_split,
         description=description,
         training=training,
+    )
+    outcome.arrays.update(
+        rendered.draw_pairs(config, stored, test_split.images, outcome.arrays)
     )
     self.workdir.add_outcome(name, outcome, config, self.content.labels)
     for sign in collapse.of_records(outcome.records):
@@ -248,10 +253,23 @@ def load_features(config: Any, workdir: Workdir) -> models.Variables:
   return features[models.FEATURES]
 
 
+def of_both_nets(
+    config: Any, stored: dict[str, models.Variables], source: str
+) -> dict[str, models.Variables]:
+  """The variables of F and T, checked, out of all that a stage has stored.
+
+  Others, such as the renderer's, have served their purpose in training.
+  `source` is where they come from, for the message.
+  """
+  variables = {n: stored[n] for n in (models.FEATURES, models.LANDMARKS)}
+  check_variables(config, variables, source)
+  return variables
+
+
 def check_variables(
     config: Any, variables: dict[str, models.Variables], source: str
 ) -> None:
-  """Checks that stored variables of one net or of both fit a config's nets.
+  """Checks that stored variables of F, or of F and T, fit a config's nets.
 
   `source` is where they come from, for the message.
   """

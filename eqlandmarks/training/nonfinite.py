@@ -6,7 +6,7 @@ keys, so it is repeated from a checkpoint and inspected, at no cost to a healthy
 run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -27,9 +27,8 @@ class Probe:
   """Looks into one step of a stage.
 
   Args:
-    loss: as for `step.make_step`, with nets that do not rematerialise, whose
-      layers could not be inspected.
-    modules: the nets, by name.
+    loss: as for `step.make_step`, with nets that know their names, and do not
+      rematerialise: their layers could not be inspected.
     devices: of all processes.
     accumulate: as for `step.make_step`.
   """
@@ -37,12 +36,10 @@ class Probe:
   def __init__(
       self,
       loss: Callable[..., objectives.Output],
-      modules: Mapping[str, nn.Module],
       devices: Sequence[jax.Device],
       accumulate: int,
   ):
     self._loss = loss
-    self._net_of = {type(net): name for name, net in modules.items()}
     self._devices = devices
     self._accumulate = accumulate
     # Layers in the order in which they end, known once the probe is traced.
@@ -96,7 +93,7 @@ class Probe:
     def look(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
       path = context.module.path
       if not path:
-        net[0] = self._net_of[type(context.module)]
+        net[0] = context.module.name
       output = function(*args, **kwargs)
       if path:
         names.append('/'.join((net[0], *path)))

@@ -24,10 +24,13 @@ from eqlandmarks.training.methods import Method
 from eqlandmarks.training.objectives import base as objectives
 
 # The stages, by their sections of the config, and the streams of randomness
-# that are folded into the run's seed. All methods draw the same initial nets,
-# images and warps, so that what differs in the result is due to the method.
+# that are folded into the run's seed, of the stages and of nets beside F and T.
+# All methods draw the same initial nets, images and warps, so that what differs
+# in the result is due to the method.
 PRETRAIN, DISCOVER = 'pretrain', 'discover'
-_STREAMS = {PRETRAIN: 1, DISCOVER: 2}
+_STREAMS = {
+    PRETRAIN: 1, DISCOVER: 2, models.RENDERER: 3, models.RANDOM_FEATURES: 4,
+}  # fmt: skip
 # The stage by whose stream a net is initialised.
 _STAGE_OF_NET = {models.FEATURES: PRETRAIN, models.LANDMARKS: DISCOVER}
 # Logged rows, one after the other, that have to show a collapse: a healthy
@@ -116,11 +119,18 @@ def _make_step(
   variables = {} if features is None else {models.FEATURES: features}
   for net in {*objective.trains, *objective.reads} - {*variables}:
     variables[net] = _initial_variables(config, net)
+  for net in objective.holds(section):
+    variables[net] = (
+        # A copy: a step takes over the arrays of its state, each once.
+        jax.tree.map(np.array, variables[models.FEATURES])
+        if net == models.FIRST_FEATURES
+        else _initial_variables(config, net)
+    )
   optimizer = step_lib.make_optimizer(
       section, num_images=num_images, batch_size=config.batch_size, rates=rates
   )
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  modules = {net: getattr(nets, net) for net in variables}
+  modules = {net: nets.module(net) for net in variables}
   # Layers that are computed again could not be looked at.
   plain = {net: module.clone(remat=False) for net, module in modules.items()}
 
@@ -135,9 +145,7 @@ def _make_step(
   return {
       'step': devices_lib.parallelize(step, devices),
       'state': step_lib.create_state(variables, tuple(rates), optimizer),
-      'probe': nonfinite.Probe(
-          make_loss(plain), plain, devices, config.accumulate
-      ),
+      'probe': nonfinite.Probe(make_loss(plain), devices, config.accumulate),
   }
 
 
@@ -147,7 +155,7 @@ def _objective(config: Any, name: str) -> objectives.Objective:
 
 def _initial_variables(config: Any, net: str) -> models.Variables:
   """What all training of a net starts from."""
-  key, _ = _keys(config, _STAGE_OF_NET[net])
+  key, _ = _keys(config, _STAGE_OF_NET.get(net, net))
   return models.make_nets(config).init(key, [net])[net]
 
 
@@ -223,7 +231,7 @@ def _order_seed(seed: int, name: str) -> int:
 
 
 def _keys(config: Any, name: str) -> tuple[jax.Array, jax.Array]:
-  """The keys of a stage: for the initial parameters, and for the steps."""
+  """The keys of a stream: for initial parameters, and for a stage's steps."""
   key = jax.random.fold_in(jax.random.key(config.seed), _STREAMS[name])
   first, second = jax.random.split(key)
   return first, second

@@ -45,6 +45,7 @@ def test_epochs_are_those_of_the_stages_not_of_the_config(tmp_path):
       'weights': {
           'equivariance': 0.25, 'diversity': 5.0, 'variance': 0.0125,
       },
+      'settings': {'patch': 0.0625},
       'features_rate': 0.1,
       'checkpoint': 'last',
       'checkpoint_metric': None,

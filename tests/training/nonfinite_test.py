@@ -56,7 +56,7 @@ def _find(config, state, *, accumulate=1, change=lambda loss: loss):
   images = np.random.default_rng(0).integers(
       0, 256, (DEVICES, 2, 32, 32, 3), np.uint8
   )
-  probe = nonfinite.Probe(loss, modules, devices, accumulate)
+  probe = nonfinite.Probe(loss, devices, accumulate)
   key = devices_lib.replicate(jax.random.key(0), devices)
   state = devices_lib.replicate(state, devices)
   return probe.find(state, devices_lib.share(images, devices), key)

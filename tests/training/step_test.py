@@ -13,6 +13,7 @@ from eqlandmarks import models
 from eqlandmarks.training import devices as devices_lib
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.objectives import imm
 
 
 def _config(norm='group', negatives='image'):
@@ -26,15 +27,16 @@ def _build(config, name, optimizer=None, **options):
   x64 = jax.config.jax_enable_x64
   config.dtype = 'float64' if x64 else config.dtype
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  variables = nets.init(jax.random.key(0))
-  variables = double.of(variables) if x64 else variables
+  if name == 'imm':
+    objectives.use(config.discover, 'imm')
+    config.discover.update(imm.section(), pyramid='random')
   section = config.pretrain if name == 'pretrain' else config.discover
   objective = objectives.load(section.objective)
   trained = [*objective.trains] + ['features'] * (name == 'end_to_end')
-  modules = {
-      net: getattr(nets, net) for net in objective.trains + objective.reads
-  }
-  variables = {net: variables[net] for net in modules}
+  names = objective.trains + objective.reads + objective.holds(section)
+  modules = {net: nets.module(net) for net in names}
+  variables = nets.init(jax.random.key(0), names)
+  variables = double.of(variables) if x64 else variables
   loss = objectives.make_loss(
       objective,
       section,
@@ -74,6 +76,8 @@ def _run(step, state, num_devices, num_steps=2):
     [
         ('pretrain', 'group', 'image', 8),
         ('discover', 'group', 'image', 8),
+        ('imm', 'batch', 'image', 2),
+        pytest.param('imm', 'group', 'image', 8, marks=pytest.mark.slow),
         ('pretrain', 'batch', 'batch', 2),
         pytest.param('pretrain', 'group', 'batch', 8, marks=pytest.mark.slow),
         pytest.param('pretrain', 'batch', 'image', 8, marks=pytest.mark.slow),

@@ -45,8 +45,7 @@ class StageNets:
       self,
       name: str,
       variables: Mapping[str, models.Variables],
-      inputs: jax.Array,
-      *,
+      *inputs: jax.Array,
       method: str | None = None,
   ) -> tuple[Any, Any]:
     """Applies a net, or one method of it.
@@ -60,9 +59,9 @@ class StageNets:
     net = self.modules[name]
     if name in self.trained:
       return models.apply_trained(
-          net, variables[name], inputs, method=method
+          net, variables[name], *inputs, method=method
       )
-    output = net.apply(variables[name], inputs, method=method)
+    output = net.apply(variables[name], *inputs, method=method)
     return jax.lax.stop_gradient(output), {}
 
   def share(self, num_images: int) -> float:
@@ -104,8 +103,12 @@ class Objective:
     rules: of these fields, see `eqlandmarks.system.field_rules`.
     trains: names of the nets that it trains.
     reads: names of those that it reads only; stage 2 can train them on.
+    holds: from its section to names of those that it reads and that never
+      change, `models.FIRST_FEATURES` or `models.RANDOM_FEATURES`.
     terms: names of the terms, each a curve of the report and a choice of
       `checkpoint.best`.
+    optional: those of the terms that are left out, and cost nothing, where
+      their weight in `section.weights` is 0.
     draws: whether the loss draws by its keys.
     needs_map: whether it takes only pairs whose views come with g.
     needs_labels: whether it trains on the images on which the regressor is
@@ -115,6 +118,10 @@ class Objective:
     collapsed: from (config, section, logged row) to a sentence where the row is
       a sign of a collapse, otherwise None; of rows past the first epoch, and
       believed when it lasts.
+    draw: for the report, of an objective that trains a renderer, what it draws:
+      a function of (variables by net, images `[B, S, S, 3]` whose looks are
+      taken, landmarks `[B, K, 2]` in pixels, section, `models.Nets`) to images
+      of the same scale.
   """
 
   loss: Callable[..., Loss]
@@ -122,7 +129,9 @@ class Objective:
   rules: dict[str, Any]
   trains: tuple[str, ...]
   reads: tuple[str, ...] = ()
+  holds: Callable[[Any], tuple[str, ...]] = lambda _: ()
   terms: tuple[str, ...] = ()
+  optional: tuple[str, ...] = ()
   draws: bool = False
   needs_map: bool = True
   needs_labels: bool = False
@@ -130,6 +139,15 @@ class Objective:
   collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
       lambda *_: None
   )
+  draw: Callable[..., jax.Array] | None = None
+
+  def logged(self, section: Any) -> tuple[str, ...]:
+    """The terms that the loss gives with this section."""
+    return tuple(
+        term
+        for term in self.terms
+        if term not in self.optional or section.weights[term]
+    )
 
 
 def make_loss(
@@ -159,7 +177,7 @@ def make_loss(
       view_keys, keys = keys[:, 0], keys[:, 1]
     views = pair.make_views(images, view_keys, section).replace(points=points)
     share = objective.loss(variables, views, keys, section, nets)
-    _check_names(section, 'terms', share.terms, objective.terms)
+    _check_names(section, 'terms', share.terms, objective.logged(section))
     _check_names(
         section, 'batch_stats', share.batch_stats,
         {*nets.trained, *share.batch_stats},

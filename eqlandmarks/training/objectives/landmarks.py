@@ -96,21 +96,32 @@ def terms(seen: Seen, section: Any) -> dict[str, jax.Array]:
   """The paper's three losses, `[B]` each, in pixels of a 128-pixel image."""
   side = seen.probabilities.shape[1]
   to_128 = functools.partial(metrics.to_128, image_size=side)
+  equivariance = losses.equivariance(
+      to_128(seen.other_points), to_128(seen.targets), valid=seen.valid
+  )
   return {
-      'equivariance': losses.equivariance(
-          to_128(seen.other_points), to_128(seen.targets), valid=seen.valid
-      ),
-      'diversity': losses.diversity(
-          seen.probabilities, patch=_pixels(section.patch, side)
-      ),
-      'variance': variance(seen),
+      'equivariance': equivariance,
+      **terms_of_one(seen.probabilities, section),
   }
 
 
-def variance(seen: Seen) -> jax.Array:
+def terms_of_one(
+    probabilities: jax.Array, section: Any
+) -> dict[str, jax.Array]:
+  """Those of the losses, `[B]` each, that need one view's heatmaps alone."""
+  side = probabilities.shape[1]
+  return {
+      'diversity': losses.diversity(
+          probabilities, patch=_pixels(section.patch, side)
+      ),
+      'variance': variance(probabilities),
+  }
+
+
+def variance(probabilities: jax.Array) -> jax.Array:
   """The variance loss `[B]`, in squared pixels of a 128-pixel image."""
-  side = seen.probabilities.shape[1]
-  spreads = heatmaps.spread(seen.probabilities)
+  side = probabilities.shape[1]
+  spreads = heatmaps.spread(probabilities)
   return losses.variance(metrics.to_128(metrics.to_128(spreads, side), side))
 
 

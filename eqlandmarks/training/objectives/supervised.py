@@ -58,7 +58,7 @@ def loss(
       metrics.to_128(both([points, moved], 1), side),
       valid=both([annotated, inside], 1),
   )
-  variance = landmarks.variance(seen)
+  variance = landmarks.variance(seen.probabilities)
   return landmarks.weighted(
       {'supervision': distance, 'variance': variance}, seen, section, nets
   )
