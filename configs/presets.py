@@ -14,6 +14,7 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import base as pairs
 from eqlandmarks.training.pairs import warped
 
 # Annotated points of the datasets that always have the same ones.
@@ -54,6 +55,14 @@ def labelling(config: ConfigDict) -> None:
   config.model.features = 3
 
 
+def moving(config: ConfigDict) -> None:
+  """Stage 2 on pairs of frames: landmarks follow, and cover, what moves."""
+  objectives.use(config.discover, 'moving')
+  pairs.use(config.discover, 'frames')
+  if config.dataset.name == 'signer':
+    config.dataset.frames = 4
+
+
 def supervised(config: ConfigDict) -> None:
   """Stage 2 by annotations: the ceiling.
 
@@ -67,7 +76,9 @@ def supervised(config: ConfigDict) -> None:
 
 PRESETS = {
     preset.__name__: preset
-    for preset in (landmarks, fse, lmdis, imm, dve, labelling, supervised)
+    for preset in (
+        landmarks, fse, lmdis, imm, dve, labelling, moving, supervised
+    )
 }
 
 

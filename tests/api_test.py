@@ -20,6 +20,7 @@ NAMES = {
     'geometry': {'BORDERS', 'inside', 'pixel_centres', 'sample'},
     'heatmaps': {'expectation', 'soft_argmax', 'spatial_softmax', 'spread'},
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
+    'matching': {'change', 'coverage', 'follow'},
     'metrics': {
         'Mean', 'accuracy_curve', 'distances', 'explained', 'inter_ocular',
         'match', 'inter_ocular_errors', 'share_within', 'standard_error',
@@ -101,7 +102,10 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
 @pytest.mark.parametrize(
     ('allowed', 'modules'),
     [
-        ('jax,jaxlib,numpy', ('_blockwise', 'losses', 'heatmaps', 'geometry')),
+        (
+            'jax,jaxlib,numpy',
+            ('_blockwise', 'losses', 'heatmaps', 'geometry', 'matching'),
+        ),
         (
             'jax,jaxlib,numpy,flax',
             (
