@@ -14,6 +14,7 @@ from collections.abc import Callable
 from ml_collections import ConfigDict
 
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import base as pairs
 from eqlandmarks.training.pairs import warped
 
 # Annotated points of the datasets that always have the same ones.
@@ -42,6 +43,18 @@ def imm(config: ConfigDict) -> None:
   config.discover.appearance = warped.appearance_section()
 
 
+def imm_video(config: ConfigDict) -> None:
+  """The same on pairs of frames: one is drawn with the other one's looks."""
+  imm(config)
+  _use_frames(config)
+
+
+def _use_frames(config: ConfigDict) -> None:
+  pairs.use(config.discover, 'frames')
+  if config.dataset.name == 'signer':
+    config.dataset.frames = 4
+
+
 def dve(config: ConfigDict) -> None:
   """Stage 1 by Thewlis et al., 2019: exchange with another image."""
   objectives.use(config.pretrain, 'exchange')
@@ -52,6 +65,12 @@ def labelling(config: ConfigDict) -> None:
   objectives.use(config.pretrain, 'labelling')
   # As few numbers as this leave no room for what tells objects apart.
   config.model.features = 3
+
+
+def moving(config: ConfigDict) -> None:
+  """Stage 2 on pairs of frames: landmarks follow, and cover, what moves."""
+  objectives.use(config.discover, 'moving')
+  _use_frames(config)
 
 
 def supervised(config: ConfigDict) -> None:
@@ -67,7 +86,10 @@ def supervised(config: ConfigDict) -> None:
 
 PRESETS = {
     preset.__name__: preset
-    for preset in (landmarks, fse, lmdis, imm, dve, labelling, supervised)
+    for preset in (
+        landmarks, fse, lmdis, imm, dve, labelling, imm_video, moving,
+        supervised,
+    )
 }
 
 

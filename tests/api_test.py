@@ -23,6 +23,7 @@ NAMES = {
         'spread',
     },
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
+    'matching': {'change', 'coverage', 'follow'},
     'metrics': {
         'Mean', 'accuracy_curve', 'distances', 'explained', 'inter_ocular',
         'match', 'inter_ocular_errors', 'share_within', 'standard_error',
@@ -110,6 +111,7 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
             'jax,jaxlib,numpy',
             (
                 '_blockwise', 'losses', 'heatmaps', 'geometry',
+                'matching',
                 'reconstruction',
             ),
         ),

@@ -64,6 +64,8 @@ def opened(
       check_data(run)
     with kept_if_used(run):
       prepare(run, mode)
+      for stage in ('pretrain', 'discover'):
+        run.partners(stage)  # where there are none, it is said now
       run.claim()
     say_notes(run)
     hosts.wait()  # see `_open_prepared`

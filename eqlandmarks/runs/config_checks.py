@@ -186,6 +186,17 @@ def _check_stage(config: Any, name: str) -> objectives.Objective:
         'the points of a view are in the other; expected one that does, for '
         f'config.{name}.objective {section.objective!r}.'
     )
+  if objective.needs_frame and not pair.has_frame:
+    raise errors.UserError(
+        f'config.{name}.pair is {section.pair!r}, expected one of two frames '
+        f"of a clip, such as 'frames', for config.{name}.objective "
+        f'{section.objective!r}.'
+    )
+  if objective.needs_labels and pair.has_frame:
+    raise errors.UserError(
+        f'config.{name}.pair is {section.pair!r}, expected one of single '
+        f'images for config.{name}.objective {section.objective!r}.'
+    )
   for table in (pair.rules, objective.rules):
     rules.check(config, section, table, prefix)
   return objective

@@ -16,6 +16,7 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
 from eqlandmarks import models
+from eqlandmarks.datasets.base import clips
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import loader
@@ -33,6 +34,7 @@ from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import base as pairs
 
 PRETRAIN, METHODS = stages.PRETRAIN, methods.METHODS
 
@@ -209,8 +211,27 @@ class Run:
     if self._needs_labels(stage):
       labelled = loader.load(self.builder, split)
       return loader.LabelledImages(labelled.images, labelled.points)
-    return loader.open_images(
+    images = loader.open_images(
         self.builder, split, memory_gib=self.config.dataset.memory_gib
+    )
+    partners = self.partners(stage)
+    return loader.ClipImages(images, partners) if partners else images
+
+  def partners(self, stage: str) -> clips.Partners | None:
+    """The pairs of frames that train a stage; None where it needs none.
+
+    Raises:
+      UserError: it needs some, and there are none.
+    """
+    section = self.config[stage]
+    if not pairs.load(section.pair, stage).has_frame:
+      return None
+    test = self.description.test_split
+    return clips.partners(
+        storage.open_table(self.builder, self.training_split(stage)),
+        storage.open_table(self.builder, test) if test else None,
+        gap=tuple(section.gap),
+        field=f'config.{stage}.pair is {section.pair!r}',
     )
 
   def _needs_labels(self, stage: str) -> bool:

@@ -53,7 +53,7 @@ def from_devices(
   held = devices_lib.replicate(images, devices)
   gather = devices_lib.gather(devices)
   rows = loader.rows_of_batches(
-      len(images), batch_size=batch_size, seed=seed, shard=shard
+      images, batch_size=batch_size, seed=seed, shard=shard
   )
   for number in range(start, len(rows)):
     part = rows[number].reshape(len(devices), -1)

@@ -82,7 +82,7 @@ def train(
       ],
       advise=advise,
       names=functools.partial(
-          _names_of_batch, config, name, len(images), names
+          _names_of_batch, config, name, images, names
       ),
       sign=_watch(config, name, len(images)),
   )
@@ -188,14 +188,18 @@ def _batches(
 
 
 def _names_of_batch(
-    config: Any, name: str, num_images: int, names: Names | None, number: int
+    config: Any,
+    name: str,
+    images: loader.Images,
+    names: Names | None,
+    number: int,
 ) -> list[str]:
   """The images of a batch, of all processes together."""
   rows = loader.rows_of_batches(
-      num_images,
+      images,
       batch_size=config.batch_size,
       seed=_order_seed(config.seed, name),
-  )[number]
+  )[number].ravel()
   return names(rows) if names else [str(row) for row in rows]
 
 

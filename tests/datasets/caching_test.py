@@ -127,7 +127,7 @@ def test_nothing_is_left_of_a_killed_one(tmp_path):
   _until(lambda: [*folder.glob('incomplete.*')])
   process.send_signal(signal.SIGKILL)
   process.communicate()
-  assert [*folder.glob('incomplete.*')] and (folder / '2.0.0.lock').exists()
+  assert [*folder.glob('incomplete.*')] and (folder / '2.1.0.lock').exists()
   caching.prepare(_make(cache, 400), 'x')
   _assert_whole(cache, 400)
 
@@ -174,7 +174,7 @@ def test_without_locks_a_young_folder_may_be_anothers(tmp_path, monkeypatch):
 
   monkeypatch.setattr(fcntl, 'flock', refuse)
   young, old = (
-      _folder(tmp_path).parent / f'incomplete.{name}_2.0.0' for name in 'AB'
+      _folder(tmp_path).parent / f'incomplete.{name}_2.1.0' for name in 'AB'
   )
   for half in (young, old):
     half.mkdir(parents=True)

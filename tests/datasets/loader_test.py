@@ -90,7 +90,7 @@ def test_two_processes_share_a_file(builder):
 
 def test_a_batch_that_cannot_be_shared_equally():
   with pytest.raises(ValueError, match='expected a multiple of 3'):
-    loader.rows_of_batches(12, batch_size=4, seed=0, shard=(0, 3))
+    loader.rows_of_batches(range(12), batch_size=4, seed=0, shard=(0, 3))
 
 
 def test_steps_of_epochs():

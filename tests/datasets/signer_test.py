@@ -6,6 +6,7 @@ import pytest
 
 from eqlandmarks.datasets import signer
 from eqlandmarks.datasets.base import examples
+from eqlandmarks.datasets.base import storage
 from eqlandmarks.datasets.signer import body
 from eqlandmarks.datasets.signer import person
 from eqlandmarks.datasets.signer import scene
@@ -30,7 +31,7 @@ def colours_at(image, points):
 def sample_person(index):
   """Pose and look of an image, drawn as `render` draws them."""
   rng = person.generator(0, 'train', index)
-  return person.sample_pose(rng), person.sample_look(rng)
+  return person.pose_of(person.sample_stance(rng)), person.sample_look(rng)
 
 
 def bare_arms():
@@ -133,7 +134,7 @@ def test_bare_joints_show_skin(monkeypatch):
   monkeypatch.setattr(
       scene,
       '_finish',
-      lambda canvas, _: np.rint(np.clip(canvas.image, 0, 1) * 255).astype(
+      lambda canvas, *_: np.rint(np.clip(canvas.image, 0, 1) * 255).astype(
           np.uint8
       ),
   )
@@ -219,3 +220,40 @@ def test_wrong_arguments(tmp_path, field, value):
   fixtures.assert_one_line(
       lambda: tiny(tmp_path, **{field: value}), field, repr(value)
   )
+
+
+def test_the_first_frame_is_the_picture_and_the_others_are_its_person():
+  still, points = signer.render(0, 'train', 5, 64)
+  frames = [signer.render(0, 'train', 5, 64, frame) for frame in range(6)]
+  np.testing.assert_array_equal(frames[0][0], still)
+  np.testing.assert_array_equal(frames[0][1], points)
+  for image, joints in frames:
+    assert joints.min() >= 0.03 * 64 - 1e-3 and joints.max() <= 0.97 * 64 + 1e-3
+    # The place and the camera stay: the corner differs by its noise alone.
+    corner = image[:6, :6].astype(int) - still[:6, :6]
+    assert np.abs(corner).max() < 40
+  # Shoulders hardly move, hands do, and no faster than hands can.
+  moves = np.diff([joints for _, joints in frames], axis=0)
+  distances = np.linalg.norm(moves, axis=-1)
+  assert distances[:, 1:3].sum() > 3 * distances[:, 5:].sum()
+  assert distances.max() < 0.5 * 64
+  again, _ = signer.render(0, 'train', 5, 64, 3)
+  np.testing.assert_array_equal(again, frames[3][0])
+
+
+def test_frames_are_stored_with_their_clips(tmp_path):
+  builder = fixtures.make(
+      'signer', image_size=32, num_train=3, num_validation=1, num_test=1,
+      frames=2, data_dir=tmp_path,
+  )  # fmt: skip
+  builder.download_and_prepare()
+  table = storage.open_table(builder, 'train')
+  assert table.ids.tolist() == [
+      f'train/{person:06d}/{frame:03d}' for person in range(3)
+      for frame in range(2)
+  ]
+  assert table.clips.tolist() == [f'train/{n // 2:06d}' for n in range(6)]
+  np.testing.assert_allclose(table.times, [0.0, 0.2] * 3)
+  stills = storage.open_table(builder, 'test')
+  assert stills.ids.tolist() == ['test/000000']
+  assert stills.clips.tolist() == ['']

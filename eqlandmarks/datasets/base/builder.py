@@ -51,7 +51,7 @@ class Builder(tfds.core.DatasetBuilder, abc.ABC):
 
   # Raise a builder's own when what it stores changes, so that copies are made
   # anew.
-  VERSION = tfds.core.Version('2.0.0')
+  VERSION = tfds.core.Version('2.1.0')
   # Whose the dataset is: homepage, citation and license.
   ABOUT: ClassVar[dict[str, str]] = {}
 
@@ -155,6 +155,8 @@ class Item:
     box: what is cut out; None for the whole image.
     clip: whether the box ends where the image does, instead of beyond.
     shape: (height, width) that the image must have; None for any.
+    clip_name: of the clip whose frame it is; '' for a still.
+    time: where it is in the clip, in seconds.
   """
 
   id: str
@@ -163,6 +165,8 @@ class Item:
   box: crops.Box | None = None
   clip: bool = False
   shape: tuple[int, int] | None = None
+  clip_name: str = ''
+  time: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,6 +235,8 @@ class ImageBuilder(Builder):
         'original_size': np.array(box.shape, np.float32),
         'id': item.id,
         'digest': hashlib.sha256(content).hexdigest(),
+        'clip': item.clip_name,
+        'time': item.time,
     }
 
 

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 
 from eqlandmarks import errors
 from eqlandmarks.datasets.base import caching
+from eqlandmarks.datasets.base import clips
 from eqlandmarks.datasets.base import examples
 from eqlandmarks.datasets.base import storage
 
@@ -45,8 +46,29 @@ class LabelledImages:
     return {'images': self.images[rows], 'points': self.points[rows]}
 
 
+@dataclasses.dataclass(frozen=True)
+class ClipImages:
+  """Frames of clips, read in pairs.
+
+  Attributes:
+    images: uint8 `[N, S, S, 3]`, in memory or on disk.
+    partners: of each image that has any; those are counted.
+  """
+
+  images: np.ndarray | storage.Pixels
+  partners: clips.Partners
+
+  def __len__(self) -> int:
+    return len(self.partners.rows)
+
+  def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+    """The pairs `[B, 2, S, S, 3]` of rows `[B, 2]`."""
+    images = self.images[rows.ravel()]
+    return images.reshape(*rows.shape, *images.shape[1:])
+
+
 # Images `[N, S, S, 3]`, uint8, in memory or on disk.
-Images = np.ndarray | storage.Pixels | LabelledImages
+Images = np.ndarray | storage.Pixels | LabelledImages | ClipImages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +170,7 @@ def batches(
       `[batch_size / processes, ...]` of every batch.
   """
   rows = rows_of_batches(
-      len(images), batch_size=batch_size, seed=seed, shard=shard
+      images, batch_size=batch_size, seed=seed, shard=shard
   )
   yield from (
       rows[start:]
@@ -160,13 +182,16 @@ def batches(
 
 
 def rows_of_batches(
-    num_images: int,
+    images: Images,
     *,
     batch_size: int,
     seed: int,
     shard: tuple[int, int] = (0, 1),
 ) -> grain.MapDataset[np.ndarray]:
   """Which images are in a batch: its number -> rows `[B / processes]`.
+
+  Of clips they are `[B / processes, 2]`, with the partners that are drawn by
+  the batch's number.
 
   Raises:
     ValueError: the batch cannot be shared equally.
@@ -177,10 +202,20 @@ def rows_of_batches(
         f'batch_size is {batch_size}, expected a multiple of {count} processes.'
     )
   part = slice(number * batch_size // count, (number + 1) * batch_size // count)
+  partners = images.partners if isinstance(images, ClipImages) else None
+  source = range(len(images)) if partners is None else partners.rows
+
+  def with_partners(batch: int, rows: np.ndarray) -> np.ndarray:
+    if partners is None:
+      return rows
+    numbers = np.random.default_rng((seed, batch)).random(len(rows))
+    return np.stack([rows, partners.draw(rows, numbers)], -1)
+
   return (
-      grain.MapDataset.source(range(num_images))
+      grain.MapDataset.source(source)
       .shuffle(seed=seed)
       .repeat()
       .batch(batch_size, drop_remainder=True, batch_fn=np.asarray)
+      .map_with_index(with_partners)
       .map(lambda rows: rows[part])
   )

@@ -33,6 +33,8 @@ class Table:
     original_sizes: float32 `[N, 2]`, (height, width).
     digests: `[N]`, SHA-256 of the images' files.
     pixels: uint8 `[N, 32]`, SHA-256 of the stored pixels.
+    clips: `[N]`, names of the clips whose frames the images are; '' for stills.
+    times: float64 `[N]`, where the frames are in their clips, in seconds.
   """
 
   ids: np.ndarray
@@ -40,6 +42,8 @@ class Table:
   original_sizes: np.ndarray
   digests: np.ndarray
   pixels: np.ndarray
+  clips: np.ndarray
+  times: np.ndarray
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -96,7 +100,8 @@ def write(
 ) -> None:
   """Writes a dataset into the folder that `info` names; it gets the splits.
 
-  Each split has an example; the examples are in any order.
+  Each split has an example; the examples are in any order. Those of frames
+  have a 'clip' and a 'time' as well.
 
   Raises:
     OSError: not all of it has been written. array_record raises errors of its
@@ -112,6 +117,7 @@ def write(
     rows[split].append((
         example['id'], example['points'], example['original_size'],
         example['digest'], fingerprints.of_picture(example['image']),
+        example.pop('clip', ''), example.pop('time', 0.0),
     ))  # fmt: skip
     waiting[split].append(example)
     if len(waiting[split]) == _CHUNK:

@@ -15,6 +15,7 @@ from eqlandmarks.errors import UserError
 from eqlandmarks.system import fingerprints
 
 _MANUAL_FRAMES = 200
+_FPS = 25.0  # of British television
 _SPLITS = {'train': 'train', 'val': 'validation', 'test': 'test'}
 _MAT = (
     'code/bbcpose.mat', 'bbcpose_extbbcpose_code_1.0/bbcpose.mat',
@@ -123,6 +124,9 @@ class BBCPose(builder.ImageBuilder):
             points=video.joints[i],
             box=self._box(video.joints[i]),
             clip=self._crop in ('centre', 'box'),
+            # A crop about the joints moves with them: such frames are no pair.
+            clip_name=str(video.number) if self._crop == 'whole' else '',
+            time=float(video.frames[i]) / _FPS,
         )
         for i in audit.existing(names, paths, listed)
     ]

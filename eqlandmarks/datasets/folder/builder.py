@@ -1,6 +1,8 @@
 """The dataset `folder`: any folder of images, with or without labels."""
 
+import collections
 import functools
+import posixpath
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +46,7 @@ class Folder(builder.ImageBuilder):
     paths.check_distinct(self._names)
     return (
         self._fields.to_json(),
+        self._options.clip_fps,
         fingerprints.of_stats(place, self._names),
         labels.state(self._fields),
     )
@@ -78,7 +81,21 @@ class Folder(builder.ImageBuilder):
     poses = checks.inside(
         given, poses, notes, lambda path: crops.Box(0, 0, *size_of(path))
     )
+    in_clips = self._in_clips(kept)
     return splits.plan(
         given, kept, poses, notes,
-        lambda path, points: builder.Item(path, root / path, points),
+        lambda path, points: builder.Item(
+            path, root / path, points, **in_clips.get(path, {})
+        ),
     )  # fmt: skip
+
+  def _in_clips(self, kept: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Clip and time of the images, where sub-folders are clips."""
+    fps, counts = self._options.clip_fps, collections.Counter()
+    in_clips = {}
+    for path in sorted(kept, key=finding.natural_key) if fps else ():
+      clip = posixpath.dirname(path)
+      if clip:
+        in_clips[path] = {'clip_name': clip, 'time': counts[clip] / fps}
+        counts[clip] += 1
+    return in_clips

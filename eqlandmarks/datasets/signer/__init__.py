@@ -23,6 +23,7 @@ _RULES = {
     'num_validation': field_rules.integer(1),
     'num_test': field_rules.integer(1),
     'seed': field_rules.SEED,
+    'frames': field_rules.integer(1, 1000),
 }
 
 
@@ -37,6 +38,9 @@ class Options:
   num_validation: int = 500
   num_test: int = 500
   seed: int = 0
+  # Frames of each training image's person in motion, 0.2 s apart, the first of
+  # which is the image; the others stay stills.
+  frames: int = 1
   # --8<-- [end:fields]
 
   def __post_init__(self):

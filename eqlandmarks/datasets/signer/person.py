@@ -60,21 +60,56 @@ def _sample_arm(
   return elbow, wrist, -side * inward + bend
 
 
-def _propose_pose(rng: np.random.Generator) -> Pose:
-  """Draws a pose, which may leave the image."""
+@dataclasses.dataclass
+class Stance:
+  """What a pose is made from, so that one can move towards another.
+
+  `lean_and_tilt` are [2] radians, `shoulders` the [2] width and drop, `arms`
+  [2, 6] standard normals.
+  """
+
+  scale: float
+  neck: np.ndarray
+  lean_and_tilt: np.ndarray
+  shoulders: np.ndarray
+  arms: np.ndarray
+
+
+def _propose_stance(rng: np.random.Generator) -> Stance:
+  """Draws a stance, whose pose may leave the image."""
   scale = float(np.clip(rng.normal(1.11, 0.075), 0.93, 1.29))
   neck = rng.normal((0.5, 0.415), (0.045, 0.035))
-  lean, tilt = np.radians(rng.normal(0, (3.5, 6.0)))
+  lean_and_tilt = sample_lean_and_tilt(rng)
+  shoulders = rng.normal((0.148, 0.037), (0.014, 0.01))
+  return Stance(scale, neck, lean_and_tilt, shoulders, sample_arms(rng))
+
+
+def sample_lean_and_tilt(rng: np.random.Generator) -> np.ndarray:
+  """Draws how the body leans and the head tilts, [2] radians."""
+  return np.radians(rng.normal(0, (3.5, 6.0)))
+
+
+def sample_arms(rng: np.random.Generator) -> np.ndarray:
+  """Draws both arms, [2, 6] standard normals.
+
+  Many signs are made by both hands alike, the others by each on its own.
+  """
+  arms = rng.standard_normal((2, 6))
+  likeness = rng.choice([0.0, 0.93], p=[0.6, 0.4])
+  arms[1] *= np.sqrt(1 - likeness**2)
+  arms[1] += likeness * arms[0]
+  return arms
+
+
+def pose_of(stance: Stance) -> Pose:
+  """The pose of a stance; it may leave the image."""
+  scale, neck = stance.scale, stance.neck
+  lean, tilt = stance.lean_and_tilt
   down, across = shapes.towards(np.pi + lean), shapes.towards(np.pi / 2 + lean)
   head = neck + scale * 0.152 * shapes.towards(lean + 0.6 * tilt)
-  width, drop = rng.normal((0.148, 0.037), (0.014, 0.01))
-  # Many signs are made by both hands alike, the others by each on its own.
-  normals = rng.standard_normal((2, 6))
-  likeness = rng.choice([0.0, 0.93], p=[0.6, 0.4])
-  normals[1] *= np.sqrt(1 - likeness**2)
-  normals[1] += likeness * normals[0]
+  width, drop = stance.shoulders
   shoulders, elbows, wrists, hands = [], [], [], []
-  for side, z in zip((-1, 1), normals, strict=True):
+  for side, z in zip((-1, 1), stance.arms, strict=True):
     lift = 0.021 * z[5]
     shoulders.append(
         neck + scale * (side * width * across + (drop - lift) * down)
@@ -87,27 +122,39 @@ def _propose_pose(rng: np.random.Generator) -> Pose:
   return Pose(joints, neck, scale, lean, tilt, np.array(hands))
 
 
-def sample_pose(rng: np.random.Generator) -> Pose:
-  """Draws poses until one lies in the image and leaves the face visible."""
+def sample_stance(rng: np.random.Generator) -> Stance:
+  """Draws stances until one is in the image and leaves the face visible."""
   while True:
-    pose = _propose_pose(rng)
-    inside = np.abs(pose.joints - 0.5).max() <= 0.5 - _MARGIN
-    tips = pose.joints[1:3] + 0.05 * np.stack(
-        [shapes.towards(hand) for hand in pose.hands]
-    )
-    gaps = np.linalg.norm(tips - pose.joints[0], axis=1)
-    if inside and gaps.min() > 0.1 * pose.scale:
-      return pose
+    stance = _propose_stance(rng)
+    pose = pose_of(stance)
+    if is_inside(pose) and shows_face(pose):
+      return stance
 
 
-def generator(seed: int, split: str, index: int) -> np.random.Generator:
-  """The random stream of one image; no two images share one."""
-  return np.random.default_rng((seed, SPLITS.index(split), index))
+def is_inside(pose: Pose) -> bool:
+  """Whether all joints are in the image."""
+  return np.abs(pose.joints - 0.5).max() <= 0.5 - _MARGIN
+
+
+def shows_face(pose: Pose) -> bool:
+  """Whether the hands leave the face visible."""
+  tips = pose.joints[1:3] + 0.05 * np.stack(
+      [shapes.towards(hand) for hand in pose.hands]
+  )
+  gaps = np.linalg.norm(tips - pose.joints[0], axis=1)
+  return gaps.min() > 0.1 * pose.scale
+
+
+def generator(
+    seed: int, split: str, index: int, *more: int
+) -> np.random.Generator:
+  """The random stream of one person, or one more of it; none is shared."""
+  return np.random.default_rng((seed, SPLITS.index(split), index, *more))
 
 
 def joints(seed: int, split: str, index: int, size: float = 1.0) -> np.ndarray:
   """The points of `render` without the picture: float32 [7, 2] (row, col)."""
-  pose = sample_pose(generator(seed, split, index))
+  pose = pose_of(sample_stance(generator(seed, split, index)))
   return (size * pose.joints[:, ::-1]).astype(np.float32)
 
 

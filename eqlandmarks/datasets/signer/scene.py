@@ -3,6 +3,7 @@
 import numpy as np
 
 from eqlandmarks.datasets.signer import body
+from eqlandmarks.datasets.signer import motion
 from eqlandmarks.datasets.signer import person
 from eqlandmarks.datasets.signer import shapes
 
@@ -55,20 +56,29 @@ def _paint_clutter(
     canvas.paint(shape, colour, soft=soft, relief=0.3 * rng.random())
 
 
-def _finish(canvas: shapes.Canvas, rng: np.random.Generator) -> np.ndarray:
-  """Uneven light, exposure and sensor noise; returns the uint8 image."""
+def _finish(
+    canvas: shapes.Canvas,
+    rng: np.random.Generator,
+    noise: np.random.Generator | None,
+) -> np.ndarray:
+  """Uneven light, exposure and sensor noise; returns the uint8 image.
+
+  Of a moving person, all is the same in each frame but the noise.
+  """
   dx, dy = rng.normal(0, 0.22, 2)
   gain = rng.uniform(0.85, 1.12) * rng.normal(1, 0.03, 3)
   light = 1 + dx * (canvas.x - 0.5) + dy * (canvas.y - 0.5)
   # The noise is a table, so that it's the same scene at every size.
   grain = rng.standard_normal((128, 128), dtype=np.float32)
+  if noise:
+    grain = noise.standard_normal((128, 128), dtype=np.float32)
   light += rng.uniform(0, 0.035) * shapes.lookup(grain, canvas.x, canvas.y)
   image = canvas.image * (light[..., None] * gain.astype(np.float32))
   return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def render(
-    seed: int, split: str, index: int, size: int
+    seed: int, split: str, index: int, size: int, frame: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
   """Draws one image of the dataset, independently of all others.
 
@@ -77,13 +87,20 @@ def render(
     split: one of `SPLITS`.
     index: number of the image within its split.
     size: side of the square image in pixels; the scene does not depend on it.
+    frame: of the person in motion, `motion.STEP` seconds apart; the person, the
+      place and the light are the same in all of them.
 
   Returns:
     The image, uint8 [size, size, 3], and its points in the order of `JOINTS`,
     float32 [7, 2], in the convention of `examples`.
   """
   rng = person.generator(seed, split, index)
-  pose, look = person.sample_pose(rng), person.sample_look(rng)
+  stance, noise = person.sample_stance(rng), None
+  if frame:
+    of_motion = person.generator(seed, split, index, 1)
+    stance = motion.stance_at(stance, frame, of_motion)
+    noise = person.generator(seed, split, index, 1 + frame)
+  pose, look = person.pose_of(stance), person.sample_look(rng)
   light = np.array([rng.normal(0, 0.45), -rng.uniform(0.1, 0.6), 0.8])
   canvas = shapes.Canvas(size, light / np.linalg.norm(light))
   _paint_background(canvas, rng)
@@ -96,4 +113,4 @@ def render(
   for side in sides:
     body.paint_forearm(canvas, pose, look, side, rng)
   points = (size * pose.joints[:, ::-1]).astype(np.float32)
-  return _finish(canvas, rng), points
+  return _finish(canvas, rng, noise), points

@@ -67,7 +67,11 @@ def make_plan(
     box = shown.cut(id_, name)
     if id_ in marks.files:
       return builder.Item(id_, marks.files[id_], points, box)
-    return Frame(id_, videos[name].path, points, box, number=number)
+    video = videos[name]
+    return Frame(
+        id_, video.path, points, box, number=number,
+        clip_name=name, time=number / video.fps,
+    )  # fmt: skip
 
   return splits.plan(
       fields,

@@ -111,6 +111,8 @@ class Objective:
       their weight in `section.weights` is 0.
     draws: whether the loss draws by its keys.
     needs_map: whether it takes only pairs whose views come with g.
+    needs_frame: whether it takes only pairs whose views come with another
+      frame.
     needs_labels: whether it trains on the images on which the regressor is
       fitted, with their annotations; otherwise on those of both stages.
     less_memory: fields of its section, or of the config, by which a step needs
@@ -135,6 +137,7 @@ class Objective:
   draws: bool = False
   needs_map: bool = True
   needs_labels: bool = False
+  needs_frame: bool = False
   less_memory: tuple[str, ...] = ()
   collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
       lambda *_: None
@@ -175,7 +178,8 @@ def make_loss(
     if objective.draws:
       keys = jax.vmap(jax.random.split)(keys)
       view_keys, keys = keys[:, 0], keys[:, 1]
-    views = pair.make_views(images, view_keys, section).replace(points=points)
+    views = pair.make_views(images, view_keys, section)
+    views = views if points is None else views.replace(points=points)
     share = objective.loss(variables, views, keys, section, nets)
     _check_names(section, 'terms', share.terms, objective.logged(section))
     _check_names(

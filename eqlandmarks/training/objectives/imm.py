@@ -105,18 +105,22 @@ def loss(
 ) -> base.Loss:
   """The weighted sum of the terms, see `base.Objective.loss`.
 
-  The other view is drawn, with the looks of the first. T sees the first one
-  only where equivariance has a weight; diversity and variance are the first
-  view's then, as in `landmarks`, and otherwise the other view's.
+  The other view is drawn, with the looks of the first; of two frames of a clip,
+  the other frame. T sees the first one only where equivariance has a weight;
+  diversity and variance are the first view's then, as in `landmarks`, and
+  otherwise those of what is drawn.
   """
   del keys
+  target = views.other if views.frame is None else views.frame
   if section.weights.equivariance:
     both = landmarks.see(variables, views, nets)
     terms, points = landmarks.terms(both, section), both.other_points
     stats = both.batch_stats
     valid = jnp.mean(both.valid, -1, dtype=float)
+    if views.frame is not None:
+      _, points, _ = _see(variables, target, section, nets)
   else:
-    terms, points, stats = _see(variables, views.other, section, nets)
+    terms, points, stats = _see(variables, target, section, nets)
     valid = None
   if section.weights.reconstruction:
     maps = _maps(points, nets.modules[models.RENDERER], views.x, section)
@@ -124,7 +128,7 @@ def loss(
         models.RENDERER, variables, views.x, maps
     )
     terms['reconstruction'] = _distance(
-        drawn, views.other, variables, section, nets
+        drawn, target, variables, section, nets
     )
   else:
     stats[models.RENDERER] = variables[models.RENDERER].get('batch_stats', {})

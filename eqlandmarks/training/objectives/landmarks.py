@@ -53,6 +53,7 @@ class Seen:
   """What both nets see in B pairs of views, of which an objective is made.
 
   Attributes:
+    features: `[B, S, S, D]`, of the first views.
     probabilities: `[B, S, S, K]`, the heatmaps of the first views.
     points: `[B, K, 2]`, landmarks of the first views, in pixels.
     targets: `[B, K, 2]`, where the maps take these in the other views.
@@ -61,6 +62,7 @@ class Seen:
     batch_stats: new batch statistics, by net.
   """
 
+  features: jax.Array
   probabilities: jax.Array
   points: jax.Array
   targets: jax.Array
@@ -83,6 +85,7 @@ def see(
   points, other_points = jnp.split(heatmaps.expectation(probabilities), 2)
   targets = jax.vmap(lambda g, p: g(p))(views.g, points)
   return Seen(
+      features=f[: len(views.x)],
       probabilities=probabilities[: len(views.x)],
       points=points,
       targets=targets,

@@ -28,6 +28,8 @@ class Views:
     other: the other view, of the same shape.
     g: batched maps that take points of x to where they are in the other view;
       None where they are unknown.
+    frame: another frame of the clip that x is of, of x's shape; None where the
+      pair has none.
     points: `[B, J, 2]`, annotated points of x in pixels, NaN where missing;
       None for an objective that needs none.
   """
@@ -36,6 +38,7 @@ class Views:
   other: jax.Array
   g: warps.Warp | None
   points: jax.Array | None = None
+  frame: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +51,12 @@ class Pair:
     section: makes the fields that it adds to a stage's section.
     rules: of these fields, see `eqlandmarks.system.field_rules`.
     has_map: whether its views come with g.
+    has_frame: whether they come with another frame: its images are then two
+      frames of a clip, `[B, 2, ...]`, and its section has the field `gap`.
   """
 
   make_views: Callable[[jax.Array, jax.Array, Any], Views]
   section: Callable[[], ConfigDict]
   rules: dict[str, Any]
   has_map: bool
+  has_frame: bool = False
