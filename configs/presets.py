@@ -21,24 +21,37 @@ from eqlandmarks.training.pairs import warped
 _NUM_POINTS = {'signer': 7, 'bbc_pose': 7, 'cat_head': 9, 'celeba': 5}
 
 
+# Fields that go with the size of the images and nets, and stay.
+_SIZES = ('num_locations', 'patch')
+
+
+def _use(section: ConfigDict, name: str) -> None:
+  """Makes a stage's objective another one, with weights of its own."""
+  own = objectives.load(name).section()
+  sizes = {n: section[n] for n in _SIZES if n in section and n in own}
+  objectives.use(section, name)
+  section.update(own)
+  section.update(sizes)
+
+
 def landmarks(config: ConfigDict) -> None:
   """Stage 2 as in the paper: what a config has without any preset."""
-  objectives.use(config.discover, 'landmarks')
+  _use(config.discover, 'landmarks')
 
 
 def fse(config: ConfigDict) -> None:
   """Stage 2 by Thewlis et al., 2017, Unsupervised learning of landmarks."""
-  objectives.use(config.discover, 'fse')
+  _use(config.discover, 'fse')
 
 
 def lmdis(config: ConfigDict) -> None:
   """Stage 2 by Zhang et al., 2018, without its decoder."""
-  objectives.use(config.discover, 'lmdis')
+  _use(config.discover, 'lmdis')
 
 
 def imm(config: ConfigDict) -> None:
   """Stage 2 by Jakab et al., 2018: conditional image generation."""
-  objectives.use(config.discover, 'imm')
+  _use(config.discover, 'imm')
   # What it draws is the other view as it is.
   config.discover.appearance = warped.appearance_section()
 
@@ -57,19 +70,19 @@ def _use_frames(config: ConfigDict) -> None:
 
 def dve(config: ConfigDict) -> None:
   """Stage 1 by Thewlis et al., 2019: exchange with another image."""
-  objectives.use(config.pretrain, 'exchange')
+  _use(config.pretrain, 'exchange')
 
 
 def labelling(config: ConfigDict) -> None:
   """Stage 1 by Thewlis et al., 2017, Dense equivariant image labelling."""
-  objectives.use(config.pretrain, 'labelling')
+  _use(config.pretrain, 'labelling')
   # As few numbers as this leave no room for what tells objects apart.
   config.model.features = 3
 
 
 def moving(config: ConfigDict) -> None:
   """Stage 2 on pairs of frames: landmarks follow, and cover, what moves."""
-  objectives.use(config.discover, 'moving')
+  _use(config.discover, 'moving')
   _use_frames(config)
 
 
@@ -78,7 +91,7 @@ def supervised(config: ConfigDict) -> None:
 
   Of your own images, num_landmarks must be set to the number of their points.
   """
-  objectives.use(config.discover, 'supervised')
+  _use(config.discover, 'supervised')
   config.num_landmarks = _NUM_POINTS.get(
       config.dataset.name, config.num_landmarks
   )

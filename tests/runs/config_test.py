@@ -12,6 +12,7 @@ from configs import signer
 from configs import video
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
+from eqlandmarks.training.objectives import imm
 
 PAPER = [
     module.get_config('paper')
@@ -80,6 +81,9 @@ def test_a_preset_changes_nothing_but_what_it_names():
   assert not _differing(signer.get_config('landmarks'), signer.get_config())
   changed = _differing(signer.get_config('tiny,fse'), signer.get_config('tiny'))
   assert changed and all(name.startswith('discover.') for name in changed)
+  # With the weights of its own, but the config's sizes.
+  drawn = signer.get_config('imm').discover
+  assert drawn.weights == imm.section().weights
   ceiling = celeba.get_config('k10,supervised')
   assert ceiling.num_landmarks == 5  # two eyes, the nose, two mouth corners
 
