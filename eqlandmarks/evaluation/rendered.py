@@ -27,11 +27,11 @@ def draw_pairs(
     arrays: of `observe.Outcome`, on these images.
 
   Returns:
-    Further arrays, see there; none where the objective draws nothing.
+    Further arrays, see there; none where nothing was trained to draw.
   """
   nets, section = models.make_nets(config), config.discover
-  draw = objectives.load(section.objective).draw
-  if draw is None:
+  render = objectives.load(section.objective).render
+  if render is None or models.RENDERER not in variables:
     return {}
 
   def draw_one(
@@ -39,7 +39,7 @@ def draw_pairs(
   ) -> tuple[jax.Array]:
     points, _ = models.find_landmarks(nets, variables, copy[None])
     looks = models.scale_pixels(image)[None]
-    drawn = draw(variables, looks, points, section, nets)[0]
+    drawn = render(variables, looks, points, section, nets)[0]
     return (jnp.round(255.0 * jnp.clip(drawn, 0, 1)).astype(jnp.uint8),)
 
   used = (models.FEATURES, models.LANDMARKS, models.RENDERER)

@@ -57,6 +57,14 @@ def test_any_other_array_is_named(name, tmp_path):
     assert '--mode=evaluate' in said
 
 
+def test_drawn_pairs_are_of_the_form_of_their_images():
+  arrays = {**_arrays(), 'pair_drawn': _arrays()['pair_images']}
+  outcome_form.check(arrays)
+  arrays['pair_drawn'] = arrays['pair_drawn'][1:]
+  with pytest.raises(ValueError, match=r'^pair_drawn is'):
+    outcome_form.check(arrays)
+
+
 def test_rows_beyond_the_images_are_named():
   arrays = _arrays() | {'pair_rows': np.array([0, 4])}
   with pytest.raises(ValueError, match='pair_rows are up to 4 of 4 images'):

@@ -16,36 +16,46 @@ from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
 from eqlandmarks.training import step as step_lib
 from eqlandmarks.training.objectives import base as objectives
-from eqlandmarks.training.objectives import landmarks
 
 DEVICES = 2
 
 
-def _config():
+def _config(objective='landmarks'):
   config = signer.get_config('tiny')
   config.batch_size = 4
+  objectives.use(config.discover, objective)
   return config
+
+
+def _nets(config):
+  """The nets of stage 2, by name, and the names of those that it trains."""
+  objective = objectives.load(config.discover.objective)
+  names = objective.trains + objective.reads
+  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
+  return {name: nets.module(name) for name in names}, objective.trains
 
 
 def _state(config, net, layer, leaf, value):
   """A state with one parameter that is not finite, or too large."""
+  modules, trained = _nets(config)
   nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  variables = jax.tree.map(np.array, nets.init(jax.random.key(0)))
+  variables = nets.init(jax.random.key(0), [*modules])
+  variables = jax.tree.map(np.array, variables)
   if net:
     variables[net]['params'][layer[0]][layer[1]][leaf].flat[0] = value
   optimizer = step_lib.make_optimizer(
-      config.discover, num_images=8, batch_size=4, rates={'landmarks': 1.0}
+      config.discover, num_images=8, batch_size=4,
+      rates=dict.fromkeys(trained, 1.0),
   )
-  return step_lib.create_state(variables, ['landmarks'], optimizer)
+  return step_lib.create_state(variables, trained, optimizer)
 
 
 def _find(config, state, *, accumulate=1, change=lambda loss: loss):
-  nets = models.make_nets(config, axis_name=devices_lib.AXIS)
-  modules = {'features': nets.features, 'landmarks': nets.landmarks}
+  modules, trained = _nets(config)
   plain = objectives.make_loss(
-      landmarks.OBJECTIVE,
+      objectives.load(config.discover.objective),
       config.discover,
-      objectives.StageNets(modules, ('landmarks',), devices_lib.AXIS),
+      objectives.StageNets(modules, trained, devices_lib.AXIS),
   )
 
   def loss(*args):
@@ -74,6 +84,13 @@ def test_the_first_layer_is_named(net, layer, accumulate):
   state = _state(_config(), net, layer, 'kernel', np.nan)
   found = _find(_config(), state, accumulate=accumulate)
   assert found == f'first in the output of layer {net}/{"/".join(layer)}'
+
+
+def test_the_first_layer_of_a_renderer_is_named():
+  config = _config('imm')
+  state = _state(config, 'renderer', ('decoder2', 'conv2'), 'kernel', np.nan)
+  found = _find(config, state)
+  assert found == 'first in the output of layer renderer/decoder2/conv2'
 
 
 def test_the_loss_alone():

@@ -120,10 +120,10 @@ class Objective:
     collapsed: from (config, section, logged row) to a sentence where the row is
       a sign of a collapse, otherwise None; of rows past the first epoch, and
       believed when it lasts.
-    draw: for the report, of an objective that trains a renderer, what it draws:
-      a function of (variables by net, images `[B, S, S, 3]` whose looks are
-      taken, landmarks `[B, K, 2]` in pixels, section, `models.Nets`) to images
-      of the same scale.
+    render: for the report, of an objective that trains a renderer, what it
+      draws: a function of (variables by net, images `[B, S, S, 3]` whose looks
+      are taken, landmarks `[B, K, 2]` in pixels, section, `models.Nets`) to
+      images of the same scale.
   """
 
   loss: Callable[..., Loss]
@@ -142,7 +142,7 @@ class Objective:
   collapsed: Callable[[Any, Any, Mapping[str, float]], str | None] = (
       lambda *_: None
   )
-  draw: Callable[..., jax.Array] | None = None
+  render: Callable[..., jax.Array] | None = None
 
   def logged(self, section: Any) -> tuple[str, ...]:
     """The terms that the loss gives with this section."""

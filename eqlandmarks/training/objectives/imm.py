@@ -196,14 +196,14 @@ def _distance(
   return reconstruction.of_levels(levels(drawn), levels(target))
 
 
-def draw(
+def render(
     variables: dict[str, models.Variables],
     images: jax.Array,
     points: jax.Array,
     section: Any,
     nets: models.Nets,
 ) -> jax.Array:
-  """What the renderer makes of landmarks, see `base.Objective.draw`."""
+  """What the renderer makes of landmarks, see `base.Objective.render`."""
   maps = _maps(points, nets.renderer, images, section)
   return nets.renderer.apply(variables[models.RENDERER], images, maps)
 
@@ -218,5 +218,5 @@ OBJECTIVE = dataclasses.replace(
     terms=TERMS,
     optional=('reconstruction', 'equivariance'),
     needs_map=False,
-    draw=draw,
+    render=render,
 )

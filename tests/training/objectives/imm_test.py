@@ -94,7 +94,7 @@ def test_what_is_drawn_depends_on_the_target_through_its_landmarks_alone():
   points = jnp.array([[[7.2, 9.0]] * 10] * 2)
   draw = jax.jit(
       lambda target, points: (
-          imm.draw(variables, views.x, points, section, nets),
+          imm.render(variables, views.x, points, section, nets),
           target,
       )
   )
