@@ -17,8 +17,13 @@ PAGES = sorted((ROOT / 'docs/api').glob('*.md'))
 # Stable: whoever changes one of them writes so in CHANGELOG.md.
 NAMES = {
     'appearance': {'random_appearance'},
+    'compared_losses': {
+        'alignment', 'concentration', 'matching', 'separation',
+        'sliding_diversity',
+    },
     'geometry': {'BORDERS', 'inside', 'pixel_centres', 'sample'},
-    'heatmaps': {'expectation', 'soft_argmax', 'spatial_softmax', 'spread'},
+    'heatmaps': {'expectation', 'soft_argmax', 'spatial_softmax', 'spread',
+                 'variances'},
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
     'metrics': {
         'Mean', 'accuracy_curve', 'distances', 'explained', 'inter_ocular',
@@ -101,7 +106,13 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
 @pytest.mark.parametrize(
     ('allowed', 'modules'),
     [
-        ('jax,jaxlib,numpy', ('_blockwise', 'losses', 'heatmaps', 'geometry')),
+        (
+            'jax,jaxlib,numpy',
+            (
+                '_arguments', '_blockwise', 'compared_losses', 'losses',
+                'heatmaps', 'geometry',
+            ),
+        ),
         (
             'jax,jaxlib,numpy,flax',
             (
