@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from eqlandmarks import _blocks
 from eqlandmarks import _convolutions
+from eqlandmarks import _fse_nets
 from eqlandmarks import heatmaps
 
 __all__ = ['LAYERS', 'NORMS', 'Hourglass', 'LandmarkNet']
@@ -29,6 +30,9 @@ LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 
 # The normalisations that there are.
 NORMS = _blocks.NORMS
+
+# The nets that there are, see `make_nets`.
+NETS = ('hourglass', 'fse')
 
 # The names of F and T wherever their variables are held together.
 FEATURES, LANDMARKS = 'features', 'landmarks'
@@ -173,8 +177,8 @@ class Nets:
     image_size: side of the images that they are trained on, in pixels.
   """
 
-  features: Hourglass
-  landmarks: LandmarkNet
+  features: Hourglass | _fse_nets.FSEFeatures
+  landmarks: LandmarkNet | _fse_nets.FSELandmarks
   image_size: int
 
   def init(
@@ -212,6 +216,16 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
       'axis_name': axis_name,
       'remat': config.remat,
   }
+  if model.net == 'fse':
+    return Nets(
+        features=_fse_nets.FSEFeatures(features=model.features, **common),
+        landmarks=_fse_nets.FSELandmarks(
+            num_landmarks=config.num_landmarks,
+            heatmap_scale=model.heatmap_scale,
+            **common,
+        ),
+        image_size=config.image_size,
+    )
   return Nets(
       features=Hourglass(
           features=model.features, widths=tuple(model.widths), **common
@@ -229,7 +243,7 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
 
 
 def apply_trained(
-    net: Hourglass | LandmarkNet,
+    net: nn.Module,
     variables: Variables,
     inputs: jax.Array,
     *,

@@ -117,7 +117,7 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
             'jax,jaxlib,numpy,flax',
             (
                 'geometry', 'warps', 'metrics', 'heatmaps', '_blocks',
-                '_convolutions', 'models',
+                '_convolutions', '_fse_nets', 'models',
             ),
         ),
     ],

@@ -83,7 +83,9 @@ OBJECTIVE = dataclasses.replace(
     section=section,
     rules=landmarks.OBJECTIVE.rules | {
         'weights': dict.fromkeys(TERMS, field_rules.not_negative()),
-        'bandwidth': field_rules.positive(1),
+        'bandwidth': field_rules.number(
+            lambda v: 0.001 <= v <= 1, 'a share from 0.001 to 1'
+        ),
     },
     terms=TERMS,
 )
