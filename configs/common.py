@@ -117,6 +117,10 @@ def dataset(name: str) -> ConfigDict:
 
 def _model() -> ConfigDict:
   model = ConfigDict()
+  # hourglass (the paper), or fse: the net of factorised spatial embeddings, for
+  # images of at least 64 pixels (docs/compared_methods.md). That one has sizes
+  # of its own: widths and landmark_* do nothing.
+  model.net = 'hourglass'
   # Channels of F's four encoder blocks, mirrored by the decoder. Open.
   model.widths = (32, 64, 128, 256)
   # D, the channels of F's output.

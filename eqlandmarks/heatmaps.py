@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 __all__ = [
     'expectation', 'gaussian_maps', 'soft_argmax', 'spatial_softmax', 'spread',
+    'variances',
 ]  # fmt: skip
 
 
@@ -80,14 +81,33 @@ def spread(probabilities: jax.Array) -> jax.Array:
   Returns:
     `[..., K]`, in squared pixels.
   """
+  rows, columns = _variances(probabilities)
+  return rows + columns
+
+
+def variances(probabilities: jax.Array) -> jax.Array:
+  """Variances of each heatmap along both axes, the diagonal of Cov[.].
+
+  Args:
+    probabilities: `[..., H, W, K]`, as from `spatial_softmax`.
+
+  Returns:
+    `[..., K, 2]`, along rows and along columns, in squared pixels.
+  """
+  return jnp.stack(_variances(probabilities), axis=-1)
+
+
+def _variances(probabilities: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """The variances along rows and along columns, `[..., K]` each."""
   _check_rank(probabilities)
   height, width = probabilities.shape[-3:-1]
   mean = expectation(probabilities)
   # Centred before squaring: E[x^2] - E[x]^2 loses digits at 128 pixels.
   rows = _offsets(height, mean[..., 0]) ** 2
   columns = _offsets(width, mean[..., 1]) ** 2
-  return jnp.sum(jnp.sum(probabilities, -2) * rows, -2) + jnp.sum(
-      jnp.sum(probabilities, -3) * columns, -2
+  return (
+      jnp.sum(jnp.sum(probabilities, -2) * rows, -2),
+      jnp.sum(jnp.sum(probabilities, -3) * columns, -2),
   )
 
 

@@ -14,6 +14,7 @@ import numbers
 import jax
 import jax.numpy as jnp
 
+from eqlandmarks import _arguments
 from eqlandmarks import _blockwise
 from eqlandmarks import geometry
 
@@ -67,7 +68,7 @@ def contrastive(
     ValueError: shapes or dtypes that do not match, a temperature
       that is not above 0, or a negative block size.
   """
-  _check_floats(features=features, warped_features=warped_features)
+  _arguments.check_floats(features=features, warped_features=warped_features)
   if (
       features.ndim != 2
       or features.shape != warped_features.shape
@@ -81,7 +82,7 @@ def contrastive(
   if valid is None:
     valid = jnp.ones(count, bool)
   else:
-    _check_mask(valid, (count,))
+    _arguments.check_mask(valid, (count,))
     # Masked first: zero times what is not finite is not zero.
     features, warped_features = (
         jnp.where(valid[:, None], x, 0) for x in (features, warped_features)
@@ -156,7 +157,9 @@ def equivariance(
   Raises:
     ValueError: shapes or dtypes that do not match.
   """
-  _check_floats(points_of_warped=points_of_warped, warped_points=warped_points)
+  _arguments.check_floats(
+      points_of_warped=points_of_warped, warped_points=warped_points
+  )
   if (
       points_of_warped.shape != warped_points.shape
       or points_of_warped.shape[-1:] != (2,)
@@ -166,10 +169,10 @@ def equivariance(
         'equivariance needs two arrays [..., K, 2] of one shape, got '
         f'{points_of_warped.shape} and {warped_points.shape}.'
     )
-  difference = _at_least_float32(points_of_warped - warped_points)
+  difference = _arguments.at_least_float32(points_of_warped - warped_points)
   if valid is None:
     return jnp.mean(jnp.sum(difference**2, axis=-1), axis=-1)
-  _check_mask(valid, warped_points.shape[:-1])
+  _arguments.check_mask(valid, warped_points.shape[:-1])
   # Masked before squaring: an invalid point may be huge or not a number.
   difference = jnp.where(valid[..., None], difference, 0.0)
   total = jnp.sum(difference**2, axis=(-2, -1))
@@ -195,7 +198,7 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     ValueError: fewer than three axes, another dtype, or a patch below one
       pixel.
   """
-  _check_floats(probabilities=probabilities)
+  _arguments.check_floats(probabilities=probabilities)
   if probabilities.ndim < 3:
     raise ValueError(
         f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
@@ -204,7 +207,7 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     raise ValueError(
         f'patch must be a whole number of at least 1 pixel, got {patch}.'
     )
-  pooled = _sum_patches(_at_least_float32(probabilities), patch)
+  pooled = _sum_patches(_arguments.at_least_float32(probabilities), patch)
   shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
   return jnp.sum(shared, axis=(-2, -1))
 
@@ -221,30 +224,10 @@ def variance(spreads: jax.Array) -> jax.Array:
   Raises:
     ValueError: no axis, or no floating-point array.
   """
-  _check_floats(spreads=spreads)
+  _arguments.check_floats(spreads=spreads)
   if not spreads.ndim:
     raise ValueError('spreads must be [..., K], got shape ().')
-  return jnp.mean(_at_least_float32(spreads), axis=-1)
-
-
-def _at_least_float32(array: jax.Array) -> jax.Array:
-  return array.astype(jnp.result_type(array, jnp.float32))
-
-
-def _check_floats(**arrays: jax.Array) -> None:
-  """Refuses integers, which have no gradient and round a temperature."""
-  for name, array in arrays.items():
-    dtype = getattr(array, 'dtype', type(array).__name__)
-    if not (hasattr(array, 'dtype') and jnp.issubdtype(dtype, jnp.floating)):
-      raise ValueError(f'{name} must be a floating-point array, got {dtype}.')
-
-
-def _check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
-  dtype = getattr(valid, 'dtype', type(valid).__name__)
-  if dtype != 'bool':
-    raise ValueError(f'valid must be a boolean array, got {dtype}.')
-  if valid.shape != shape:
-    raise ValueError(f'valid must have shape {shape}, got {valid.shape}.')
+  return jnp.mean(_arguments.at_least_float32(spreads), axis=-1)
 
 
 def _sum_patches(maps: jax.Array, patch: int) -> jax.Array:

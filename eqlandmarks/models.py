@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from eqlandmarks import _blocks
 from eqlandmarks import _convolutions
+from eqlandmarks import _fse_nets
 from eqlandmarks import heatmaps
 from eqlandmarks import renderers
 
@@ -30,6 +31,9 @@ LAYERS = ('layer1', 'layer2', 'layer3', 'layer4')
 
 # The normalisations that there are.
 NORMS = _blocks.NORMS
+
+# The nets that there are, see `make_nets`.
+NETS = ('hourglass', 'fse')
 
 # The names of F and T wherever their variables are held together.
 FEATURES, LANDMARKS = 'features', 'landmarks'
@@ -189,8 +193,8 @@ class Nets:
     renderer: what draws images from landmarks, if anything does.
   """
 
-  features: Hourglass
-  landmarks: LandmarkNet
+  features: Hourglass | _fse_nets.FSEFeatures
+  landmarks: LandmarkNet | _fse_nets.FSELandmarks
   image_size: int
   renderer: renderers.Renderer | None = None
 
@@ -241,6 +245,16 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
       'axis_name': axis_name,
       'remat': config.remat,
   }
+  if model.net == 'fse':
+    return Nets(
+        features=_fse_nets.FSEFeatures(features=model.features, **common),
+        landmarks=_fse_nets.FSELandmarks(
+            num_landmarks=config.num_landmarks,
+            heatmap_scale=model.heatmap_scale,
+            **common,
+        ),
+        image_size=config.image_size,
+    )
   return Nets(
       features=Hourglass(
           features=model.features,

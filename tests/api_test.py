@@ -17,10 +17,14 @@ PAGES = sorted((ROOT / 'docs/api').glob('*.md'))
 # Stable: whoever changes one of them writes so in CHANGELOG.md.
 NAMES = {
     'appearance': {'random_appearance'},
+    'compared_losses': {
+        'alignment', 'concentration', 'matching', 'separation',
+        'sliding_diversity',
+    },
     'geometry': {'BORDERS', 'inside', 'pixel_centres', 'sample'},
     'heatmaps': {
         'expectation', 'gaussian_maps', 'soft_argmax', 'spatial_softmax',
-        'spread',
+        'spread', 'variances',
     },
     'losses': {'contrastive', 'diversity', 'equivariance', 'variance'},
     'matching': {'change', 'coverage', 'follow'},
@@ -110,16 +114,15 @@ print(*sorted(n for n in sys.modules if n.startswith('eqlandmarks.')))
         (
             'jax,jaxlib,numpy',
             (
-                '_blockwise', 'losses', 'heatmaps', 'geometry',
-                'matching',
-                'reconstruction',
+                '_arguments', '_blockwise', 'compared_losses', 'losses',
+                'heatmaps', 'geometry', 'matching', 'reconstruction',
             ),
         ),
         (
             'jax,jaxlib,numpy,flax',
             (
                 'geometry', 'warps', 'metrics', 'heatmaps', '_blocks',
-                '_convolutions', 'models', 'renderers',
+                '_convolutions', '_fse_nets', 'models', 'renderers',
             ),
         ),
     ],

@@ -19,7 +19,7 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 flags.FLAGS.mark_as_parsed()  # grain reads absl flags
 
 # Where a silently added axis would be a wrong number, not an error.
-_STRICT = ('heatmaps', 'losses')
+_STRICT = ('compared_losses', 'heatmaps', 'losses')
 
 
 @pytest.fixture(autouse=True)

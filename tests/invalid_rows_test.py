@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from eqlandmarks import _blockwise
+from eqlandmarks import compared_losses
 from eqlandmarks import geometry
 from eqlandmarks import heatmaps
 from eqlandmarks import losses
@@ -22,7 +23,10 @@ from eqlandmarks import regression
 from eqlandmarks import warps
 from eqlandmarks.training.objectives import contrastive
 
-_MODULES = (_blockwise, geometry, heatmaps, losses, metrics, regression, warps)
+_MODULES = (
+    _blockwise, compared_losses, geometry, heatmaps, losses, metrics,
+    regression, warps,
+)  # fmt: skip
 _MASKS = {'valid', 'mask', 'usable', 'where'}
 _ROWS = 6
 _WILD = (np.nan, np.inf, -np.inf, 1e30)
@@ -69,6 +73,25 @@ def _similarities(valid, columns, *, block_size):
   ).sum()  # fmt: skip
 
 
+def _alignment(valid, *maps):
+  """Heatmaps of 3 x 1 pixels, a landmark a row."""
+  warped = jnp.array([[[2.0, 1.0]], [[0.0, 5.0]], [[1.0, 1.0]]])
+  maps = (x.T[:, None] for x in maps)
+  return compared_losses.alignment(*maps, warped, valid=valid)
+
+
+def _matching(valid, features, targets, *, exchanged=False):
+  """Places that are looked for, and found at one of four others."""
+  rng = np.random.default_rng(3)
+  others, through = jnp.asarray(rng.normal(size=(2, 4, 3)))
+  places = jnp.asarray(rng.uniform(0, 9, (4, 2)))
+  return compared_losses.matching(
+      features, others.astype(features.dtype), targets[:, :2],
+      places.astype(features.dtype), valid=valid, temperature=0.5,
+      through=through.astype(features.dtype) if exchanged else None,
+  )  # fmt: skip
+
+
 # Name -> the function of a mask [N] and of arrays [N, D], and how many.
 _CASES = {
     'contrastive': (_contrastive, 2),
@@ -90,6 +113,11 @@ _CASES = {
             valid, *(x[:, :2] for x in points)
         ), 2,
     ),
+    'alignment': (_alignment, 2),
+    'matching': (_matching, 2),
+    'matching with exchange': (
+        functools.partial(_matching, exchanged=True), 2
+    ),
     'similarities': (functools.partial(_similarities, block_size=0), 1),
     'similarities in blocks': (
         functools.partial(_similarities, block_size=3), 1
@@ -105,7 +133,10 @@ def test_every_function_that_takes_a_mask_is_here():
       if callable(getattr(module, name))
       and _MASKS & {*inspect.signature(getattr(module, name)).parameters}
   }
-  assert taken == {'contrastive', 'equivariance', 'logsumexp_similarities'}
+  assert taken == {
+      'alignment', 'contrastive', 'equivariance', 'logsumexp_similarities',
+      'matching',
+  }  # fmt: skip
 
 
 def _arrays(count, dtype=np.float32):

@@ -19,6 +19,8 @@ from eqlandmarks.training.pairs import warped
 # Beyond all reason, as the bounds of `field_rules`.
 _CHANNELS = 65_536
 _FAR = 1e9
+# Where the net of factorised spatial embeddings has 10 x 10 cells left.
+_FSE_SIDE = 64
 
 
 def _are_distinct(values: Any) -> bool:
@@ -83,6 +85,7 @@ _RULES = {
     'accumulate': rules.integer(1),
     'dataset': {'memory_gib': rules.not_negative()},
     'model': {
+        'net': rules.one_of(*models.NETS),
         'widths': _WIDTHS,
         'features': rules.integer(1, _CHANNELS),
         'norm': rules.one_of(*models.NORMS),
@@ -155,6 +158,12 @@ def check(config: Any) -> None:
     metrics += _check_stage(config, name).logged(config[name])
   best = {'best': rules.one_of(*metrics)}
   rules.check(config, config.checkpoint, best, 'checkpoint.')
+  if config.model.net == 'fse' and config.image_size < _FSE_SIDE:
+    raise errors.UserError(
+        f'config.image_size is {config.image_size}, expected at least '
+        f"{_FSE_SIDE} with config.model.net='fse', which leaves out a rim of "
+        '22 pixels.'
+    )
   if config.model.landmark_dilation > config.image_size:
     raise errors.UserError(
         'config.model.landmark_dilation is '

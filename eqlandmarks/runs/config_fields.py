@@ -45,7 +45,8 @@ STAGES = tuple(_APART)
 _COMPARED = ('end_to_end.',)
 # Fields of stage 1, and those that decide the shapes of F.
 _OF_STAGE_ONE = (
-    'pretrain.', 'image_size', 'model.widths', 'model.features', 'model.norm',
+    'pretrain.', 'image_size', 'model.net', 'model.widths', 'model.features',
+    'model.norm',
 )  # fmt: skip
 
 

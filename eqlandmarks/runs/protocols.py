@@ -69,13 +69,15 @@ def of_training(
 
 
 def _objective(section: dict[str, Any]) -> str | None:
-  """What a stage minimised: the terms of an objective of ours, or its name."""
-  name = section.get('objective')
+  """What a stage minimised: the terms of an objective of ours, or its name.
+
+  Terms of weight 0 were only logged.
+  """
+  name, weights = section.get('objective'), section.get('weights', {})
   if not objectives.is_ours(name):
     return name
-  weights = section.get('weights', {})
-  terms = [t for t in objectives.load(name).terms if weights.get(t, 1)]
-  return ' + '.join(terms) or name
+  terms = objectives.load(name).terms
+  return ' + '.join(term for term in terms if weights.get(term, 1)) or name
 
 
 def _weights(section: dict[str, Any]) -> dict[str, float]:

@@ -33,10 +33,9 @@ CHANGE_FEATURES = (
 CHANGE_LANDMARKS = (
     'in another --workdir (with --config.pretrained and the path of this one, '
     'its stage 1 is used again), change config.discover: a larger '
-    'weights.diversity, a larger patch, lower weights.variance and '
-    'weights.equivariance; or a larger config.model.heatmap_scale; or, '
-    'without --config.pretrained, a longer stage 1, whose features must not '
-    'have collapsed'
+    'weights.diversity, a larger patch, lower other weights; or a larger '
+    'config.model.heatmap_scale; or, without --config.pretrained, a longer '
+    'stage 1, whose features must not have collapsed'
 )
 
 

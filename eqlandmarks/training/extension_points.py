@@ -58,25 +58,27 @@ class ExtensionPoint:
     """Makes a stage's section that of another part.
 
     The fields of the part before are taken out; where the new one has a field
-    of the same name, it keeps its value. All other fields of the stage stay as
-    they are.
+    of the same name, it keeps a value that was changed. All other fields of the
+    stage stay as they are.
     """
     fields = self.load(name).section()
     with section.unlocked():
       if self.field in section:
-        for field in self.load(section[self.field]).section():
+        for field, default in self.load(section[self.field]).section().items():
           if field in fields:
-            _keep(fields, field, section[field])
+            _keep(fields, field, section[field], default)
           del section[field]
       section[self.field] = name
       section.update(fields)
 
 
-def _keep(fields: ConfigDict, name: str, value: Any) -> None:
-  """Gives a field, or what a section shares with another, its former value."""
+def _keep(fields: ConfigDict, name: str, value: Any, default: Any) -> None:
+  """Gives a field, or what a section shares with another, its changed value."""
   if isinstance(value, ConfigDict) and isinstance(fields[name], ConfigDict):
-    for each in {*value} & {*fields[name]}:
-      _keep(fields[name], each, value[each])
+    for each in {*value} & {*fields[name]} & {*default}:
+      _keep(fields[name], each, value[each], default[each])
+  elif value == default:
+    return  # a default of one part says nothing about another
   elif type(value) is type(fields[name]):
     fields[name] = value
   elif type(value) is int and type(fields[name]) is float:

@@ -95,6 +95,32 @@ def test_devices_make_the_update_of_one(name, norm, negatives, count):
   assert double.apart(after_one.batch_stats, after_many.batch_stats) <= 1e-9
 
 
+@pytest.mark.x64
+@pytest.mark.parametrize(
+    ('name', 'objective', 'count'),
+    [
+        ('pretrain', 'exchange', 8),
+        pytest.param('pretrain', 'exchange', 2, marks=pytest.mark.slow),
+        pytest.param('pretrain', 'labelling', 4, marks=pytest.mark.slow),
+        pytest.param(
+            'pretrain', 'contrastive_exchange', 4, marks=pytest.mark.slow
+        ),
+        ('discover', 'fse', 4),
+        pytest.param('discover', 'lmdis', 4, marks=pytest.mark.slow),
+    ],
+)
+def test_devices_make_the_update_of_one_by_other_objectives(
+    name, objective, count
+):
+  config = _config()
+  objectives.use(config[name], objective)
+  step, state = _build(config, name, optax.sgd(1.0))
+  state = jax.device_get(state)
+  one, _ = _run(step, state, 1, num_steps=1)
+  many, _ = _run(step, state, count, num_steps=1)
+  _assert_same_update(state.params, one, many)
+
+
 def _assert_same_update(before, one, other):
   """The same update and metrics, as far as float64 can tell."""
   (params, metrics), (other_params, other_metrics) = one, other

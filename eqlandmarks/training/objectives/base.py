@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from eqlandmarks import errors
@@ -151,6 +152,17 @@ class Objective:
         for term in self.terms
         if term not in self.optional or section.weights[term]
     )
+
+
+def weighted_sum(
+    terms: Mapping[str, jax.Array], weights: Mapping[str, float]
+) -> jax.Array:
+  """The sum of terms by their weights, without those whose weight is 0."""
+  zero = jnp.zeros((), jnp.result_type(*terms.values()))
+  return sum(
+      (weights[name] * term for name, term in terms.items() if weights[name]),
+      zero,
+  )
 
 
 def make_loss(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -40,7 +41,8 @@ def section() -> ConfigDict:
 # --8<-- [end:fields]
 
 
-def _check_locations(config: Any, section: Any, prefix: str) -> None:
+def check_locations(config: Any, section: Any, prefix: str) -> None:
+  """Refuses more points than an image has pixels."""
   pixels = config.image_size**2
   if section.num_locations > pixels:
     raise errors.UserError(
@@ -54,8 +56,64 @@ _RULES = {
     'num_locations': field_rules.integer(2),
     'negatives': field_rules.one_of('batch', 'image'),
     'temperature': field_rules.positive(),
-    field_rules.WHOLE: _check_locations,
+    field_rules.WHOLE: check_locations,
 }
+
+
+@flax.struct.dataclass
+class Seen:
+  """What F sees in B pairs of views, and M random points of each.
+
+  Attributes:
+    trunk: `[2 B, S, S, C]`, F's output but for its last layer, of the first
+      views and then of the others.
+    locations: `[B, M, 2]`, points of the first views, in pixels.
+    targets: `[B, M, 2]`, where the maps take these in the other views.
+    valid: `[B, M]`, whether a target lies in the other view.
+    batch_stats: new batch statistics, by net.
+    points_used: share of the targets that are valid, see `base.Loss`.
+  """
+
+  trunk: jax.Array
+  locations: jax.Array
+  targets: jax.Array
+  valid: jax.Array
+  batch_stats: dict[str, Any]
+  points_used: jax.Array
+
+
+def see(
+    variables: dict[str, models.Variables],
+    views: pairs.Views,
+    keys: jax.Array,
+    section: Any,
+    nets: base.StageNets,
+) -> Seen:
+  """Draws points, and applies F to both views; see `base.Objective.loss`."""
+  shape = views.x.shape[1:3]
+  draw = functools.partial(
+      jax.random.uniform,
+      shape=(section.num_locations, 2),
+      maxval=jnp.asarray(shape, float),
+  )
+  locations = jax.vmap(draw)(keys)
+  targets = jax.vmap(lambda g, p: g(p))(views.g, locations)
+  valid = geometry.inside(targets, shape)
+  trunk, stats = nets.apply(
+      models.FEATURES,
+      variables,
+      jnp.concatenate([views.x, views.other]),
+      method='trunk',
+  )
+  axis_size = jax.lax.axis_size(nets.axis_name)
+  return Seen(
+      trunk=trunk,
+      locations=locations,
+      targets=targets,
+      valid=valid,
+      batch_stats={models.FEATURES: stats},
+      points_used=jnp.mean(valid, dtype=float) / axis_size,
+  )
 
 
 def loss(
@@ -66,36 +124,31 @@ def loss(
     nets: base.StageNets,
 ) -> base.Loss:
   """The contrastive loss of F, see `base.Objective.loss`."""
-  shape = views.x.shape[1:3]
-  draw = functools.partial(
-      jax.random.uniform,
-      shape=(section.num_locations, 2),
-      maxval=jnp.asarray(shape, float),
+  seen = see(variables, views, keys, section, nets)
+  return base.Loss(
+      total=of_seen(seen, variables, section, nets),
+      terms={},
+      batch_stats=seen.batch_stats,
+      points_used=seen.points_used,
   )
-  locations = jax.vmap(draw)(keys)
-  images_of = jax.vmap(lambda g, p: g(p))(views.g, locations)
-  valid = geometry.inside(images_of, shape)
-  trunk, stats = nets.apply(
-      models.FEATURES,
-      variables,
-      jnp.concatenate([views.x, views.other]),
-      method='trunk',
-  )
-  points = jnp.concatenate([locations, images_of])
+
+
+def of_seen(
+    seen: Seen,
+    variables: dict[str, models.Variables],
+    section: Any,
+    nets: base.StageNets,
+) -> jax.Array:
+  """A device's share of the contrastive loss."""
+  points = jnp.concatenate([seen.locations, seen.targets])
   # Sampling the trunk first is the same, and cheaper: both are linear.
   sampled = nets.modules[models.FEATURES].apply(
       variables[models.FEATURES],
-      jax.vmap(geometry.sample)(trunk, points),
+      jax.vmap(geometry.sample)(seen.trunk, points),
       method='project',
   )
   first, second = jnp.split(sampled, 2)  # each [B, M, D]
-  axis_size = jax.lax.axis_size(nets.axis_name)
-  return base.Loss(
-      total=contrast(first, second, valid, section, nets.axis_name),
-      terms={},
-      batch_stats={models.FEATURES: stats},
-      points_used=jnp.mean(valid, dtype=float) / axis_size,
-  )
+  return contrast(first, second, seen.valid, section, nets.axis_name)
 
 
 def contrast(

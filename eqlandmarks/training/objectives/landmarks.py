@@ -55,6 +55,7 @@ class Seen:
   Attributes:
     features: `[B, S, S, D]`, of the first views.
     probabilities: `[B, S, S, K]`, the heatmaps of the first views.
+    other_probabilities: `[B, S, S, K]`, those of the other views.
     points: `[B, K, 2]`, landmarks of the first views, in pixels.
     targets: `[B, K, 2]`, where the maps take these in the other views.
     other_points: `[B, K, 2]`, landmarks of the other views, in pixels.
@@ -64,6 +65,7 @@ class Seen:
 
   features: jax.Array
   probabilities: jax.Array
+  other_probabilities: jax.Array
   points: jax.Array
   targets: jax.Array
   other_points: jax.Array
@@ -87,6 +89,7 @@ def see(
   return Seen(
       features=f[: len(views.x)],
       probabilities=probabilities[: len(views.x)],
+      other_probabilities=probabilities[len(views.x) :],
       points=points,
       targets=targets,
       other_points=other_points,
@@ -115,7 +118,7 @@ def terms_of_one(
   side = probabilities.shape[1]
   return {
       'diversity': losses.diversity(
-          probabilities, patch=_pixels(section.patch, side)
+          probabilities, patch=pixels(section.patch, side)
       ),
       'variance': variance(probabilities),
   }
@@ -134,11 +137,14 @@ def weighted(
     section: Any,
     nets: base.StageNets,
 ) -> base.Loss:
-  """The loss of terms `[B]`, each by its weight in `section.weights`."""
+  """The loss of terms `[B]`, each by its weight in `section.weights`.
+
+  A term of weight 0 is only logged, and takes no part in the gradient.
+  """
   share = nets.share(len(seen.points))
   shares = {name: share * jnp.sum(term) for name, term in terms.items()}
   return base.Loss(
-      total=sum(section.weights[name] * each for name, each in shares.items()),
+      total=base.weighted_sum(shares, section.weights),
       terms=shares,
       batch_stats=seen.batch_stats,
       points_used=share * jnp.sum(jnp.mean(seen.valid, -1, dtype=float)),
@@ -158,7 +164,7 @@ def loss(
   return weighted(terms(seen, section), seen, section, nets)
 
 
-def _pixels(share: float, side: int) -> int:
+def pixels(share: float, side: int) -> int:
   """The side of a patch in whole pixels, of an image of this side."""
   return max(round(share * side), 1)
 

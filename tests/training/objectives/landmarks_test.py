@@ -81,4 +81,4 @@ def test_equivariance_is_in_pixels_of_128():
     [(0.0625, 128, 8), (0.1, 100, 10), (0.0625, 32, 2), (0.0625, 8, 1)],
 )
 def test_a_patch_is_a_share_of_the_side(share, side, pixels):
-  assert landmarks._pixels(share, side) == pixels
+  assert landmarks.pixels(share, side) == pixels
