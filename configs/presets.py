@@ -44,6 +44,12 @@ def fse(config: ConfigDict) -> None:
   _use(config.discover, 'fse')
 
 
+def fse_net(config: ConfigDict) -> None:
+  """The same with its own net, for 128-pixel images and --mode=end_to_end."""
+  fse(config)
+  config.model.update(net='fse', norm='batch', heatmap_scale=1.0)
+
+
 def lmdis(config: ConfigDict) -> None:
   """Stage 2 by Zhang et al., 2018, without its decoder."""
   _use(config.discover, 'lmdis')
@@ -100,8 +106,8 @@ def supervised(config: ConfigDict) -> None:
 PRESETS = {
     preset.__name__: preset
     for preset in (
-        landmarks, fse, lmdis, imm, dve, labelling, imm_video, moving,
-        supervised,
+        landmarks, fse, fse_net, lmdis, imm, imm_video, dve, labelling,
+        moving, supervised,
     )
 }
 
