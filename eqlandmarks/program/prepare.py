@@ -32,7 +32,7 @@ _TRIAL_STEPS = 11
 def prepare(config: Any, workdir: Workdir) -> None:
   """Prepares the dataset and shows it; the config may still change."""
   with workdir.locked('--mode=prepare'):
-    check = functools.partial(memory_needs.check_training, config)
+    check = functools.partial(memory_needs.check_training, config, workdir)
     opening.check(config, workdir, check)
     try:
       run = opening.make_run(config, workdir)

@@ -27,7 +27,7 @@ def train(config: Any, workdir: Workdir) -> None:
 
 def pretrain(config: Any, workdir: Workdir) -> None:
   """Stage 1 alone; nothing is measured."""
-  check = functools.partial(memory_needs.check_training, config)
+  check = functools.partial(memory_needs.check_training, config, workdir)
   with opening.opened(config, workdir, 'pretrain', check) as run:
     run.pretrain(config.pretrain.num_epochs)
 
@@ -53,8 +53,8 @@ def _opened(config: Any, workdir: Workdir, mode: str) -> Iterator[run_lib.Run]:
     # Stage 1 of another run is checked in whatever mode.
     if mode == 'discover' and not config.pretrained:
       run_lib.load_features(config, workdir)
-    memory_needs.check_training(config)
-    memory_needs.check_evaluation(config)
+    memory_needs.check_training(config, workdir)
+    memory_needs.check_evaluation(config, workdir)
 
   with opening.opened(config, workdir, mode, check) as run:
     yield run
