@@ -5,7 +5,8 @@ run.json       versions, devices, seeds, git commit, digests of data and nets
 images.npz     which images trained
 log.txt        what was said and done, with the time
 lock           who writes to the folder just now
-results.json   every figure, as records with their protocol
+results.json   every figure, as records with their protocol; results.csv, a row
+               each
 report.html    all of it on one page
 METHOD/        a stage's checkpoints, metrics, records and arrays
 figures/       pictures
