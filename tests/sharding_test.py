@@ -166,7 +166,8 @@ eqlandmarks.losses.contrastive
 try:
   eqlandmarks.loses
 except AttributeError as error:
-  print(json.dumps([before, 'jax' in sys.modules, str(error), dir(eqlandmarks)]))
+  names = dir(eqlandmarks)
+  print(json.dumps([before, 'jax' in sys.modules, str(error), names]))
 """
 
 
