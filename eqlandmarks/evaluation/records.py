@@ -1,7 +1,7 @@
 """The form of every figure: a record with its protocol.
 
-The records of one results.json differ in (method, budget, metric, at, point,
-layer, fit_images).
+The records of one results.json differ in (variant, metric, at, point, layer,
+fit_images).
 """
 
 import dataclasses
@@ -108,8 +108,17 @@ class Record:
     return cls(**{field.name: content[field.name] for field in fields})
 
   def to_json(self) -> dict[str, Any]:
-    """A dict, as a file holds it."""
-    return dict(vars(self))
+    """A dict, as a file holds it: with what tells trainings apart in front."""
+    protocol = self.protocol
+    seeds = protocol.get('seeds') or [protocol.get('seed')]
+    variant = f'{self.method} ({self.budget})' if self.budget else self.method
+    floor = self.method in FLOORS
+    return {
+        'variant': variant,
+        'epochs': None if floor else protocol.get('epochs'),
+        'seeds': [] if floor or None in seeds else seeds,
+        **vars(self),
+    }
 
   def replace(self, **fields: Any) -> 'Record':
     """The same record with other fields."""

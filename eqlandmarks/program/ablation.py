@@ -23,8 +23,8 @@ def ablation(
 
   def check() -> None:
     ablation_lib.check_config(config)
-    memory_needs.check_training(config)
-    memory_needs.check_evaluation(config)
+    memory_needs.check_training(config, workdir)
+    memory_needs.check_evaluation(config, workdir)
 
   with opening.opened(
       config, workdir, 'ablation', check, ablation_lib.check_labels

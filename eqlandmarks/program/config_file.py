@@ -71,6 +71,8 @@ def explain(error: BaseException, argv: Sequence[str], config: Any) -> str:
   if where is not None:
     kind = '' if isinstance(root, ValueError) else f'{type(root).__name__}: '
     return f'--config: {kind}{root} ({where})'
+  if isinstance(root, errors.UserError):
+    return str(root)
   if "<class 'NoneType'>" in str(root):
     return '--config: get_config() returns None, expected a ConfigDict.'
   if isinstance(root, KeyError):  # all that ml_collections says

@@ -13,7 +13,7 @@ def evaluate(config: Any, workdir: Workdir) -> None:
 
   def check() -> None:
     report.check_finished(workdir)
-    memory_needs.check_evaluation(config)
+    memory_needs.check_evaluation(config, workdir)
 
   with opening.opened(config, workdir, 'evaluate', check) as run:
     report.measure(run, again=True)

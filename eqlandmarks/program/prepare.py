@@ -21,6 +21,7 @@ from eqlandmarks.report.tables import Table
 from eqlandmarks.runs import memory_needs
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import console
 from eqlandmarks.training import methods
 from eqlandmarks.training import stage_folder
 from eqlandmarks.training import stages
@@ -32,7 +33,7 @@ _TRIAL_STEPS = 11
 def prepare(config: Any, workdir: Workdir) -> None:
   """Prepares the dataset and shows it; the config may still change."""
   with workdir.locked('--mode=prepare'):
-    check = functools.partial(memory_needs.check_training, config)
+    check = functools.partial(memory_needs.check_training, config, workdir)
     opening.check(config, workdir, check)
     try:
       run = opening.make_run(config, workdir)
@@ -97,7 +98,7 @@ def show(run: run_lib.Run) -> None:
 
 
 def _print(table: Table) -> None:
-  print(errors.printable(table.to_text()) + '\n', flush=True)
+  print(errors.printable(table.to_text(console.width())) + '\n', flush=True)
 
 
 def duplicates(

@@ -23,6 +23,7 @@ from eqlandmarks.runs import results as results_lib
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import console
 from eqlandmarks.system import data_files
 from eqlandmarks.training import collapse
 from eqlandmarks.training import metric_files
@@ -122,7 +123,7 @@ def show(run: run_lib.Run) -> None:
   for method in methods:
     _check_images(run, method, split)
   for table in printed:
-    print(errors.printable(table.to_text()) + '\n', flush=True)
+    print(errors.printable(table.to_text(console.width())) + '\n', flush=True)
   if not scored:
     run_lib.say('no labelled test images, so nothing to score: see the report')
   protocol = _protocol_text(records)

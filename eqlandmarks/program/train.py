@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from eqlandmarks.program import commands
 from eqlandmarks.program import opening
 from eqlandmarks.program import report
 from eqlandmarks.runs import memory_needs
@@ -27,7 +28,7 @@ def train(config: Any, workdir: Workdir) -> None:
 
 def pretrain(config: Any, workdir: Workdir) -> None:
   """Stage 1 alone; nothing is measured."""
-  check = functools.partial(memory_needs.check_training, config)
+  check = functools.partial(memory_needs.check_training, config, workdir)
   with opening.opened(config, workdir, 'pretrain', check) as run:
     run.pretrain(config.pretrain.num_epochs)
 
@@ -53,14 +54,15 @@ def _opened(config: Any, workdir: Workdir, mode: str) -> Iterator[run_lib.Run]:
     # Stage 1 of another run is checked in whatever mode.
     if mode == 'discover' and not config.pretrained:
       run_lib.load_features(config, workdir)
-    memory_needs.check_training(config)
-    memory_needs.check_evaluation(config)
+    memory_needs.check_training(config, workdir)
+    memory_needs.check_evaluation(config, workdir)
 
   with opening.opened(config, workdir, mode, check) as run:
     yield run
     if hosts.is_first():
       report.measure(run)
       report.show(run)
+      run_lib.say(commands.next_ones(workdir.path))
 
 
 def _discover(run: run_lib.Run) -> None:

@@ -5,15 +5,15 @@ clipboard show each in their own way.
 """
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
-
-import tabulate
 
 from eqlandmarks.evaluation.records import FLOORS
 from eqlandmarks.evaluation.records import Record
 from eqlandmarks.evaluation.records import select
 from eqlandmarks.report import naming
 from eqlandmarks.report import protocol_rows
+from eqlandmarks.report import text_layout
 
 Records = Sequence[Record]
 
@@ -33,13 +33,11 @@ class Table:
   published: tuple[int, ...] = ()
   note: str = ''
 
-  def to_text(self) -> str:
-    """For the terminal."""
-    align = ['left'] + ['right'] * (len(self.columns) - 1)
-    body = tabulate.tabulate(
-        self.rows, self.columns, colalign=align, disable_numparse=True
-    )
-    return '\n'.join(part for part in (self.title, body, self.note) if part)
+  def to_text(self, width: int | None = None) -> str:
+    """For the terminal, of so many columns; of any number by default."""
+    body = text_layout.laid_out(self.columns, self.rows, width)
+    note = textwrap.fill(self.note, width) if width else self.note
+    return '\n'.join(part for part in (self.title, body, note) if part)
 
 
 def summary(records: Records) -> Table | None:

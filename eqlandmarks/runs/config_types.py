@@ -57,6 +57,40 @@ def misfits(config: Any) -> list[str]:
   return sorted(text for text in texts if ', expected ' in text)
 
 
+def from_json(stored: dict[str, Any]) -> ConfigDict:
+  """The config that JSON gives back, with tuples and floats as they were.
+
+  What a workdir may change freely has its default where `stored` lacks it, as
+  that of an older version does.
+  """
+  config = ConfigDict(stored)
+  name = _dataset_name(config)
+  ours = name if name in by_name.names() else ''
+  expected = _expected(config, ours, ours_alone=True)
+  return ConfigDict(_restored(stored, expected, ''))
+
+
+def _restored(
+    stored: dict[str, Any], expected: Any, prefix: str
+) -> dict[str, Any]:
+  restored = dict(stored)
+  for name, default in expected.items():
+    value = stored.get(name)
+    if isinstance(default, ConfigDict):
+      if isinstance(value, dict):
+        restored[name] = _restored(value, default, f'{prefix}{name}.')
+      elif name not in stored and config_fields.is_free(f'{prefix}{name}.'):
+        restored[name] = default.to_dict()
+    elif name not in stored:
+      if config_fields.is_free(prefix + name):
+        restored[name] = default
+    elif isinstance(default, tuple) and isinstance(value, list):
+      restored[name] = tuple(value)
+    elif isinstance(default, float) and type(value) is int:
+      restored[name] = float(value)
+  return restored
+
+
 def complete(config: Any, name: str = '') -> None:
   """Gives a config the fields of the dataset that it names.
 

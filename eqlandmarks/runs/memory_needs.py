@@ -20,6 +20,8 @@ from eqlandmarks import models
 from eqlandmarks.configs import common
 from eqlandmarks.evaluation import observe
 from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import workdir_checks
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import memory
 
 # Numbers for each parameter: itself, its gradient, and both moments of Adam.
@@ -33,8 +35,10 @@ _OF_NETS = (
 )  # fmt: skip
 
 
-def check_training(config: Any) -> None:
+def check_training(config: Any, workdir: Workdir) -> None:
   """Checks that this machine has room for a step of the stages.
+
+  The message names what the workdir accepts; so do those of other checks.
 
   Raises:
     UserError: it has not, naming the fields that ask for most; so do the other
@@ -53,10 +57,10 @@ def check_training(config: Any) -> None:
 
   names = [*_OF_NETS, 'batch_size']
   names += ['pretrain.num_locations'] * (sampled > 0)
-  _check('training', config, names, needed)
+  _check('training', config, names, needed, workdir=workdir)
 
 
-def check_evaluation(config: Any) -> None:
+def check_evaluation(config: Any, workdir: Workdir) -> None:
   """Checks that this machine has room to measure some images."""
   measured, model = config.evaluation, config.model
   # Of layers 1 to 4 and the heatmaps, which are held at once.
@@ -73,7 +77,7 @@ def check_evaluation(config: Any) -> None:
     return devices * params + views * max(largest, layers) + pixels
 
   names = [*_OF_NETS, 'evaluation.warps_per_image', 'evaluation.batch_size']
-  _check('evaluation', config, names, needed)
+  _check('evaluation', config, names, needed, workdir=workdir)
 
 
 def check_prediction(config: Any, batch_size: int) -> None:
@@ -91,11 +95,12 @@ def _check(
     names: Sequence[str],
     needed: Callable[[int, int, int], float],
     free: dict[str, Any] | None = None,
+    workdir: Workdir | None = None,
 ) -> None:
   """Refuses what needs more memory than there is, by the fields in `names`.
 
   `free` values stand in the place of the config's, and are the only ones that
-  can be lowered.
+  can be lowered. Others may be bound in the workdir.
   """
   usual = config_fields.flatten(common.get_config().to_dict())
   values = config_fields.flatten(config.to_dict())
@@ -110,11 +115,17 @@ def _check(
     return
   least, available = needed(*_of_nets(config)), memory.available()
   if least > available:
+    where = ''
+    if workdir is not None and config_fields.binding(
+        above, workdir_checks.begun(workdir)
+    ):
+      changes = [('lower', name) for name in above]
+      where = f': {workdir_checks.way(workdir, changes)}'
     raise errors.UserError(
         f'{what} needs at least {least / _GIB:,.1f} GiB of memory, found '
         f'{available / _GIB:,.1f} GiB; expected smaller values of '
         + ', '.join(f'config.{name} ({asked[name]})' for name in free or above)
-        + '.'
+        + f'{where}.'
     )
 
 

@@ -5,7 +5,8 @@ run.json       versions, devices, seeds, git commit, digests of data and nets
 images.npz     which images trained
 log.txt        what was said and done, with the time
 lock           who writes to the folder just now
-results.json   every figure, as records with their protocol
+results.json   every figure, as records with their protocol; results.csv, a row
+               each
 report.html    all of it on one page
 METHOD/        a stage's checkpoints, metrics, records and arrays
 figures/       pictures
@@ -28,6 +29,7 @@ from eqlandmarks.evaluation import outcome_form
 from eqlandmarks.evaluation import records as records_lib
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
+from eqlandmarks.runs import stored_config
 from eqlandmarks.system import data_files
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -40,10 +42,7 @@ _RECORDS = 'records.json'
 # What to do about damaged files.
 _EVALUATE = 'without it, --mode=evaluate writes it anew'
 _REMEDIES = {
-    'run.json': 'without it, the next mode that trains or measures writes it '
-    'anew',
-    'config.json': 'without it, the next run writes it anew: give it the same '
-    'config',
+    **stored_config.REMEDIES,
     'results.json': 'without it, --mode=report writes it anew',
     'plan.json': 'without it, --mode=ablation writes it anew',
     _RECORDS: _EVALUATE,
@@ -126,13 +125,11 @@ class Workdir:
 
   def read_run(self) -> dict[str, Any]:
     """What run.json holds; {} where it is not there."""
-    return self.read('run.json', _check_run) or {}
+    return stored_config.read_run(self.path) or {}
 
   def config(self) -> dict[str, Any] | None:
     """The config of the run in this folder; None where there is none."""
-    config = self.read('config.json', lambda c: data_files.typed(c, dict))
-    # It may have been removed, but run.json holds it too.
-    return self.read_run().get('config') if config is None else config
+    return stored_config.read(self.path)
 
   def add_outcome(
       self, stage: str, outcome: observe.Outcome, config: Any, labels: str
@@ -199,14 +196,6 @@ def _measured_with(config: Any) -> dict[str, Any]:
   """The fields that figures depend on, beside those of the training."""
   plain = config_fields.plain(config)
   return {name: plain[name] for name in ('regression', 'evaluation')}
-
-
-def _check_run(run: Any) -> None:
-  data_files.typed(run, dict)
-  for name in ('versions', 'methods', 'data'):
-    data_files.typed(run.get(name, {}), dict, name)
-  for name, method in run.get('methods', {}).items():
-    data_files.typed(method, dict, name)
 
 
 def _check_evaluation(content: Any) -> None:

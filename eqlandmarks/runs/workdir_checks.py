@@ -12,6 +12,7 @@ from eqlandmarks import errors
 from eqlandmarks.datasets.base import contents
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import provenance
+from eqlandmarks.runs import stored_config
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import data_files
 from eqlandmarks.system import files
@@ -115,9 +116,12 @@ def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
   changed = [words[n] for n in words if not config_fields.is_free(n)]
   before = run.get('data', {})
   prints = {'images': now.images, 'labels': now.labels}
+  newest = {'config': plain, 'places': stored_config.places(workdir.path)}
   if run and not changed and before == prints:
-    if workdir.read('config.json') is None:
+    # Others can differ, which later modes take from here.
+    if run.get('config') != plain or workdir.read('config.json') != plain:
       workdir.write('config.json', plain)
+      workdir.write('run.json', run | newest)
     return
   if changed:
     journal.say(f'workdir {workdir.path} takes a new config: '
@@ -132,7 +136,7 @@ def take(workdir: Workdir, config: Any, now: contents.Content) -> None:
   workdir.write('config.json', plain)
   workdir.write('run.json', {
       'format': provenance.FORMAT,
-      'config': plain,
+      **newest,
       **provenance.of(config),
       'data': prints,
       'methods': run.get('methods', {}),

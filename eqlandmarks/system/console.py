@@ -7,6 +7,7 @@ their disk can fill up. That ends no run: what matters is in the workdir.
 import contextlib
 import io
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
@@ -57,3 +58,10 @@ def lasting() -> Iterator[None]:
       for stream in (sys.stdout, sys.stderr):
         stream.flush()
       sys.stdout, sys.stderr = before
+
+
+def width() -> int | None:
+  """Columns of the terminal; None where the output goes to no terminal."""
+  if not sys.stdout.isatty() and not os.environ.get('COLUMNS'):
+    return None
+  return shutil.get_terminal_size().columns

@@ -92,6 +92,7 @@ def test_json_holds_the_fields_that_are_documented_in_their_order():
   record = _record(0.5, 0, layer=2, protocol={'unit': 'px at 128'})
   content = record.to_json()
   assert list(content) == [
+      'variant', 'epochs', 'seeds',
       'dataset', 'split', 'method', 'budget', 'metric', 'at', 'point', 'layer',
       'fit_images', 'value', 'std', 'stderr', 'count', 'protocol',
   ]

@@ -68,8 +68,9 @@ def _last_step(path):
 
 def test_everything_promised_is_there(finished):
   for name in (
-      'config.json', 'run.json', 'results.json', 'pretrain/metrics.csv',
-      'two_stage/metrics.csv', 'figures/losses_two_stage.png', 'report.html',
+      'config.json', 'run.json', 'results.json', 'results.csv',
+      'pretrain/metrics.csv', 'two_stage/metrics.csv',
+      'figures/losses_two_stage.png', 'report.html',
       'figures/two_stage/landmarks.png', 'figures/two_stage/predictions.svg',
       'figures/two_stage/warped_pairs_layer1.pdf',
       'figures/end_to_end/landmarks.png', 'figures/equivariance_layer1.pdf',
@@ -132,6 +133,7 @@ def test_records_have_the_documented_form(finished):
     assert set(record) == {
         'dataset', 'split', 'method', 'budget', 'metric', 'at', 'point',
         'layer', 'fit_images', 'value', 'std', 'stderr', 'count', 'protocol',
+        'variant', 'epochs', 'seeds',
     }
     assert record['method'] in METHODS
   pck = {

@@ -8,7 +8,10 @@ from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import models
 from eqlandmarks.runs import memory_needs
+from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import memory
+
+NOWHERE = Workdir('/no/such/run')
 
 
 def test_of_nets_by_hand():
@@ -45,10 +48,10 @@ def test_of_nets_by_hand():
 def test_a_step_that_is_too_large_names_the_fields(changes, named, monkeypatch):
   monkeypatch.setattr(memory, 'available', lambda: 16 * 2**30)
   config = common.get_config()
-  memory_needs.check_training(config)
+  memory_needs.check_training(config, NOWHERE)
   config.update_from_flattened_dict(changes)
   with pytest.raises(errors.UserError) as caught:
-    memory_needs.check_training(config)
+    memory_needs.check_training(config, NOWHERE)
   said = str(caught.value)
   assert said.startswith('training needs at least ')
   assert said.endswith(f'found 16.0 GiB; expected smaller values of {named}.')
@@ -59,22 +62,40 @@ def test_less_at_once_fits(monkeypatch):
   config.batch_size = 4096  # of 2 x 43 MiB
   monkeypatch.setattr(memory, 'available', lambda: 100 * 2**30)
   with pytest.raises(errors.UserError):
-    memory_needs.check_training(config)
+    memory_needs.check_training(config, NOWHERE)
   config.accumulate = 4
-  memory_needs.check_training(config)
+  memory_needs.check_training(config, NOWHERE)
 
 
 def test_evaluation_and_prediction(monkeypatch):
   monkeypatch.setattr(memory, 'available', lambda: 16 * 2**30)
   config = common.get_config()
-  memory_needs.check_evaluation(config)
+  memory_needs.check_evaluation(config, NOWHERE)
   memory_needs.check_prediction(config, 64)
   config.evaluation.warps_per_image = 1000
   with pytest.raises(errors.UserError, match=r'warps_per_image \(1000\)'):
-    memory_needs.check_evaluation(config)
+    memory_needs.check_evaluation(config, NOWHERE)
   config.evaluation.warps_per_image = 2
   config.evaluation.batch_size = 10**6
   with pytest.raises(errors.UserError, match=r'evaluation\.batch_size'):
-    memory_needs.check_evaluation(config)
+    memory_needs.check_evaluation(config, NOWHERE)
   with pytest.raises(errors.UserError, match=r'predict\.batch_size \(10000\)'):
     memory_needs.check_prediction(config, 10_000)
+
+
+def test_what_is_bound_is_advised_elsewhere(tmp_path, monkeypatch):
+  monkeypatch.setattr(memory, 'available', lambda: 2**20)
+  (tmp_path / 'pretrain/checkpoints/5').mkdir(parents=True)
+  config = common.get_config()
+  config.batch_size = 4096
+  with pytest.raises(errors.UserError) as caught:
+    memory_needs.check_training(config, Workdir(tmp_path))
+  assert str(caught.value).endswith(
+      'smaller values of config.batch_size (4096): in another --workdir, '
+      'lower config.batch_size.'
+  )
+  config.batch_size = 8
+  config.evaluation.batch_size = 10**6
+  with pytest.raises(errors.UserError) as caught:
+    memory_needs.check_evaluation(config, Workdir(tmp_path))
+  assert str(caught.value).endswith('config.evaluation.batch_size (1000000).')

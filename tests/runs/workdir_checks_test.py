@@ -224,5 +224,14 @@ def test_a_workdir_of_another_format(workdir):
 
 def test_the_same_again_writes_nothing(workdir):
   before = {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()}
-  workdir_checks.take(workdir, _config(**{'evaluation.pck': 3.0}), _content())
+  workdir_checks.take(workdir, _config(), _content())
   assert {p: p.stat().st_mtime_ns for p in workdir.path.iterdir()} == before
+
+
+def test_what_may_change_is_kept_for_later_modes(workdir):
+  before = workdir.read_run()
+  workdir_checks.take(workdir, _config(**{'evaluation.pck': 3.0}), _content())
+  assert workdir.config()['evaluation']['pck'] == 3.0
+  after = workdir.read_run()
+  assert after.pop('config') == workdir.config()
+  assert after == {k: v for k, v in before.items() if k != 'config'}
