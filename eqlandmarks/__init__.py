@@ -10,21 +10,26 @@ from types import ModuleType
 
 if typing.TYPE_CHECKING:
   from eqlandmarks import appearance as appearance
+  from eqlandmarks import compared_losses as compared_losses
   from eqlandmarks import exporting as exporting
   from eqlandmarks import geometry as geometry
   from eqlandmarks import heatmaps as heatmaps
   from eqlandmarks import losses as losses
+  from eqlandmarks import matching as matching
   from eqlandmarks import metrics as metrics
   from eqlandmarks import models as models
   from eqlandmarks import predictor as predictor
+  from eqlandmarks import reconstruction as reconstruction
   from eqlandmarks import regression as regression
+  from eqlandmarks import renderers as renderers
   from eqlandmarks import warps as warps
 
 __version__ = '0.1.0'
 
 _MODULES = (
-    'appearance', 'exporting', 'geometry', 'heatmaps', 'losses', 'metrics',
-    'models', 'predictor', 'regression', 'warps',
+    'appearance', 'compared_losses', 'exporting', 'geometry', 'heatmaps',
+    'losses', 'matching', 'metrics', 'models', 'predictor', 'reconstruction',
+    'regression', 'renderers', 'warps',
 )  # fmt: skip
 
 

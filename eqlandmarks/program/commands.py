@@ -23,6 +23,7 @@ _COMMANDS = {
     'discover': ('CONFIG', 'stage 2 alone'),
     'end_to_end': ('CONFIG', "the paper's baseline"),
     'ablation': ('CONFIG', 'the methods against each other, over seeds'),
+    'grid': ('CONFIG', "the same for other methods' objectives"),
     'predict': ('RUN [INPUT]', 'points of an image, a folder or a video'),
     'export': ('RUN', 'the model as one file'),
     'evaluate': ('RUN', 'measure anew'),

@@ -7,16 +7,20 @@ same stage 1, it is trained once. What is there is skipped or resumed.
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from eqlandmarks import errors
 from eqlandmarks.configs import presets
 from eqlandmarks.program import ablation as ablation_mode
 from eqlandmarks.program import opening
-from eqlandmarks.report import grid_page
+from eqlandmarks.report import comparison
+from eqlandmarks.report import page as page_lib
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
 from eqlandmarks.runs import results
 from eqlandmarks.runs.workdir import Workdir
+from eqlandmarks.system import console
 from eqlandmarks.system import journal
 
 
@@ -71,10 +75,15 @@ def _stage_one(
 
 
 def _show(workdir: Workdir, names: Iterable[str]) -> None:
-  """Prints the table of all presets, and writes it as a page and as CSV."""
-  records = {name: results.read(_folder(workdir, name)) for name in names}
-  table = grid_page.table(records)
-  print(errors.printable(table.to_text()) + '\n', flush=True)
+  """Prints the table of all presets, and writes it as a page and all as CSV."""
+  runs = {name: results.read(_folder(workdir, name)) for name in names}
+  table = comparison.table(runs)
+  print(errors.printable(table.to_text(console.width())) + '\n', flush=True)
+  results.write_table(workdir.path / 'grid.csv', runs)
   page = workdir.path / 'report.html'
-  grid_page.write(page, table, 'Compared methods')
+  page_lib.write(page, page_lib.Page(
+      title='Compared methods', tables=[table], charts=[], methods=[],
+      images=np.empty((0, 1, 1, 3), np.uint8), point_names=(), num_images=0,
+      warnings=['Each preset has a page of its own: grid/PRESET/report.html.'],
+  ))  # fmt: skip
   journal.say(f'the report is {page}')

@@ -10,6 +10,17 @@ from eqlandmarks.evaluation.records import select
 from eqlandmarks.report import naming
 from eqlandmarks.report import tables
 
+# What is shown of features, at a distance, and of landmarks.
+_FEATURES = (
+    ('acc', 5.0, 'Acc({at:g}), layer 1'),
+    ('across', 10.0, 'next image, within {at:g} px'),
+)
+_LANDMARKS = {
+    'equivariance_px': 'own equivariance error, px',
+    'backward_px': 'backward error, px',
+    'explained': 'R², explained by annotations',
+}
+
 Runs = dict[str, Sequence[Record]]
 
 # What is measured on what, in the protocol; figures by others do not compare.
@@ -51,11 +62,16 @@ def _cells(row: Sequence[Record]) -> Iterator[tuple[str, str]]:
   for metric in naming.HEADINGS:
     for record in select(row, metric=metric, point='all')[:1]:
       yield naming.heading(record), naming.number(record)
-  acc = select(row, metric='acc', point='all', layer=1)
-  for record in sorted(acc, key=lambda record: record.at)[-1:]:
-    yield f'Acc({record.at:g}), layer 1', naming.number(record)
-  for record in select(row, metric='equivariance_px', point='all')[:1]:
-    yield 'own equivariance error, px', naming.number(record)
+  samples = [r for r in row if r.metric == f'samples_{tables.headline(row)}']
+  for record in sorted(samples, key=lambda r: r.protocol['fit_images'])[:1]:
+    number = record.protocol['fit_images']
+    yield f'{naming.heading(record)}, {number} labelled', naming.number(record)
+  for metric, at, title in _FEATURES:
+    for record in select(row, metric=metric, point='all', layer=1, at=at)[:1]:
+      yield title.format(at=at), naming.number(record)
+  for metric, title in _LANDMARKS.items():
+    for record in select(row, metric=metric, point='all')[:1]:
+      yield title, naming.number(record)
 
 
 def differences(

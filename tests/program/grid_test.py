@@ -8,7 +8,7 @@ from configs import signer
 from eqlandmarks import errors
 from eqlandmarks.program import ablation
 from eqlandmarks.program import modes
-from eqlandmarks.report import grid_page
+from eqlandmarks.report import comparison
 from eqlandmarks.runs import ablation as ablation_lib
 from eqlandmarks.runs.workdir import Workdir
 
@@ -31,7 +31,7 @@ def test_presets_with_the_same_stage_1_share_it(tmp_path, monkeypatch):
   monkeypatch.setattr(
       ablation, 'ablation', lambda *arguments: calls.append(arguments)
   )
-  monkeypatch.setattr(grid_page, 'table', lambda records: _stop())
+  monkeypatch.setattr(comparison, 'table', lambda records: _stop())
   presets = 'landmarks', 'dve', 'supervised', 'labelling'
   with pytest.raises(InterruptedError):
     modes.run(_config(*presets), tmp_path / 'w', 'grid')
@@ -76,14 +76,12 @@ def test_a_whole_grid_and_again(tmp_path, monkeypatch, capsys):
   }
   assert len(digests) == 1
   with (tmp_path / 'w/grid.csv').open() as file:
-    rows = list(csv.reader(file))
-  names = [row[0] for row in rows[1:]]
-  assert names[0].startswith('landmarks: two-stage, 1 + 1 epochs')
-  assert any(name.startswith('supervised: end-to-end') for name in names)
-  assert names[-2:] == ['mean shape (floor)', 'random point (floor)']
-  assert 'within 6 px, %' in rows[0]
+    rows = list(csv.DictReader(file))
+  assert {row['run'] for row in rows} == {'landmarks', 'supervised'}
   page = (tmp_path / 'w/report.html').read_text()
-  assert 'supervised: two-stage' in page
+  for name in ('landmarks: two-stage, 1 + 1 epochs', 'supervised: end-to-end',
+               'mean shape (floor)', 'within 6 px, %'):  # fmt: skip
+    assert name in page
   capsys.readouterr()
   modes.run(config, tmp_path / 'w', 'grid')
   again = capsys.readouterr()
