@@ -21,8 +21,8 @@ from eqlandmarks.training.pairs import warped
 _NUM_POINTS = {'signer': 7, 'bbc_pose': 7, 'cat_head': 9, 'celeba': 5}
 
 
-# Fields that go with the size of the images and nets, and stay.
-_SIZES = ('num_locations', 'patch')
+# Fields that go with the config's images, and stay.
+_SIZES = ('patch',)
 
 
 def _use(section: ConfigDict, name: str) -> None:
