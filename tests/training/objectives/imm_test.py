@@ -10,6 +10,7 @@ import pytest
 from configs import signer
 from eqlandmarks import errors
 from eqlandmarks import models
+from eqlandmarks.datasets import signer as signer_images
 from eqlandmarks.runs import config_checks
 from eqlandmarks.training.objectives import base
 from eqlandmarks.training.objectives import imm
@@ -193,7 +194,13 @@ def test_beside_equivariance_all_terms_are_there():
 def test_one_pair_can_be_drawn():
   config = make_config()
   config.model.widths = (16, 16, 16, 16)
-  variables, views = _variables(config), _views(config, count=1)
+  variables = models.make_nets(config).init(
+      jax.random.key(0), ['features', 'landmarks', 'renderer']
+  )
+  image, _ = signer_images.render(0, 'train', 0, 32)
+  views = pairs.load('warped').make_views(
+      image[None], jax.random.split(jax.random.key(1), 1), config.discover
+  )
   trained = {n: variables[n] for n in ('landmarks', 'renderer')}
   optimizer = optax.adam(5e-3)
 
