@@ -41,8 +41,18 @@ def follow(
     they are when they are followed back `[K]`, in pixels.
   """
   first, second = map(geometry.unit_vectors, (features, other_features))
-  there = _match(first, second, points, window, temperature)
-  back = _match(second, first, there, window, temperature)
+  def moved(
+      here: jax.Array, other: jax.Array, starts: jax.Array
+  ) -> jax.Array:
+    """By how much more than in the frame itself, where nothing moves."""
+    places = (
+        _match(here, frame, starts, window, temperature)
+        for frame in (other, here)
+    )
+    return starts + next(places) - next(places)
+
+  there = moved(first, second, points)
+  back = moved(second, first, there)
   squares = jnp.sum((back - points) ** 2, -1)
   away = squares > 0  # the root has no slope at 0
   return there, jnp.where(away, jnp.sqrt(jnp.where(away, squares, 1.0)), 0.0)

@@ -247,10 +247,13 @@ def make_nets(config: Any, *, axis_name: str | None = None) -> Nets:
   }
   if model.net == 'fse':
     return Nets(
-        features=_fse_nets.FSEFeatures(features=model.features, **common),
+        features=_fse_nets.FSEFeatures(
+            features=model.features, name=FEATURES, **common
+        ),
         landmarks=_fse_nets.FSELandmarks(
             num_landmarks=config.num_landmarks,
             heatmap_scale=model.heatmap_scale,
+            name=LANDMARKS,
             **common,
         ),
         image_size=config.image_size,

@@ -18,7 +18,9 @@ from eqlandmarks.report import page as page_lib
 from eqlandmarks.runs import ablation
 from eqlandmarks.runs import config_checks
 from eqlandmarks.runs import config_fields
+from eqlandmarks.runs import memory_needs
 from eqlandmarks.runs import results
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import console
 from eqlandmarks.system import journal
@@ -31,12 +33,20 @@ def grid(config: Any, workdir: Workdir) -> None:
       for name in config.grid.presets
   }
   # All that can be refused is refused before the first one is trained.
-  for own in configs.values():
+  for name, own in configs.items():
     config_checks.check(own)
     ablation.check_config(own)
+    folder = _folder(workdir, name)
+    workdir_checks.check(folder, own)
+    memory_needs.check_training(own, folder)
+    memory_needs.check_evaluation(own, folder)
     run = opening.make_run(own, workdir)
     opening.check_size(run)
     ablation.check_labels(run)
+    if opening.needs_frames(run):
+      with opening.kept_if_used(run):
+        opening.prepare(run, 'grid')
+        opening.check_frames(run)
   for name, own in configs.items():
     journal.say(f'preset {name}')
     ablation_mode.ablation(
@@ -78,12 +88,20 @@ def _show(workdir: Workdir, names: Iterable[str]) -> None:
   """Prints the table of all presets, and writes it as a page and all as CSV."""
   runs = {name: results.read(_folder(workdir, name)) for name in names}
   table = comparison.table(runs)
+  images = {
+      name: {r.protocol['stage_images'] for r in records} - {None}
+      for name, records in runs.items()
+  }
+  notes = ['Each preset has a page of its own: grid/PRESET/report.html.']
+  if len({*map(str, images.values())}) > 1:
+    counts = ', '.join(f'{name} {max(n)}' for name, n in images.items() if n)
+    notes.append(f'Stage 2 is trained on other numbers of images: {counts}.')
   print(errors.printable(table.to_text(console.width())) + '\n', flush=True)
   results.write_table(workdir.path / 'grid.csv', runs)
-  page = workdir.path / 'report.html'
+  page = workdir.path / 'grid.html'
   page_lib.write(page, page_lib.Page(
       title='Compared methods', tables=[table], charts=[], methods=[],
       images=np.empty((0, 1, 1, 3), np.uint8), point_names=(), num_images=0,
-      warnings=['Each preset has a page of its own: grid/PRESET/report.html.'],
+      warnings=notes,
   ))  # fmt: skip
   journal.say(f'the report is {page}')

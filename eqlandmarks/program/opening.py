@@ -27,6 +27,7 @@ from eqlandmarks.training import devices
 from eqlandmarks.training import hosts
 from eqlandmarks.training import unlearnable
 from eqlandmarks.training.objectives import base as objectives
+from eqlandmarks.training.pairs import base as pairs
 
 
 @contextlib.contextmanager
@@ -64,8 +65,7 @@ def opened(
       check_data(run)
     with kept_if_used(run):
       prepare(run, mode)
-      for stage in ('pretrain', 'discover'):
-        run.partners(stage)  # where there are none, it is said now
+      check_frames(run)
       run.claim()
     say_notes(run)
     hosts.wait()  # see `_open_prepared`
@@ -126,6 +126,30 @@ def check_size(run: run_lib.Run) -> None:
         config[name].num_epochs,
         multiple=len(devices.all_devices()) * config.accumulate,
     )
+
+
+_SECTIONS = ('pretrain', 'discover')
+
+
+def needs_frames(run: run_lib.Run) -> bool:
+  """Whether a stage trains on pairs of frames."""
+  return any(
+      pairs.load(run.config[stage].pair, stage).has_frame for stage in _SECTIONS
+  )
+
+
+def check_frames(run: run_lib.Run) -> None:
+  """Checks that there are pairs of frames where any are needed.
+
+  The dataset is prepared.
+  """
+  for stage in _SECTIONS:
+    partners = run.partners(stage)
+    if partners:
+      loader.num_steps(
+          len(partners.rows), run.config.batch_size,
+          run.config[stage].num_epochs,
+      )  # fmt: skip
 
 
 def _check_labels(run: run_lib.Run, section: str, split: str) -> None:

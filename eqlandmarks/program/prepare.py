@@ -132,18 +132,19 @@ def estimate(run: run_lib.Run) -> dict[str, float]:
 
   Evaluation, compiling and preparing come on top.
   """
-  config, images, times = run.config, run.training_images(), {}
+  config, times = run.config, {}
   with tempfile.TemporaryDirectory() as folder:
     first, second = (
         stage_folder.StageFolder(pathlib.Path(folder) / name)
         for name in ('pretrain', 'discover')
     )
-    train = functools.partial(
-        stages.train, config, images, max_steps=_TRIAL_STEPS
-    )
-    train(first, num_epochs=config.pretrain.num_epochs)
+    images = {
+        name: run.training_images(name) for name in ('pretrain', 'discover')
+    }
+    train = functools.partial(stages.train, config, max_steps=_TRIAL_STEPS)
+    train(images['pretrain'], first, num_epochs=config.pretrain.num_epochs)
     train(
-        second, num_epochs=config.discover.num_epochs,
+        images['discover'], second, num_epochs=config.discover.num_epochs,
         method=methods.of_config(config),
         features=first.load_variables()[models.FEATURES],
     )  # fmt: skip
@@ -151,7 +152,7 @@ def estimate(run: run_lib.Run) -> dict[str, float]:
       name, seconds = stage.path.name, stage.summary()['seconds_per_step']
       if seconds is not None:  # a stage of one step tells nothing
         times[name] = seconds * loader.num_steps(
-            len(images), config.batch_size, config[name].num_epochs
+            len(images[name]), config.batch_size, config[name].num_epochs
         )
   return times
 
@@ -159,7 +160,9 @@ def estimate(run: run_lib.Run) -> dict[str, float]:
 def _counts(run: run_lib.Run, splits: dict[str, storage.Table]) -> Table:
   """A row for each split."""
   roles = {
-      'trains the stages': run.description.stage_split,
+      'trains the stages': '+'.join(
+          map(run.training_split, ('pretrain', 'discover'))
+      ),
       'fits the regressor': run.description.fit_split,
       'is scored': run.description.test_split,
   }

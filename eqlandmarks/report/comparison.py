@@ -25,7 +25,7 @@ Runs = dict[str, Sequence[Record]]
 
 # What is measured on what, in the protocol; figures by others do not compare.
 _PROTOCOL = (
-    'data', 'resize', 'stage_split', 'fit_split', 'fit_images', 'images',
+    'data', 'resize', 'fit_split', 'fit_images', 'images',
     'test_images', 'missing_in_fit', 'missing_in_test', 'regression', 'eyes',
 )  # fmt: skip
 _OF_WARPS = ('warp', 'warps_per_image')

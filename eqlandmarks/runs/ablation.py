@@ -186,13 +186,18 @@ def _make_plan(
   if None in seconds.values():
     run.say('too few steps to time; the time budget counts steps instead')
     seconds = dict.fromkeys(seconds, 1.0)
+  # An epoch of stage 1 in those of stage 2, which may have other images.
+  first, second = (
+      seed_run.workdir.stage(name).summary()['images']
+      for name in (run.PRETRAIN, methods.TWO_STAGE.name)
+  )
   lengths = {}
   for method in methods.METHODS.values():
-    before = 0 if method.after_pretrain else stage_one
+    before = 0 if method.after_pretrain else stage_one * first / second
     time = before * seconds['pretrain'] + stage_two * seconds['two_stage']
     lengths[method.name] = {
         'paper': stage_two,
-        'steps': before + stage_two,
+        'steps': max(1, round(before + stage_two)),
         'time': max(1, round(time / seconds[method.name])),
     }
   return {'epochs': lengths, 'seconds_per_step': seconds}

@@ -189,6 +189,11 @@ def _check_stage(config: Any, name: str) -> objectives.Objective:
         f'{", ".join(objective.trains)}; expected one that trains '
         f'{_TRAINS[name]}.'
     )
+  if models.RENDERER in objective.trains and config.model.net == 'fse':
+    raise errors.UserError(
+        "config.model.net is 'fse', expected 'hourglass' with "
+        f'config.{name}.objective {section.objective!r}, which draws images.'
+    )
   if objective.needs_map and not pair.has_map:
     raise errors.UserError(
         f'config.{name}.pair is {section.pair!r}, which does not tell where '

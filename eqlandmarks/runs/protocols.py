@@ -38,7 +38,7 @@ def of_training(
       'warps': {'discover': section.get('warp')},
       'learning_rate': section['learning_rate'],
       'weights': _weights(section),
-      'settings': _settings(section),
+      'settings': _settings(section) | _beside(fields),
       **_checkpoint(config.evaluation.checkpoint, summary),
   }
   if not method.after_pretrain:
@@ -93,6 +93,16 @@ def _settings(section: dict[str, Any]) -> dict[str, Any]:
   own = objectives.load(section['objective']).section()
   others = {*own} - {'weights'} if 'weights' in own else ()
   return {name: section[name] for name in sorted(others)}
+
+
+def _beside(fields: dict[str, Any]) -> dict[str, Any]:
+  """Settings that most runs do not have: another net, pairs of frames."""
+  settings = {}
+  if fields['model'].get('net', 'hourglass') != 'hourglass':
+    settings['net'] = fields['model']['net']
+  if 'gap' in fields['discover']:
+    settings['gap'] = fields['discover']['gap']
+  return settings
 
 
 def _checkpoint(which: str, summary: dict[str, Any]) -> dict[str, Any]:

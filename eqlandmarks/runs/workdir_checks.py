@@ -19,6 +19,7 @@ from eqlandmarks.system import files
 from eqlandmarks.system import journal
 from eqlandmarks.training import loop
 from eqlandmarks.training import stage_folder
+from eqlandmarks.training.objectives import base as objectives
 
 # Which images trained, to say in what others differ.
 _IMAGES = 'images.npz'
@@ -83,8 +84,23 @@ def check_finished(workdir: Workdir, names: Sequence[str]) -> None:
 
 
 def check_images(workdir: Workdir, config: Any, now: contents.Content) -> None:
-  """Checks that the stages here were trained on the present images."""
-  before = workdir.read_run().get('data', {}).get('images')
+  """Checks that the stages here were trained on the present images.
+
+  Where labels train, they are the same as well.
+  """
+  data = workdir.read_run().get('data', {})
+  before = data.get('images')
+  discover = config.discover
+  if (
+      objectives.load(discover.objective, 'discover').needs_labels
+      and data.get('labels') not in (None, now.labels)
+      and any(not name.endswith('pretrain') for name in begun(workdir))
+  ):
+    raise errors.UserError(
+        f'workdir {workdir.path} was trained on other labels, by '
+        f'config.discover.objective {discover.objective!r}. Expected the same '
+        f'ones, or {_elsewhere(workdir, ())}.'
+    )
   if before in (None, now.images) or not begun(workdir):
     return
   path = workdir.path / _IMAGES

@@ -78,7 +78,7 @@ def test_a_whole_grid_and_again(tmp_path, monkeypatch, capsys):
   with (tmp_path / 'w/grid.csv').open() as file:
     rows = list(csv.DictReader(file))
   assert {row['run'] for row in rows} == {'landmarks', 'supervised'}
-  page = (tmp_path / 'w/report.html').read_text()
+  page = (tmp_path / 'w/grid.html').read_text()
   for name in ('landmarks: two-stage, 1 + 1 epochs', 'supervised: end-to-end',
                'mean shape (floor)', 'within 6 px, %'):  # fmt: skip
     assert name in page

@@ -66,7 +66,12 @@ def make_plan(
     name, number = frames.get(id_, ('', 0))
     box = shown.cut(id_, name)
     if id_ in marks.files:
-      return builder.Item(id_, marks.files[id_], points, box)
+      clip, place = of_files.get(id_, ('', 0))
+      time = place / videos[clip].fps if clip in videos else 0.0
+      return builder.Item(
+          id_, marks.files[id_], points, box,
+          clip_name=clip if clip in videos else '', time=time,
+      )  # fmt: skip
     video = videos[name]
     return Frame(
         id_, video.path, points, box, number=number,

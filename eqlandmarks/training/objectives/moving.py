@@ -67,6 +67,20 @@ def loss(
   """The weighted sum of the five losses, see `base.Objective.loss`."""
   del keys
   seen = landmarks.see(variables, views, nets)
+  terms = landmarks.terms(seen, section)
+  if section.weights.matching or section.weights.coverage:
+    terms |= _terms_of_motion(variables, views, seen, section, nets)
+  return landmarks.weighted(terms, seen, section, nets)
+
+
+def _terms_of_motion(
+    variables: dict[str, models.Variables],
+    views: pairs.Views,
+    seen: landmarks.Seen,
+    section: Any,
+    nets: base.StageNets,
+) -> dict[str, jax.Array]:
+  """What two frames tell of the landmarks, `[B]` each."""
   features, _ = nets.apply(models.FEATURES, variables, views.frame)
   outputs, _ = nets.apply(models.LANDMARKS, variables, features)
   points = heatmaps.soft_argmax(outputs['heatmaps'])
@@ -74,25 +88,27 @@ def loss(
       (seen.features, features, seen.points)
   )
   side = views.x.shape[1]
-  targets, errors = jax.vmap(functools.partial(
-      matching.follow, window=section.window * side,
-      temperature=section.temperature,
-  ))(own, other, starts)  # fmt: skip
   to_128 = functools.partial(metrics.to_128, image_size=side)
-  changes = jax.vmap(functools.partial(matching.change, cells=_CELLS))(
-      own, other
-  )
-  cover = functools.partial(
-      matching.coverage, side=side, sigma=section.cover * side
-  )
-  both = jnp.concatenate([seen.points, points], 1)
-  terms = landmarks.terms(seen, section) | {
-      'matching': losses.equivariance(
-          to_128(points), to_128(targets), valid=to_128(errors) <= _AGREEMENT
-      ),
-      'coverage': jax.vmap(cover)(changes, both),
-  }
-  return landmarks.weighted(terms, seen, section, nets)
+  terms = {}
+  if section.weights.matching:
+    targets, errors = jax.vmap(functools.partial(
+        matching.follow, window=section.window * side,
+        temperature=section.temperature,
+    ))(own, other, starts)  # fmt: skip
+    agreed = to_128(errors) <= _AGREEMENT
+    # The mean over all landmarks: those that are lost count as 0.
+    terms['matching'] = jnp.mean(agreed, -1, dtype=float) * losses.equivariance(
+        to_128(points), to_128(targets), valid=agreed
+    )
+  if section.weights.coverage:
+    change = functools.partial(matching.change, cells=_CELLS)
+    cover = functools.partial(
+        matching.coverage, side=side, sigma=section.cover * side
+    )
+    terms['coverage'] = jax.vmap(cover)(
+        jax.vmap(change)(own, other), jnp.concatenate([seen.points, points], 1)
+    )
+  return terms
 
 
 def _check_cells(config: Any, section: Any, prefix: str) -> None:
@@ -111,6 +127,7 @@ OBJECTIVE = base.Objective(
     trains=(models.LANDMARKS,),
     reads=(models.FEATURES,),
     terms=TERMS,
+    optional=('matching', 'coverage'),
     needs_frame=True,
     less_memory=('model.landmark_width',),
     collapsed=landmarks.collapsed,

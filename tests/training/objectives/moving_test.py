@@ -58,6 +58,7 @@ def test_equal_frames_have_nothing_to_match_or_cover():
   still = np.repeat(image, 2, axis=1)
   _, metrics, gradient = _share(_config(), still, {})
   assert metrics['coverage'] < 1e-3  # but for rounding
+  assert metrics['matching'] < 1e-6
   assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
   assert all(jnp.isfinite(value).all() for value in metrics.values())
 
@@ -104,3 +105,17 @@ def test_a_run_on_frames(tmp_path):
   modes.run(_config(), tmp_path / 'w', 'train')
   stage = Workdir(tmp_path / 'w').stage('two_stage')
   assert stage.summary()['images'] == 32  # 8 people, 4 frames of each
+
+
+def test_without_weights_nothing_is_followed():
+  images = np.random.default_rng(0).integers(
+      0, 256, (2, 2, 32, 32, 3), np.uint8
+  )
+  _, metrics, gradient = _share(
+      _config(), images, {'matching': 0.0, 'coverage': 0.0}
+  )
+  assert not {'matching', 'coverage'} & {*metrics}
+  _, _, other = _share(
+      _config(), images[:, [0, 0]], {'matching': 0.0, 'coverage': 0.0}
+  )
+  jax.tree.map(np.testing.assert_array_equal, gradient, other)

@@ -111,6 +111,10 @@ def test_there_must_be_a_landmark_for_each_point(tmp_path):
   assert not (tmp_path / 'w').exists()
 
 
+def test_its_stages_can_be_tried_out(tmp_path):
+  modes.run(_config(), tmp_path / 'w', 'prepare')
+
+
 @pytest.mark.slow
 def test_it_trains_on_the_labelled_images(tmp_path):
   config = _config()
