@@ -22,6 +22,8 @@ _COMMANDS = {
     'end_to_end': ('CONFIG', "the paper's baseline"),
     'ablation': ('CONFIG', 'the methods against each other, over seeds'),
     'predict': ('RUN [INPUT]', 'points of an image, a folder or a video'),
+    'label': ('RUN [INPUT]', 'a page on which you click named points'),
+    'fit': ('RUN LABELS [INPUT]', 'from landmarks to the points of a table'),
     'export': ('RUN', 'the model as one file'),
     'evaluate': ('RUN', 'measure anew'),
     'report': ('RUN', 'tables, pictures and report.html'),
@@ -32,7 +34,8 @@ OF_RUN = tuple(
     name for name, (words, _) in _COMMANDS.items() if words[:3] == 'RUN'
 )
 _FLAGS = {
-    'CONFIG': 'config', 'RUN': 'workdir', 'INPUT': 'config.predict.input'
+    'CONFIG': 'config', 'RUN': 'workdir', 'INPUT': 'config.predict.input',
+    'LABELS': 'config.fit.labels',
 }  # fmt: skip
 
 

@@ -16,6 +16,8 @@ MODES = {
     'report': 'report',
     'prepare': 'prepare',
     'predict': 'predict',
+    'label': 'label',
+    'fit': 'fit',
     'export': 'export',
 }
 

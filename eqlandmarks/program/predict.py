@@ -22,6 +22,7 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.predictor.result import join
+from eqlandmarks.runs import fitted
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -48,6 +49,8 @@ def predict(config: Any, workdir: Workdir) -> None:
   )
   output = _output_folder(fields, workdir, source)
   names = list(predictor.annotation_names)
+  fit = fitted.read(workdir, predictor.method, predictor.digest)
+  kept = workdir.evaluation(predictor.method).get('labels')
   # What predictions depend on: they are resumed with the same alone.
   about = {
       'format': _FORMAT,
@@ -58,7 +61,7 @@ def predict(config: Any, workdir: Workdir) -> None:
       'annotations': names,
       'regression': config.regression.to_dict() if names else None,
       # A regressor that was fitted anew predicts other annotations.
-      'labels': workdir.evaluation(predictor.method).get('labels'),
+      'labels': fit.digest if fit else kept,
   }
   with chunks_lib.opened(output, about) as chunks:
     _try_formats(output, fields.formats, predictor, source.video_name)
