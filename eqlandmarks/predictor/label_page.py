@@ -48,7 +48,7 @@ def write(
           'width': int(found.sizes[row][1]),
           'height': int(found.sizes[row][0]),
           'box': boxes[row].tolist(),
-          'landmarks': np.round(found.landmarks[row].astype(float), 3).tolist(),
+          'landmarks': np.round(found.landmarks[row].astype(float), 5).tolist(),
           'confidence': round(float(found.confidence[row].mean()), 3),
           'src': _picture(images[id_]),
       }

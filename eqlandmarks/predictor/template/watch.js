@@ -35,6 +35,8 @@ const sure = (n, p) => confidence[n * total + p];
 const nameOf = (p) => names[p] || data.names[p];
 const short = (p) => names[p] || (p < data.landmarks ? String(p) : data.names[p]);
 const size = (n) => data.sizes[n];
+// A frame's number, which is in its name too, or the name of an image.
+const tag = (n) => (data.unit === 'frames' ? n : data.ids[n].split('/').at(-1));
 
 // Frames.
 
@@ -48,16 +50,16 @@ function nearestRow(n) {
   return low > 0 && n - rows[low - 1] < rows[low] - n ? low - 1 : low;
 }
 
+// The frame that is shown at a time: the last one that has begun.
 function rowAt(time) {
   const {times} = data.video;
   let [low, high] = [0, count - 1];
   while (low < high) {
-    const middle = (low + high) >> 1;
-    if (times[middle] + base < time) low = middle + 1;
-    else high = middle;
+    const middle = (low + high + 1) >> 1;
+    if (times[middle] + base <= time + 5e-4) low = middle;
+    else high = middle - 1;
   }
-  const before = times[low - 1] + base;
-  return low > 0 && time - before < times[low] + base - time ? low - 1 : low;
+  return low;
 }
 
 let wanted = null;
@@ -463,7 +465,7 @@ function startUnsure() {
     return make('button', {
       type: 'button', title: data.ids[n], 'data-row': n,
       onclick: () => { stop(); go(n); },
-    }, `${n + 1}: ${mean.toFixed(2)}`);
+    }, `${tag(n)}: ${mean.toFixed(2)}`);
   }));
 }
 
@@ -472,7 +474,7 @@ function startSpeeds() {
   $('speed').append(...texts.map((text) => make('option', {}, text)));
   // What was filmed faster than a screen shows is slowed down.
   const fps = data.video ? data.video.fps : 0;
-  const slow = SPEEDS.findIndex((value) => fps * value <= 31);
+  const slow = SPEEDS.findIndex((value) => fps * value <= 32);
   $('speed').selectedIndex = slow < 0 ? SPEEDS.length - 1 : slow;
   $('speed').addEventListener('change', () => { video.playbackRate = speed(); });
 }
