@@ -24,7 +24,7 @@ _LARGEST_VIDEO = 32_000_000
 # Pictures in the page, and their longer side; fewer where the video plays.
 _MOST_PICTURES, _FEW_PICTURES, _LONGEST = 150, 30, 960
 # Numbers of points that the page holds, each of 4 bytes.
-_MOST_NUMBERS = 24_000_000
+_MOST_NUMBERS = 9_000_000
 
 
 def write(

@@ -20,7 +20,12 @@ def opened(browser, path, *, width=1200, complaints=()):
   tab.on('console', lambda m: m.type == 'error' and said.append(m.text))
   tab.on('pageerror', lambda error: said.append(str(error)))
   tab.on('request', lambda r: r.url.startswith('http') and said.append(r.url))
-  tab.on('dialog', lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+
+  def refuse(dialog):
+    said.append(dialog.message)
+    dialog.dismiss()
+
+  tab.on('dialog', refuse)
   tab.goto(path.as_uri())
   tab.wait_for_selector('html[data-ready=true]')
   yield tab

@@ -126,7 +126,9 @@ def test_labels_beside_their_images_need_no_page(run, copy, photos, capsys):
   assert [s['point'] for s in content['scores']] == ['all', 'nose', 'tail']
 
 
-def test_a_single_image_and_an_empty_column(run, copy, photos, tmp_path, capsys):
+def test_a_single_image_and_an_empty_column(
+    run, copy, photos, tmp_path, capsys
+):
   table = _table(tmp_path / 't.csv', [['image 3.png', 10, 12, '', '']])
   run('fit', fit__labels=table, predict__input=str(photos))
   said = capsys.readouterr()
@@ -141,7 +143,8 @@ def test_a_single_image_and_an_empty_column(run, copy, photos, tmp_path, capsys)
         ([['image 3.png', 500, 12, 3, 4]], "point 'ear' is at x 500, y 12"),
         ([['image 3.png', 10, 12, 3, -4]], "point 'toe' is at x 3, y -4"),
         ([['image 99.png', 10, 12, 3, 4]], 'image 99.png, which is none of 10'),
-        ([['clip/img00000003.png', 10, 12, 3, 4]], 'which is none of 10 images'),
+        ([['clip/img00000003.png', 10, 12, 3, 4]],
+         'which is none of 10 images'),
         ([['image 3.png', '', '', '', '']], 'holds no point'),
         ([['image 3.png', 'x', 12, 3, 4]], "found 'x', expected a number"),
         ([['image 3.png', 1, 12, 3]], 'found 4 cells, expected 5'),

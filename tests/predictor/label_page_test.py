@@ -110,7 +110,9 @@ def test_table_and_project_hold_what_was_clicked(page, tmp_path):
     archive.extractall(tmp_path / 'project')
   folder = tmp_path / 'project/labeled-data/noise'
   project = formats.read(folder / 'CollectedData_me.csv', 'deeplabcut')
-  assert project.images == tuple(f'labeled-data/noise/{n}.png' for n in range(6))
+  assert project.images == tuple(
+      f'labeled-data/noise/{n}.png' for n in range(6)
+  )
   np.testing.assert_array_equal(project.points, poses.points)
   for n in range(6):
     own = (tmp_path / f'noise/{n}.png')
