@@ -9,7 +9,6 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -84,12 +83,10 @@ def draw(
       colour = _to_8bit(colours.annotation_colour(j, len(places)))
       _cross(pen, place, 1.6 * radius, colour)
   if numbered and min(height, width) >= _LEAST_NUMBERED:
-    font = _font(height, width)
     for k, (x, y) in enumerate(_to_pillow(path[:, -1])):
-      pen.text(
-          (x + radius, y - radius), str(k), (255, 255, 255), font, 'ls',
-          stroke_width=1, stroke_fill=(0, 0, 0),
-      )  # fmt: skip
+      number = _number(k, _font(height, width))
+      place = round(x + radius), round(y - radius) - number.height
+      picture.paste(number, place, number)
   return picture
 
 
@@ -216,9 +213,21 @@ def draw_video(
 
 
 @functools.cache
-def _font(height: int, width: int) -> Any:
+def _font(height: int, width: int) -> ImageFont.FreeTypeFont:
   """The font of numbers in a picture of this size."""
   return ImageFont.load_default(max(11, round(min(height, width) / 36)))
+
+
+@functools.cache
+def _number(number: int, font: ImageFont.FreeTypeFont) -> Image.Image:
+  """A number in white on a black edge; drawing it anew is slow."""
+  box = font.getbbox(str(number), stroke_width=1)
+  picture = Image.new('RGBA', (int(box[2] - box[0]), int(box[3] - box[1])))
+  ImageDraw.Draw(picture).text(
+      (-box[0], -box[1]), str(number), (255, 255, 255), font,
+      stroke_width=1, stroke_fill=(0, 0, 0),
+  )  # fmt: skip
+  return picture
 
 
 def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:

@@ -148,12 +148,12 @@ def test_least_sure_frames_are_a_click_away(watched):
 
 def test_what_is_chosen_is_downloaded_under_its_names(watched, tmp_path):
   tab, result = watched
-  items = tab.locator('#points li')
-  assert items.count() == 4
-  items.nth(1).locator('[type=checkbox]').uncheck()
-  items.nth(2).locator('[type=text]').fill('ear, "left"')
-  items.nth(0).locator('[type=text]').fill(HOSTILE)  # taken
-  items.nth(0).locator('[type=text]').blur()
+  assert tab.locator('#points li').count() == 4
+  item = lambda p, what: tab.locator(f'#points li[data-p="{p}"] {what}')
+  item(1, '[type=checkbox]').uncheck()
+  item(2, '[type=text]').fill('ear, "left"')
+  item(0, '[type=text]').fill(HOSTILE)  # taken
+  item(0, '[type=text]').blur()
   assert 'already' in tab.locator('#said').inner_text()
   tab.reload()
   tab.wait_for_selector('html[data-ready=true]')

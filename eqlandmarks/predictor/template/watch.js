@@ -394,7 +394,11 @@ function setShown(numbers) {
 }
 
 function buildPoints() {
-  $('points').append(...data.names.map((name, p) => {
+  // Those with names from the start are what one looks for.
+  const order = [...data.names.keys()];
+  order.unshift(...order.splice(data.landmarks));
+  $('points').append(...order.map((p) => {
+    const name = data.names[p];
     const box = make('input', {
       type: 'checkbox', 'aria-label': `Show ${name}`,
       onchange: () => setShown(box.checked ? [...shown, p]
@@ -428,7 +432,8 @@ function rename(p, input) {
 }
 
 function showPoints() {
-  [...$('points').children].forEach((item, p) => {
+  [...$('points').children].forEach((item) => {
+    const p = Number(item.dataset.p);
     item.classList.toggle('off', !shown.has(p));
     item.querySelector('[type=checkbox]').checked = shown.has(p);
     item.querySelector('.choose').setAttribute('aria-pressed', String(p === chosen));
