@@ -51,18 +51,7 @@ def write(
   video = _video(output, source, len(result))
   most = _FEW_PICTURES if video else _MOST_PICTURES
   pictured = _pictured(result.ids[:count], unsure, most)
-  notes = []
-  if count < len(result):
-    notes.append(
-        f'The page holds the first {count} of {len(result)} {source.unit}; the '
-        'tables beside it have all.'
-    )
-  if not video and len(pictured) < count:
-    plays = 'Browsers do not play this video: the' if source.video else 'The'
-    notes.append(
-        f'{plays} page has pictures of {len(pictured)} of {count} '
-        f'{source.unit}, evenly over all, and those that it is least sure of.'
-    )
+  notes = _notes(source, result, count, pictured, bool(video))
   for note in notes:
     say(f'{NAME}: {note}')
   row_of = {id_: row for row, id_ in enumerate(result.ids[:count])}
@@ -94,6 +83,29 @@ def write(
       },
   )  # fmt: skip
   return output / NAME
+
+
+def _notes(
+    source: inputs.Source,
+    result: Prediction,
+    count: int,
+    pictured: Sequence[str],
+    plays: bool,
+) -> list[str]:
+  """What the page has not; it holds the first `count` images."""
+  notes = []
+  if count < len(result):
+    notes.append(
+        f'The page holds the first {count} of {len(result)} {source.unit}; the '
+        'tables beside it have all.'
+    )
+  if not plays and len(pictured) < count:
+    what = 'Browsers do not play this video: the' if source.video else 'The'
+    notes.append(
+        f'{what} page has pictures of {len(pictured)} of {count} '
+        f'{source.unit}, evenly over all, and those that it is least sure of.'
+    )
+  return notes
 
 
 def _all_points(result: Prediction) -> tuple[np.ndarray, np.ndarray]:

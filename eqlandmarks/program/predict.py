@@ -4,6 +4,8 @@ OUTPUT/landmarks.csv      and other formats: the discovered landmarks
 OUTPUT/annotations.csv    and other formats: points by the fitted regressor
 OUTPUT/overlays/          pictures with both drawn in
 OUTPUT/overlay.mp4        the same for a video
+OUTPUT/least_sure/        images to look at first, with marks and without
+OUTPUT/watch.html         a page to watch all of it
 OUTPUT/predictions.json   what was done, written last
 OUTPUT/.parts/            what an interrupted prediction resumes from
 """
