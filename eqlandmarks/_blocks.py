@@ -141,7 +141,13 @@ def upsample(x: jax.Array, shape: tuple[int, int]) -> jax.Array:
   *batch, height, width, channels = x.shape
   x = jnp.broadcast_to(
       x[..., :, None, :, None, :], (*batch, height, 2, width, 2, channels)
-  ).reshape(*batch, 2 * height, 2 * width, channels)
-  pad = [(0, 0)] * len(batch)
-  pad += [(0, shape[0] - 2 * height), (0, shape[1] - 2 * width), (0, 0)]
-  return jnp.pad(x, pad, mode='edge') if shape != x.shape[-3:-1] else x
+  )
+  # One axis at a time, as arrays of an explicit mesh have it.
+  x = x.reshape(*batch, height, 2, 2 * width, channels)
+  x = x.reshape(*batch, 2 * height, 2 * width, channels)
+  for axis in (-3, -2):  # not by jnp.pad, which also slices the images' axis
+    missing = shape[axis + 3] - x.shape[axis]
+    if missing:
+      edge = jax.lax.slice_in_dim(x, x.shape[axis] - 1, None, axis=axis)
+      x = jnp.concatenate([x, *[edge] * missing], axis)
+  return x

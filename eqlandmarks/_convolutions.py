@@ -56,17 +56,27 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, Any]:
 
 def _backward(held: Any, upper: jax.Array) -> tuple[jax.Array, jax.Array]:
   x, kernel = held
-  around = _around(kernel)
-  of_kernel = _by_platform(
-      functools.partial(_kernel_gradient_on_cpu, around=around),
-      functools.partial(_kernel_gradient, around=around),
-      x, upper,
-  )  # fmt: skip
   of_x = _by_platform(
       lambda upper, turned: _convolve_on_cpu(upper, turned.swapaxes(2, 3)),
       _input_gradient, upper, kernel[::-1, ::-1],
   )  # fmt: skip
-  return of_x, of_kernel
+  return of_x, _of_kernel(x, upper, kernel)
+
+
+def _of_kernel(x: jax.Array, upper: jax.Array, kernel: jax.Array) -> jax.Array:
+  """The kernel's gradient, on any devices."""
+  around = _around(kernel)
+  gradient = functools.partial(
+      _by_platform,
+      functools.partial(_kernel_gradient_on_cpu, around=around),
+      functools.partial(_kernel_gradient, around=around),
+  )
+  if any(jax.typeof(x).sharding.spec):
+    # The sum over images on an explicit mesh is left to the compiler.
+    gradient = jax.sharding.auto_axes(
+        gradient, out_sharding=jax.typeof(kernel).sharding.spec
+    )
+  return gradient(x, upper)
 
 
 convolve.defvjp(_forward, _backward)
@@ -126,7 +136,10 @@ def _convolve_on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
   y = lax.conv_general_dilated(
       x, wide, (1, together), _around(kernel), dimension_numbers=_FORWARD
   )
-  return y.reshape(*x.shape[:3], outputs)
+  # One axis at a time, as arrays of an explicit mesh have it.
+  return y.reshape(*y.shape[:3], together, outputs).reshape(
+      *x.shape[:3], outputs
+  )
 
 
 def _columns(inputs: int, outputs: int, wanted: int, width: int) -> int:
@@ -221,6 +234,8 @@ def _pool_gradient_on_cpu(x: jax.Array, upper: jax.Array) -> jax.Array:
   )
   gradient = shares * upper[..., :, None, :, None, :]
   *batch, height, width, channels = upper.shape
+  # One axis at a time, as arrays of an explicit mesh have it.
+  gradient = gradient.reshape(*batch, height, 2, 2 * width, channels)
   gradient = gradient.reshape(*batch, 2 * height, 2 * width, channels)
   odd = [(0, 0)] * len(batch) + [(0, x.shape[-3] % 2), (0, x.shape[-2] % 2)]
   return jnp.pad(gradient, [*odd, (0, 0)])

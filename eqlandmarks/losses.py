@@ -10,9 +10,12 @@ computes in float32, or in float64 where the arguments are.
 
 import math
 import numbers
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
 
 from eqlandmarks import _blockwise
 from eqlandmarks import geometry
@@ -78,18 +81,26 @@ def contrastive(
         f'{features.shape} and {warped_features.shape}.'
     )
   count = features.shape[0]
-  if valid is None:
-    valid = jnp.ones(count, bool)
-  else:
+  if valid is not None:
     _check_mask(valid, (count,))
-    # Masked first: zero times what is not finite is not zero.
-    features, warped_features = (
-        jnp.where(valid[:, None], x, 0) for x in (features, warped_features)
-    )
   if isinstance(temperature, numbers.Real) and not temperature > 0:
     raise ValueError(f'temperature must be above 0, got {temperature}.')
   if block_size is not None and block_size < 0:
     raise ValueError(f'block_size must be 0 or more, got {block_size}.')
+  shardings = [jax.typeof(x).sharding for x in (features, warped_features)]
+  shardings = [each for each in shardings if any(each.spec)]
+  if shardings and axis_name is None:
+    return _contrastive_on_mesh(
+        shardings[0],
+        (features, warped_features, valid, temperature), block_size,
+    )  # fmt: skip
+  if valid is None:
+    valid = jnp.ones(count, bool)
+  else:
+    # Masked first: zero times what is not finite is not zero.
+    features, warped_features = (
+        jnp.where(valid[:, None], x, 0) for x in (features, warped_features)
+    )
   anchors = geometry.unit_vectors(jnp.stack([features, warped_features]))
   others, usable, first = anchors, valid, 0
   if axis_name is not None:
@@ -101,6 +112,42 @@ def contrastive(
   )
   total = jnp.sum(jnp.where(valid, log_p.sum(0), 0.0))
   return -total / jnp.maximum(jnp.sum(usable), 1)
+
+
+def _contrastive_on_mesh(
+    sharding: NamedSharding, arguments: tuple[Any, ...], block_size: int | None
+) -> jax.Array:
+  """`contrastive` of pairs that are spread over an explicit mesh.
+
+  A block is rows of one device, so each takes its own pairs and gathers the
+  negatives, as with `axis_name`.
+
+  Args:
+    sharding: of the features.
+    arguments: both features, valid and temperature.
+    block_size: as in `contrastive`.
+  """
+  axis, mesh = sharding.spec[0], sharding.mesh
+
+  def share(
+      features: jax.Array, warped: jax.Array, valid: Any, temperature: Any
+  ) -> jax.Array:
+    loss = contrastive(
+        features, warped, temperature=temperature, valid=valid,
+        axis_name=axis, block_size=block_size,
+    )  # fmt: skip
+    return loss if axis is None else jax.lax.psum(loss, axis)
+
+  *rows, temperature = arguments
+  of_rows = NamedSharding(mesh, PartitionSpec(axis))
+  rows = jax.tree.map(lambda x: jax.sharding.reshard(x, of_rows), rows)
+  if axis is None:  # the features' channels are
+    return share(*rows, temperature)
+  return jax.shard_map(
+      share, mesh=mesh,
+      in_specs=(*[PartitionSpec(axis)] * 3, PartitionSpec()),
+      out_specs=PartitionSpec(),
+  )(*rows, temperature)
 
 
 def _log_probability(
@@ -254,5 +301,7 @@ def _sum_patches(maps: jax.Array, patch: int) -> jax.Array:
   pad = [(0, 0)] * len(batch)
   pad += [(0, rows * patch - height), (0, columns * patch - width), (0, 0)]
   maps = jnp.pad(maps, pad)
+  # One axis at a time, as arrays of an explicit mesh have it.
+  maps = maps.reshape(*batch, rows, patch, columns * patch, channels)
   maps = maps.reshape(*batch, rows, patch, columns, patch, channels)
   return maps.sum(axis=(-4, -2))

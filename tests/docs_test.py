@@ -112,11 +112,16 @@ def _tiny(command):
   words = shlex.split(command)
   assert words[0] == 'python', command
   fields = {word.partition('=')[0] for word in words}
-  if words[1] == 'main.py':
+  # A run that is named knows its config.
+  config = re.search(r'(?:--config=configs/|train |prepare )(\w+)', command)
+  if config:
+    own = {f'dataset.{name}' for name in by_name.defaults(config[1])}
+    names = {field: field.partition('=')[0] for field in _TINY}
     words += [
         f'--config.{field}'
-        for field in _TINY
-        if f'--config.{field.partition("=")[0]}' not in fields
+        for field, name in names.items()
+        if f'--config.{name}' not in fields
+        and (name in own or not name.startswith('dataset.'))
     ]
   # The tiny dataset has no more annotated images to fit on.
   words = [

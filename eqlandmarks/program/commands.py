@@ -6,6 +6,8 @@ Each stands for flags, which may follow it: the command above is --mode=predict
 
 import difflib
 import pathlib
+import shlex
+import sys
 from collections.abc import Container, Sequence
 
 from eqlandmarks import errors
@@ -37,6 +39,18 @@ _FLAGS = {
     'CONFIG': 'config', 'RUN': 'workdir', 'INPUT': 'config.predict.input',
     'LABELS': 'config.fit.labels',
 }  # fmt: skip
+
+
+def program() -> str:
+  """What a user types before a command."""
+  name = pathlib.Path(sys.argv[0]).name
+  return 'python main.py' if name == 'main.py' else 'eqlandmarks'
+
+
+def next_ones(run: pathlib.Path) -> str:
+  """What can be done with a run that is trained, in a line."""
+  start, folder = program(), shlex.quote(str(run))
+  return f'next: {start} predict {folder} INPUT, or {start} export {folder}'
 
 
 def usage() -> str:

@@ -1,6 +1,5 @@
 """`compare RUN RUN ...`: the figures of finished runs in one table."""
 
-import pathlib
 from collections.abc import Sequence
 
 from eqlandmarks import errors
@@ -26,9 +25,8 @@ def compare(paths: Sequence[str], csv: str | None = None) -> None:
   for name, folder in folders.items():
     runs[name] = _read(folder)
     labels[name] = folder.read_run().get('data', {}).get('labels')
-  with data_files.intact(pathlib.Path(results.NAME), _REMEDY):
-    table = comparison.table(runs)
-    differing = comparison.differences(runs, labels)
+  table = comparison.table(runs)
+  differing = comparison.differences(runs, labels)
   print(errors.printable(table.to_text(console.width())), flush=True)
   if differing:
     print(errors.printable(
@@ -63,4 +61,9 @@ def _read(folder: Workdir) -> list[records_lib.Record]:
         'folder of a run that --mode=train, --mode=evaluate or --mode=report '
         'has measured.'
     )
+  # Functions of the records alone: what they raise tells of altered ones.
+  with data_files.intact(folder.path / results.NAME, _REMEDY):
+    comparison.table({'': records})
+    comparison.differences({'': records}, {})
+    list(results.rows(records))
   return records

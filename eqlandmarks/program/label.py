@@ -17,6 +17,7 @@ from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import label_page
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.predictor.result import join
+from eqlandmarks.program import commands
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -40,7 +41,8 @@ def label(config: Any, workdir: Workdir) -> None:
   folder = workdir.path / FOLDER
   page = folder / file_names.fitting(source.name, '.html')
   about = page.with_suffix('.json')
-  command = f'eqlandmarks fit {shlex.quote(str(workdir.path))} points.csv'
+  program = commands.program()
+  command = f'{program} fit {shlex.quote(str(workdir.path))} points.csv'
   with workdir.locked('--mode=label'):
     label_page.write(
         page, source, predictor, found, config.regression, command

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+from eqlandmarks.program import commands
 from eqlandmarks.program import opening
 from eqlandmarks.program import report
 from eqlandmarks.runs import memory_needs
@@ -61,6 +62,7 @@ def _opened(config: Any, workdir: Workdir, mode: str) -> Iterator[run_lib.Run]:
     if hosts.is_first():
       report.measure(run)
       report.show(run)
+      run_lib.say(commands.next_ones(workdir.path))
 
 
 def _discover(run: run_lib.Run) -> None:

@@ -49,16 +49,19 @@ def write_table(
       column of names.
   """
   names = [] if '' in runs else ['run']
-  with files.replacing(path) as partial:
-    with open(partial, 'w', encoding='utf-8', newline='') as file:
-      writer = csv.DictWriter(file, [*names, *_FIELDS, *_PROTOCOL])
-      writer.writeheader()
-      for run, records in runs.items():
-        for row in _rows(records):
-          writer.writerow({**row, **dict.fromkeys(names, run)})
+  with (
+      files.replacing(path) as partial,
+      open(partial, 'w', encoding='utf-8', newline='') as file,
+  ):
+    writer = csv.DictWriter(file, [*names, *_FIELDS, *_PROTOCOL])
+    writer.writeheader()
+    for run, records in runs.items():
+      for row in rows(records):
+        writer.writerow({**row, **dict.fromkeys(names, run)})
 
 
-def _rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+def rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
+  """The rows of a table: a figure each, and of a curve each distance."""
   for record in records:
     content = record.to_json()
     kind = 'std' if record.std is not None else 'stderr'
@@ -70,18 +73,10 @@ def _rows(records: Iterable[Record]) -> Iterator[dict[str, Any]]:
         'seeds': _text(content['seeds'], ' '),
         'plus_minus_is': kind if spread is not None else None,
     }
-    # Curves hold lists.
-    columns = [
-        x if isinstance(x, list) else None
-        for x in (record.at, record.value, spread)
-    ]
-    count = len(columns[0] or [0])
-    for i in range(count):
+    cells = record.at, record.value, spread  # of curves, lists
+    for i in range(len(record.at) if isinstance(record.at, list) else 1):
       at, value, plus_minus = (
-          whole if column is None else column[i]
-          for whole, column in zip(
-              (record.at, record.value, spread), columns, strict=True
-          )
+          cell[i] if isinstance(cell, list) else cell for cell in cells
       )
       yield {**row, 'at': at, 'value': value, 'plus_minus': plus_minus}
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -63,6 +64,7 @@ class Stage:
       the form that `step` takes, `[devices, B / devices, H, W, 3]`.
     key: the stage's PRNG key.
     num_steps: updates of the whole stage.
+    epoch: how many of them are a pass over the images.
     devices: this process's, of those that `step` is mapped over.
     less_memory: changes of fields by which a step needs less memory.
     less_steep: those by which numbers stay finite.
@@ -79,6 +81,7 @@ class Stage:
   key: jax.Array
   num_steps: int
   devices: list[jax.Device]
+  epoch: float = math.inf
   less_memory: Changes = (('lower', 'batch_size'),)
   less_steep: Changes = (('lower', 'learning_rate'),)
   advise: Advise = in_words
@@ -145,6 +148,7 @@ def _train(
       folder,
       start=start,
       num_steps=stage.num_steps,
+      epoch=stage.epoch,
       rows=rows,
       sign=stage.sign,
   ) as tracker:

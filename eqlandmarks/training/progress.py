@@ -24,6 +24,15 @@ LOG_EVERY = 10
 # the devices have work, and a run that is to stop soon is not minutes ahead.
 _AHEAD = 2
 
+# What a stage is called while it runs, and the line about it.
+_STAGES = {
+    'pretrain': 'Stage 1 of 2: features',
+    'two_stage': 'Stage 2 of 2: landmarks',
+    'unfrozen': 'Stage 2 of 2: landmarks, features too',
+    'end_to_end': 'End-to-end: features and landmarks',
+}
+_LINE = '{desc}, {rate_noinv_fmt}, {remaining} left{postfix} |{bar}|'
+
 # (updates done, metrics of the last of them).
 Rows = list[tuple[int, dict[str, Any]]]
 
@@ -44,6 +53,7 @@ class Tracker:
     folder: where metrics.csv goes.
     start: updates that are done already.
     num_steps: updates of the whole stage.
+    epoch: how many of them are a pass over the images.
     rows: metrics of the updates done since the last log step.
     sign: what a logged row is a bad sign of, in a sentence, or None.
   """
@@ -55,6 +65,7 @@ class Tracker:
       *,
       start: int,
       num_steps: int,
+      epoch: float = math.inf,
       rows: Sequence[tuple[int, dict[str, float]]] = (),
       sign: Callable[[dict[str, float]], str | None] | None = None,
   ):
@@ -69,7 +80,7 @@ class Tracker:
         for done, row in rows
     ]
     self._sent: Rows = []
-    self._start, self._num_steps = start, num_steps
+    self._start, self._num_steps, self._epoch = start, num_steps, epoch
     self._sign = sign
     self._bar: tqdm.tqdm | None = None
     # (updates done, when), by which steps are timed, as the devices end them.
@@ -94,7 +105,8 @@ class Tracker:
     """Takes the metrics of update number `done`; may raise NotFiniteError."""
     if self._bar is None:
       self._bar = tqdm.tqdm(
-          desc=self._title,
+          desc=self._now(done),
+          bar_format=_LINE,
           total=self._num_steps * batch_size,
           initial=self._start * batch_size,
           unit=' images',
@@ -117,6 +129,8 @@ class Tracker:
           value.copy_to_host_async()
       self._log()
       self._sent, self._pending = self._pending, []
+    # A refresh here would show each step, also in a log file.
+    self._bar.set_description_str(self._now(done), refresh=False)
     self._bar.update(batch_size)
 
   def settle(self) -> Rows:
@@ -153,6 +167,15 @@ class Tracker:
     """Whether the last update made a log step."""
     return not self._pending
 
+  def _now(self, done: int) -> str:
+    """The stage and its epoch, in words; the epoch of update number `done`."""
+    title = _STAGES.get(self._title, self._title)
+    epoch, epochs = (
+        math.ceil(steps / self._epoch - 1e-9)
+        for steps in (done, self._num_steps)
+    )
+    return f'{title}, epoch {epoch} of {epochs}' if epochs else title
+
   def _log(self) -> None:
     """Logs the mean of what was sent at the last log step."""
     if not self._sent:
@@ -164,7 +187,6 @@ class Tracker:
       return
     row = {'step': done, **self._mean}
     self._writer.write(row)
-    # A refresh here would show each row, also in a log file.
     self._bar.set_postfix_str(f"loss {self._mean['loss']:.4g}", refresh=False)
     sign = self._sign(row) if self._sign else None
     if sign:

@@ -72,6 +72,7 @@ def train(
       batches=functools.partial(_batches, config, name, images),
       key=_keys(config, name)[1],
       num_steps=min(num_steps, max_steps or num_steps),
+      epoch=num_steps / num_epochs,
       devices=devices_lib.local_devices(),
       less_memory=_less_memory(config, name),
       less_steep=[

@@ -1,5 +1,8 @@
 """Sub-commands stand for flags."""
 
+import pathlib
+import sys
+
 import pytest
 
 from eqlandmarks import errors
@@ -81,6 +84,17 @@ def test_wrong_words_are_named(line, said):
 def test_an_empty_word_is_none():
   with pytest.raises(errors.UserError, match='expected export RUN'):
     commands.expanded(['eqlandmarks', 'export', ''], SWITCHES)
+
+
+def test_what_comes_next_is_a_command(monkeypatch):
+  run = pathlib.Path('runs/my mouse')
+  monkeypatch.setattr(sys, 'argv', ['/x/main.py'])
+  assert commands.next_ones(run) == (
+      "next: python main.py predict 'runs/my mouse' INPUT, or python main.py "
+      "export 'runs/my mouse'"
+  )
+  monkeypatch.setattr(sys, 'argv', ['/x/bin/eqlandmarks'])
+  assert commands.next_ones(run).startswith('next: eqlandmarks predict ')
 
 
 def test_runs_to_compare():

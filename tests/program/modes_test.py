@@ -69,7 +69,8 @@ def _last_step(path):
 def test_everything_promised_is_there(finished):
   for name in (
       'config.json', 'run.json', 'results.json', 'results.csv',
-      'pretrain/metrics.csv', 'two_stage/metrics.csv', 'figures/losses_two_stage.png', 'report.html',
+      'pretrain/metrics.csv', 'two_stage/metrics.csv',
+      'figures/losses_two_stage.png', 'report.html',
       'figures/two_stage/landmarks.png', 'figures/two_stage/predictions.svg',
       'figures/two_stage/warped_pairs_layer1.pdf',
       'figures/end_to_end/landmarks.png', 'figures/equivariance_layer1.pdf',

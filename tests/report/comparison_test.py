@@ -99,7 +99,10 @@ def test_runs_without_figures_are_named(runs, tmp_path):
   ):
     with pytest.raises(errors.UserError, match=said):
       compare.compare(given)
-  for text in ('[{}]', '{', '[1]', '{}', '[]'):
+  curve = json.dumps(records_lib.to_json(
+      [record('pck_curve', 'two_stage', [0.5], at=[0.0, 1.0])]
+  ))  # fmt: skip
+  for text in ('[{}]', '{', '[1]', '{}', '[]', curve):
     (tmp_path / 'b/results.json').write_text(text)
     with pytest.raises(errors.UserError):
       compare.compare(runs)

@@ -56,6 +56,25 @@ def _seconds_per_step(
   return tracker.seconds_per_step
 
 
+def test_the_line_says_stage_and_epoch(tmp_path, capsys, monkeypatch):
+  machine = _Machine(monkeypatch, 0, 0.0)
+  with progress.Tracker(
+      'pretrain', stage_folder.StageFolder(tmp_path), start=0, num_steps=20,
+      epoch=5.0,
+  ) as tracker:  # fmt: skip
+    for done in range(1, 21):
+      tracker.record(done, machine.send(done), 8)
+      words = {1: 'epoch 1 of 4', 5: 'epoch 1 of 4', 6: 'epoch 2 of 4',
+               20: 'epoch 4 of 4'}  # fmt: skip
+      if done in words:
+        said = f'Stage 1 of 2: features, {words[done]}'
+        assert tracker._bar.desc == said
+    tracker.settle()
+  line = capsys.readouterr().err.split('\r')[-1]
+  assert 'Stage 1 of 2: features, epoch 4 of 4, ' in line
+  assert ' images/s, ' in line and ' left' in line
+
+
 @pytest.mark.parametrize(
     'num_steps',
     [2, 3, 4, 5, 9, 10, 11, 12, 13, 19, 20, 21, 25, 30, 33, 40, 100],
