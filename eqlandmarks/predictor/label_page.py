@@ -59,7 +59,7 @@ def write(
       title=f'Points of {source.name}',
       command=command,
       data={
-          'key': fingerprints.of_values(list(found.ids), source.digest)[:16],
+          'key': fingerprints.of_values(source.digest)[:16],
           'name': source.name,
           'folder': folder,
           'frames': frames,

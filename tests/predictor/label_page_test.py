@@ -1,5 +1,6 @@
 """The page to click points on, as a browser shows it."""
 
+import json
 import re
 import types
 import zipfile
@@ -233,7 +234,34 @@ def test_a_reload_loses_nothing_and_a_phone_shows_all(page):
       'document.documentElement.scrollWidth <= window.innerWidth'
   )
   # What storage holds may be anything.
-  tab.evaluate('localStorage.setItem(KEY, \'{"names": [1], "points": []}\')')
-  tab.reload()
+  for text in ('{"names": [1], "rows": {}}', '[]', '{', '{"names": []}'):
+    tab.evaluate('(text) => localStorage.setItem(KEY, text)', text)
+    tab.reload()
   tab.wait_for_selector('html[data-ready=true]')
   assert tab.evaluate('state.names') == []
+
+
+def test_another_page_of_the_same_images_knows_the_clicks(browser, tmp_path):
+  _write(tmp_path / 'label.html', names=('nose', 'tail'))
+  html = (tmp_path / 'label.html').read_text()
+  with browsing.opened(browser, tmp_path / 'label.html') as tab:
+    _label(tab, 3)
+    before = tab.evaluate('state.points')
+    # Frames in another order, and the first one gone.
+    start = html.index('id="data">') + len('id="data">')
+    end = html.index('</script>', start)
+    data = json.loads(html[start:end])
+    data['frames'] = data['frames'][:0:-1]
+    (tmp_path / 'label.html').write_text(
+        html[:start] + json.dumps(data) + html[end:]
+    )
+    tab.reload()
+    tab.wait_for_selector('html[data-ready=true]')
+    assert tab.evaluate('state.points') == before[:0:-1]
+    # What is done to points is done to the other page's frames, too.
+    tab.locator('#points li').nth(0).get_by_label('Remove nose').click()
+    (tmp_path / 'label.html').write_text(html)
+    tab.reload()
+    tab.wait_for_selector('html[data-ready=true]')
+    assert tab.evaluate('state.names') == ['tail']
+    assert tab.evaluate('state.points') == [row[1:] for row in before]

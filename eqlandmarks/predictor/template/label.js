@@ -21,32 +21,59 @@ function fresh() {
   return {
     names: [...data.names],
     points: frames.map(() => data.names.map(() => null)),
+    others: {},
     current: 0,
     scorer: 'me',
   };
 }
 
+// Rows of points by the names of frames, those of other pages of these images
+// among them: a page of more frames, or by another run, begins where one was.
 function isSound(kept) {
   const place = (p) => p === null || p === false || (Array.isArray(p)
     && p.length === 2 && p.every(Number.isFinite));
-  return kept && Array.isArray(kept.names) && Array.isArray(kept.points)
+  return kept && Array.isArray(kept.names) && kept.rows
     && kept.names.every((name) => typeof name === 'string')
-    && kept.points.length === frames.length
-    && kept.points.every((row) => Array.isArray(row)
+    && Object.values(kept.rows).every((row) => Array.isArray(row)
       && row.length === kept.names.length && row.every(place))
-    && frames[kept.current] && typeof kept.scorer === 'string';
+    && typeof kept.scorer === 'string';
+}
+
+function restore(kept) {
+  const others = {...kept.rows};
+  for (const {id} of frames) delete others[id];
+  const current = frames.findIndex(({id}) => id === kept.current);
+  state = {
+    names: kept.names,
+    points: frames.map(({id}) => kept.rows[id] ?? kept.names.map(() => null)),
+    others,
+    current: Math.max(0, current),
+    scorer: kept.scorer,
+  };
 }
 
 function save() {
-  const kept = store.save(KEY, state);
+  const rows = {...state.others};
+  frames.forEach(({id}, i) => { rows[id] = state.points[i]; });
+  const kept = store.save(KEY, {
+    names: state.names, rows, current: frames[state.current].id,
+    scorer: state.scorer,
+  });
   $('saved').textContent = kept ? 'Kept in this browser: a reload loses nothing.'
     : 'This browser keeps nothing for this page: download before you close it.';
 }
 
 // Changes, which can be undone.
 
+function snapshot() {
+  const {names, points, others} = state;
+  return JSON.stringify({names, points, others});
+}
+
+const everyRow = () => [...state.points, ...Object.values(state.others)];
+
 function change(edit) {
-  undone.push(JSON.stringify({names: state.names, points: state.points}));
+  undone.push(snapshot());
   if (undone.length > 500) undone.shift();
   edit();
   changed();

@@ -47,7 +47,7 @@ canvas.addEventListener('pointermove', (event) => {
   } else {
     grip.moved ||= Math.hypot(x - grip.x, y - grip.y) > 4;
     if (grip.moved && grip.j >= 0) {
-      grip.before ??= JSON.stringify({names: state.names, points: state.points});
+      grip.before ??= snapshot();
       const point = toFrame(x, y);
       if (inFrame(point)) here()[grip.j] = point;
       active = grip.j;
@@ -144,7 +144,7 @@ $('add').addEventListener('submit', (event) => {
   if (!accepted(name, state.names)) return;
   change(() => {
     state.names.push(name);
-    state.points.forEach((row) => row.push(null));
+    everyRow().forEach((row) => row.push(null));
     const open = here().indexOf(null);
     active = open < 0 ? 0 : open;
   });
@@ -175,7 +175,7 @@ $('restart').addEventListener('click', () => {
 });
 
 const kept = store.load(KEY);
-if (isSound(kept)) state = kept;
+if (isSound(kept)) restore(kept);
 $('scorer').value = state.scorer;
 startTheme();
 go(state.current);

@@ -100,7 +100,7 @@ function rename(j) {
 function remove(j) {
   change(() => {
     state.names.splice(j, 1);
-    state.points.forEach((row) => row.splice(j, 1));
+    everyRow().forEach((row) => row.splice(j, 1));
     active = Math.max(0, Math.min(active, state.names.length - 1));
   });
   say('Removed. Undo brings it back.');
