@@ -42,6 +42,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=['eqlandmarks*']),
     package_data={
         'eqlandmarks': ['py.typed'],
+        'eqlandmarks.predictor': ['template/*'],
         'eqlandmarks.report': ['template/*'],
     },
     entry_points={

@@ -60,6 +60,8 @@ def get_config(name: str = 'signer') -> ConfigDict:
   config.ablation = _ablation()
   config.grid = _grid()
   config.predict = _predict()
+  config.label = _label()
+  config.fit = _fit()
   config.export = _export()
   config.checkpoint = _checkpoint()
   return config
@@ -282,9 +284,29 @@ def _predict() -> ConfigDict:
   predict.overlays = 24
   # Through how many frames of an overlay video landmarks are traced.
   predict.trail = 10
-  # How many images, of those that it is least sure of, are listed.
+  # Frames a second of an overlay video at most: what was filmed faster is slow
+  # there. 0 for as many as the video has.
+  predict.fps = 30.0
+  # How many images, of those that it is least sure of, are listed and drawn.
   predict.uncertain = 10
   return predict
+
+
+def _label() -> ConfigDict:
+  """--mode=label: a page to click points on, of `predict.input`."""
+  label = ConfigDict()
+  # How many frames are on the page.
+  label.frames = 20
+  return label
+
+
+def _fit() -> ConfigDict:
+  """--mode=fit: named points of a finished run, see docs/label.md."""
+  fit = ConfigDict()
+  # A label file, see docs/formats.md. Its images are those of `predict.input`,
+  # or else of a page by --mode=label, or below the file's own folder.
+  fit.labels = ''
+  return fit
 
 
 def _export() -> ConfigDict:

@@ -1,7 +1,8 @@
-"""Eight fake CPU devices for all tests, and a cache of compiled programs."""
+"""Eight fake CPU devices for all tests, a cache of programs, and a browser."""
 
 import os
 import pathlib
+import shutil
 
 import pytest
 from absl import flags
@@ -58,3 +59,23 @@ def _forget_programs():
   import jax
 
   jax.clear_caches()
+
+
+@pytest.fixture(scope='module')
+def browser():
+  """The system's Chromium; its own downloads are not asked for."""
+  sync_api = pytest.importorskip('playwright.sync_api')
+  path = next(
+      filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None
+  )
+  if path is None:
+    pytest.skip('no chromium or google-chrome is installed')
+  with sync_api.sync_playwright() as playwright:
+    started = playwright.chromium.launch(
+        executable_path=path,
+        args=[
+            '--no-sandbox', '--disable-gpu', '--disable-background-networking'
+        ],
+    )  # fmt: skip
+    yield started
+    started.close()

@@ -52,7 +52,7 @@ class Video:
 
 def probe(path: pathlib.Path) -> Video:
   """Reads a video's header and decodes its first frame."""
-  with _opened(path) as stream:
+  with opened(path) as stream:
     # The default only decides how fast an overlay video plays.
     fps = float(stream.average_rate or stream.guessed_rate or 25)
     count = video_lengths.promised(stream)
@@ -107,7 +107,7 @@ def count(path: pathlib.Path) -> int:
   All frames are decoded unless the file holds as many packets as it announces.
   """
   # Errors of demuxing are reported when the frames are decoded.
-  with _opened(path) as stream, contextlib.suppress(_av().FFmpegError):
+  with opened(path) as stream, contextlib.suppress(_av().FFmpegError):
     packets = sum(
         packet.size > 0 and not packet.is_discard
         for packet in stream.container.demux(stream)
@@ -174,8 +174,8 @@ def _av() -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[Any]:
-  """The first video stream of a file."""
+def opened(path: pathlib.Path) -> Iterator[Any]:
+  """The first video stream of a file, while the block lasts."""
   av = _av()
   try:
     video_lengths.check_bytes(path)  # also that it is a regular file
@@ -206,7 +206,7 @@ def _opened(path: pathlib.Path) -> Iterator[Any]:
 def _decoded(path: pathlib.Path) -> Iterator[tuple[int, Any]]:
   """Yields numbers and frames; checks that they have one size and are all."""
   number, size, packets, end = 0, None, 0, 0.0
-  with _opened(path) as stream:
+  with opened(path) as stream:
     try:
       for packet in stream.container.demux():
         time = packet.dts if packet.pts is None else packet.pts

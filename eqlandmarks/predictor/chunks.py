@@ -22,6 +22,7 @@ from eqlandmarks.predictor.result import join
 from eqlandmarks.system import data_files
 from eqlandmarks.system import files
 from eqlandmarks.system import locking
+from eqlandmarks.system.journal import say
 
 # Images in a chunk: at most so many are predicted again.
 _PER_CHUNK = 256
@@ -33,6 +34,8 @@ _ROOM = (
 )
 # What to do about a damaged file.
 _REMEDY = 'remove the folder, and all is predicted anew'
+# What the named points depend on alone; the landmarks are the same.
+_OF_REGRESSOR = {'annotations', 'regression', 'labels'}
 _TEXTS = ('ids', 'annotation_names', 'skipped')
 
 
@@ -165,14 +168,21 @@ class Chunks:
         self.folder / _ABOUT, _REMEDY, lambda x: data_files.typed(x, dict)
     )
     count = stored.pop('count', None)
-    for name in {**self.about, **stored}:
+    differing = [
+        name for name in {**self.about, **stored}
+        if stored.get(name) != self.about.get(name)
+    ]
+    if differing and {*differing} <= _OF_REGRESSOR:
+      say('the named points are others than those here: predicting anew')
+      self.discard()
+      return None
+    for name in differing[:1]:
       before, asked = stored.get(name), self.about.get(name)
-      if before != asked:
-        raise UserError(
-            f'{self.folder.parent} holds predictions with other {name}: '
-            f'{_short(before)} there, {_short(asked)} asked; expected the '
-            'same, or another folder (config.predict.output)'
-        )
+      raise UserError(
+          f'{self.folder.parent} holds predictions with other {name}: '
+          f'{_short(before)} there, {_short(asked)} asked; expected the '
+          'same, or another folder (config.predict.output)'
+      )
     return count
 
 

@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ class Source:
     root: the folder below which the images lie, or the video; None for arrays.
     video: what a video's file says of it; None for images.
     digest: of names, sizes and times of the files: what tells two inputs apart.
+    ids: of images in files; () for a video and for arrays.
   """
 
   name: str
@@ -68,11 +69,32 @@ class Source:
   root: pathlib.Path | None = None
   video: videos.Video | None = None
   digest: str = ''
+  ids: tuple[str, ...] = ()
 
   @property
   def unit(self) -> str:
     """What its entries are: 'images' or 'frames'."""
     return 'frames' if self.video else 'images'
+
+  def only(self, ids: Collection[str]) -> 'Source':
+    """The source without entries whose ids are not among these."""
+    wanted = {*ids}
+
+    def read(start: int) -> Iterator[Entry]:
+      kept = (entry for entry in self.read(0) if entry.id in wanted)
+      yield from itertools.islice(kept, start, len(wanted))
+
+    return dataclasses.replace(self, read=read, count=len(wanted))
+
+  def thinned(self, most: int) -> 'Source':
+    """Evenly over all entries, about as many as `most`, or all if fewer."""
+    count = self.count or (videos.count(self.root) if self.video else 0)
+    step = max(1, -(-count // most))
+
+    def read(start: int) -> Iterator[Entry]:
+      yield from itertools.islice(self.read(0), start * step, None, step)
+
+    return dataclasses.replace(self, read=read, count=-(-count // step))
 
   @property
   def video_name(self) -> str:
@@ -197,7 +219,8 @@ def _named(name: str, root: pathlib.Path, ids: list[str]) -> Source:
           path, functools.partial(images.decode, root / path, remedy=_REMEDY)
       )
 
-  return Source(name, len(ids), read, root, digest=_digest(root, ids))
+  digest = _digest(root, ids)
+  return Source(name, len(ids), read, root, digest=digest, ids=tuple(ids))
 
 
 def _arrays(arrays: np.ndarray | list[np.ndarray]) -> Source:

@@ -5,12 +5,15 @@ video has thousands. The colours and markers of landmarks are the report's.
 """
 
 import collections
+import functools
+import itertools
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 from PIL import ImageDraw
+from PIL import ImageFont
 
 from eqlandmarks.errors import UserError
 from eqlandmarks.media import videos
@@ -21,6 +24,9 @@ from eqlandmarks.system import files
 # Pictures are enlarged by a whole factor until their shorter side has as many
 # pixels: a marker would hide half of a smaller one.
 _SHORTER_SIDE = 384
+
+# Pictures whose shorter side has fewer pixels have no room for numbers.
+_LEAST_NUMBERED = 200
 
 # Below, a marker is hollow.
 _SURE = 0.5
@@ -45,6 +51,7 @@ def draw(
     *,
     trail: Sequence[np.ndarray] = (),
     enlarge: int = 1,
+    numbered: bool = False,
 ) -> Image.Image:
   """Draws landmarks, and annotations as crosses, into a copy of an image.
 
@@ -55,6 +62,7 @@ def draw(
     annotations: `[J, 2]` in pixels of the image, or None.
     trail: earlier landmarks, the latest last: lines lead from there to here.
     enlarge: whole factor by which the copy is enlarged.
+    numbered: whether landmarks have their numbers, where there is room.
   """
   width, height = image.width * enlarge, image.height * enlarge
   picture = image.resize((width, height), Image.Resampling.NEAREST)
@@ -74,27 +82,82 @@ def draw(
     for j, place in enumerate(places):
       colour = _to_8bit(colours.annotation_colour(j, len(places)))
       _cross(pen, place, 1.6 * radius, colour)
+  if numbered and min(height, width) >= _LEAST_NUMBERED:
+    for k, (x, y) in enumerate(_to_pillow(path[:, -1])):
+      number = _number(k, _font(height, width))
+      place = round(x + radius), round(y - radius) - number.height
+      picture.paste(number, place, number)
   return picture
+
+
+def draw_legend(
+    width: int, height: int, count: int, names: Sequence[str] = ()
+) -> Image.Image | None:
+  """What the marks in a picture of this size mean, to stand below it.
+
+  Args:
+    width: of the picture, and of the legend.
+    height: of the picture.
+    count: of the landmarks.
+    names: of the annotations.
+
+  Returns:
+    The legend, with an even number of rows; None where there is no room.
+  """
+  if min(height, width) < _LEAST_NUMBERED:
+    return None
+  font, radius = _font(height, width), max(2.0, min(height, width) / 90)
+  texts = [*map(str, range(count)), *names, 'hollow: less sure']
+  step = 5 * radius
+  places, x, y = [], radius, 0
+  line = round(1.8 * font.size)
+  for text in texts:
+    room = step + font.getlength(text)
+    if x + room > width and x > radius:
+      x, y = radius, y + line
+    places.append((x + 1.5 * radius, y + line / 2))
+    x += room + radius
+  legend = Image.new('RGB', (width, (y + line + 1) // 2 * 2))
+  pen = ImageDraw.Draw(legend)
+  for number, ((x, y), text) in enumerate(zip(places, texts, strict=True)):
+    if number < count:
+      style = colours.landmark_style(number)
+      colour = _to_8bit(style['color'])
+      _mark(pen, style['marker'], (x, y), radius, colour, colour)
+    elif number < count + len(names):
+      colour = colours.annotation_colour(number - count, len(names))
+      _cross(pen, (x, y), 1.6 * radius, _to_8bit(colour))
+    else:
+      _mark(pen, 'o', (x, y), radius, None, (255, 255, 255))
+    pen.text((x + 2 * radius, y), text, (255, 255, 255), font, 'lm')
+  return legend
 
 
 def draw_pictures(
     folder: pathlib.Path,
     drawn: Iterable[tuple[str, Image.Image, Drawn]],
     ids: Collection[str] = (),
+    *,
+    plain: pathlib.Path | None = None,
 ) -> list[pathlib.Path]:
   """Draws images, by their ids, each into a PNG that is called as the image.
 
-  The pictures of the images in `ids` keep their names.
+  The pictures of the images in `ids` keep their names. The images themselves
+  go into a folder `plain`, if it is given.
   """
   paths = []
   taken = {*ids, *(str(p) for i in ids for p in pathlib.PurePath(i).parents)}
   for name, image, points in drawn:
-    path = file_names.below(folder, _picture_name(name, taken))
+    file = _picture_name(name, taken)
     enlarge = max(1, -(-_SHORTER_SIDE // min(image.size)))
-    picture = draw(image, *points, enlarge=enlarge)
-    with files.replacing(path) as partial:
-      picture.save(partial, 'PNG', compress_level=1)
-    paths.append(path)
+    pictures = {folder: draw(image, *points, enlarge=enlarge, numbered=True)}
+    if plain:
+      pictures[plain] = image
+    for place, picture in pictures.items():
+      path = file_names.below(place, file)
+      with files.replacing(path) as partial:
+        picture.save(partial, 'PNG', compress_level=1)
+      paths.append(path)
   return paths
 
 
@@ -115,19 +178,26 @@ def draw_video(
     size: tuple[int, int],
     fps: float,
     trail: int,
+    names: Sequence[str] = (),
 ) -> None:
-  """Draws frames `[H, W, 3]` into a video of the same size.
+  """Draws frames `[H, W, 3]` into a video, with a legend below if it has room.
 
   The file gets its name when it is whole. Landmarks are traced through as many
-  earlier frames as `trail` says.
+  earlier frames as `trail` says. `names` are those of the annotations.
 
   Raises:
     UserError: there are fewer frames than predictions.
   """
   earlier: collections.deque[np.ndarray] = collections.deque(maxlen=trail)
-  frames = iter(frames)
-  with videos.writing(path, size=size, fps=fps) as append:
-    for number, (landmarks, *others) in enumerate(drawn):
+  frames, drawn = iter(frames), iter(drawn)
+  first = next(drawn)
+  legend = draw_legend(size[1], size[0], len(first[0]), names)
+  below = [] if legend is None else [np.asarray(legend)]
+  whole = (size[0] + sum(map(len, below)), size[1])
+  with videos.writing(path, size=whole, fps=fps) as append:
+    for number, (landmarks, *others) in enumerate(
+        itertools.chain([first], drawn)
+    ):
       frame = next(frames, None)
       if frame is None:
         raise UserError(
@@ -135,8 +205,29 @@ def draw_video(
             'as were predicted on; predict on it again'
         )
       image = Image.fromarray(frame)
-      append(np.asarray(draw(image, landmarks, *others, trail=[*earlier])))
+      picture = draw(
+          image, landmarks, *others, trail=[*earlier], numbered=True
+      )
+      append(np.concatenate([np.asarray(picture), *below]))
       earlier.append(landmarks)
+
+
+@functools.cache
+def _font(height: int, width: int) -> ImageFont.FreeTypeFont:
+  """The font of numbers in a picture of this size."""
+  return ImageFont.load_default(max(11, round(min(height, width) / 36)))
+
+
+@functools.cache
+def _number(number: int, font: ImageFont.FreeTypeFont) -> Image.Image:
+  """A number in white on a black edge; drawing it anew is slow."""
+  box = font.getbbox(str(number), stroke_width=1)
+  picture = Image.new('RGBA', (int(box[2] - box[0]), int(box[3] - box[1])))
+  ImageDraw.Draw(picture).text(
+      (-box[0], -box[1]), str(number), (255, 255, 255), font,
+      stroke_width=1, stroke_fill=(0, 0, 0),
+  )  # fmt: skip
+  return picture
 
 
 def _to_pillow(points: np.ndarray) -> list[tuple[float, float]]:

@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tabulate
 import tqdm
+from PIL import Image
 
 from eqlandmarks import errors
 from eqlandmarks import formats
@@ -16,12 +18,14 @@ from eqlandmarks.predictor import Predictor
 from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import overlays
+from eqlandmarks.predictor import watch_page
 from eqlandmarks.predictor.result import Prediction
 from eqlandmarks.system import data_files
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
 
 _DONE = 'predictions.json'
+_LEAST_SURE = 'least_sure'
 
 
 def label_file(
@@ -76,20 +80,27 @@ class Files:
         'overlays': fields.overlays,
         'trail': fields.trail,
         'uncertain': fields.uncertain,
+        'fps': fields.fps,
     }
-    if self._is_done(asked):
+    if self._is_done(asked, chunks.about):
       return
     # Written last: it says that all the others are whole.
     (self.output / _DONE).unlink(missing_ok=True)
     unsure = self._least_sure(fields.uncertain)
     paths = self._write_labels(fields.formats)
-    files.remove(self.output / 'overlays')
+    for name in ('overlays', _LEAST_SURE, watch_page.NAME):
+      files.remove(self.output / name)
+    ids = [entry['id'] for entry in unsure]
     if fields.overlays and self.source.video:
-      paths.append(self._draw_video(chunks, fields.trail))
+      paths.append(self._draw_video(chunks, fields.trail, fields.fps))
     elif fields.overlays:
-      paths += self._draw_pictures(
-          fields.overlays, {entry['id'] for entry in unsure}
-      )
+      paths += self._draw_pictures(fields.overlays, {*ids})
+    if fields.overlays:
+      paths += self._draw_least_sure(ids)
+      paths.append(watch_page.write(
+          self.output, self.source, self.result,
+          self.predictor.landmark_names, ids,
+      ))  # fmt: skip
     content = {
         **chunks.about,
         'path': str(self.source.root.absolute()),
@@ -123,18 +134,22 @@ class Files:
       ))  # fmt: skip
     where = errors.one_line(str(self.output))
     print(f'predictions are in {where}', flush=True)
+    page = self.output / watch_page.NAME
+    if page.exists():
+      print(f'watch them: {errors.one_line(str(page))}', flush=True)
 
   def _least_sure(self, count: int) -> list[dict[str, Any]]:
     return least_sure(self.result, count, video=self.source.video is not None)
 
-  def _is_done(self, asked: dict[str, Any]) -> bool:
+  def _is_done(self, asked: dict[str, Any], about: dict[str, Any]) -> bool:
     try:
       content = data_files.read_json(
           self.output / _DONE, 'it is written anew', _check_done
       )
     except errors.UserError:  # also where there is none
       return False
-    return content.get('asked') == asked and all(
+    same = all(content.get(name) == about[name] for name in about)
+    return same and content.get('asked') == asked and all(
         (self.output / name).exists() for name in content['written']
     )
 
@@ -170,19 +185,32 @@ class Files:
     """Some images, evenly over all, and those that it is least sure of."""
     ids = self.result.ids
     even = np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int)
-    row_of = {name: row for row, name in enumerate(ids)}
     chosen = {ids[row] for row in even} | unsure
-    drawn = (
-        (entry.id, entry.load(), self.result.points(row_of[entry.id]))
-        for entry in self.source.read(0)
-        if entry.id in chosen
-    )
+    drawn = self._drawn(chosen)
     bar = tqdm.tqdm(
         drawn, desc='draw', unit=' images', total=len(chosen), mininterval=0.5
     )
     return overlays.draw_pictures(self.output / 'overlays', bar, ids)
 
-  def _draw_video(self, chunks: chunks_lib.Chunks, trail: int) -> pathlib.Path:
+  def _draw_least_sure(self, ids: Sequence[str]) -> list[pathlib.Path]:
+    """The images that it is least sure of, with and without marks."""
+    folder = self.output / _LEAST_SURE
+    return overlays.draw_pictures(
+        folder / 'marked', self._drawn(ids), self.result.ids,
+        plain=folder / 'plain',
+    )  # fmt: skip
+
+  def _drawn(
+      self, ids: Collection[str]
+  ) -> Iterator[tuple[str, Image.Image, overlays.Drawn]]:
+    """Some images, by their ids, and what is drawn in them."""
+    row_of = {name: row for row, name in enumerate(self.result.ids)}
+    for entry in self.source.only(ids).read(0):
+      yield entry.id, entry.load(), self.result.points(row_of[entry.id])
+
+  def _draw_video(
+      self, chunks: chunks_lib.Chunks, trail: int, fps: float
+  ) -> pathlib.Path:
     path, video = self.output / 'overlay.mp4', self.source.video
     drawn = (part.points(row) for part in chunks for row in range(len(part)))
     bar = tqdm.tqdm(
@@ -191,7 +219,8 @@ class Files:
     )  # fmt: skip
     overlays.draw_video(
         path, videos.frames(self.source.root), bar, size=video.size,
-        fps=video.fps, trail=trail,
+        fps=min(video.fps, fps or video.fps), trail=trail,
+        names=self.result.annotation_names,
     )
     return path
 

@@ -98,6 +98,30 @@ class Predictor:
     model = trained.load(workdir, method, regression=regression)
     return cls(model, batch_size=batch_size)
 
+  def boxes(self, sizes: np.ndarray) -> np.ndarray:
+    """What the nets see of images.
+
+    Args:
+      sizes: `[N, 2]`, (height, width) of the original images.
+
+    Returns:
+      `[N, 4]`: the top, left, height and width of a box, in their pixels.
+    """
+    if self._crop is None:
+      return np.concatenate([np.zeros_like(sizes), sizes], 1).astype(float)
+    box = self._crop
+    return np.tile([box.top, box.left, *box.shape], (len(sizes), 1))
+
+  def seen(self, points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Points of original images in pixels of what the nets see of them.
+
+    Args:
+      points: `[N, P, 2]` in pixels of the original images.
+      sizes: `[N, 2]`, (height, width) of these.
+    """
+    boxes = self.boxes(sizes)[:, None]
+    return (points - boxes[..., :2]) / boxes[..., 2:] * self.image_size
+
   def predict(
       self, what: inputs.Input, *, skip_bad: bool = False
   ) -> Prediction:

@@ -46,6 +46,15 @@ class Prediction:
     """Images that were looked at, those that were skipped among them."""
     return len(self.ids) + len(self.skipped)
 
+  def take(self, rows: Sequence[int]) -> 'Prediction':
+    """Some of the images, by their numbers."""
+    fields = {
+        name: getattr(self, name)[list(rows)]
+        for name in _ARRAYS if getattr(self, name) is not None
+    }  # fmt: skip
+    ids = tuple(self.ids[row] for row in rows)
+    return dataclasses.replace(self, ids=ids, skipped=(), **fields)
+
   def points(self, row: int) -> tuple[np.ndarray | None, ...]:
     """Landmarks, confidence and annotations (or None) of one image."""
     annotations = None if self.annotations is None else self.annotations[row]

@@ -11,6 +11,7 @@ from eqlandmarks.datasets.base import crops
 from eqlandmarks.errors import UserError
 from eqlandmarks.predictor import confidence
 from eqlandmarks.runs import config_types
+from eqlandmarks.runs import fitted
 from eqlandmarks.runs import run as run_lib
 from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
@@ -60,7 +61,9 @@ def load(
   regression = regression or (measured or config).get('regression')
   return Trained(
       config, variables,
-      annotator=_load_annotator(folder, method, config.image_size, regression),
+      annotator=_load_annotator(
+          folder, method, config.image_size, regression, digest
+      ),
       crop=_crop(folder, method, config),
       method=method, digest=digest,
   )  # fmt: skip
@@ -125,9 +128,16 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
 
 
 def _load_annotator(
-    folder: Workdir, method: str, image_size: int, regression: Any
+    folder: Workdir, method: str, image_size: int, regression: Any, digest: str
 ) -> confidence.Annotator | None:
-  """The regressor of the evaluation; None without labels or evaluation."""
+  """The regressor of --mode=fit, or else of the evaluation; None without."""
+  fit = fitted.read(folder, method, digest)
+  if fit is not None:
+    fields = {'image_size': image_size, 'regression': fit.regression}
+    return confidence.make_annotator(
+        {'fit_landmarks': fit.landmarks, 'fit_points': fit.points},
+        fit.names, ConfigDict(fields),
+    )  # fmt: skip
   outcome = folder.outcome(method)
   if outcome is None or 'fit_points' not in outcome:
     return None

@@ -213,7 +213,7 @@ def main(argv: Sequence[str]) -> None:
   try:
     with signals.handled():
       config_checks.check(config)
-      if mode == 'predict':
+      if mode in ('predict', 'label', 'fit'):
         devices.use_all_cores(config.predict.batch_size, processes)
       elif mode != 'export':  # which needs one device
         parts = processes * config.accumulate

@@ -25,6 +25,8 @@ _COMMANDS = {
     'ablation': ('CONFIG', 'the methods against each other, over seeds'),
     'grid': ('CONFIG', "the same for other methods' objectives"),
     'predict': ('RUN [INPUT]', 'points of an image, a folder or a video'),
+    'label': ('RUN [INPUT]', 'a page on which you click named points'),
+    'fit': ('RUN LABELS [INPUT]', 'from landmarks to the points of a table'),
     'export': ('RUN', 'the model as one file'),
     'evaluate': ('RUN', 'measure anew'),
     'report': ('RUN', 'tables, pictures and report.html'),
@@ -35,7 +37,8 @@ OF_RUN = tuple(
     name for name, (words, _) in _COMMANDS.items() if words[:3] == 'RUN'
 )
 _FLAGS = {
-    'CONFIG': 'config', 'RUN': 'workdir', 'INPUT': 'config.predict.input'
+    'CONFIG': 'config', 'RUN': 'workdir', 'INPUT': 'config.predict.input',
+    'LABELS': 'config.fit.labels',
 }  # fmt: skip
 
 

@@ -17,6 +17,8 @@ MODES = {
     'report': 'report',
     'prepare': 'prepare',
     'predict': 'predict',
+    'label': 'label',
+    'fit': 'fit',
     'export': 'export',
 }
 

@@ -4,6 +4,8 @@ OUTPUT/landmarks.csv      and other formats: the discovered landmarks
 OUTPUT/annotations.csv    and other formats: points by the fitted regressor
 OUTPUT/overlays/          pictures with both drawn in
 OUTPUT/overlay.mp4        the same for a video
+OUTPUT/least_sure/        images to look at first, with marks and without
+OUTPUT/watch.html         a page to watch all of it
 OUTPUT/predictions.json   what was done, written last
 OUTPUT/.parts/            what an interrupted prediction resumes from
 """
@@ -22,6 +24,7 @@ from eqlandmarks.predictor import chunks as chunks_lib
 from eqlandmarks.predictor import inputs
 from eqlandmarks.predictor import prediction_files
 from eqlandmarks.predictor.result import join
+from eqlandmarks.runs import fitted
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.system import file_names
 from eqlandmarks.system import files
@@ -48,6 +51,8 @@ def predict(config: Any, workdir: Workdir) -> None:
   )
   output = _output_folder(fields, workdir, source)
   names = list(predictor.annotation_names)
+  fit = fitted.read(workdir, predictor.method, predictor.digest)
+  kept = workdir.evaluation(predictor.method).get('labels')
   # What predictions depend on: they are resumed with the same alone.
   about = {
       'format': _FORMAT,
@@ -58,7 +63,7 @@ def predict(config: Any, workdir: Workdir) -> None:
       'annotations': names,
       'regression': config.regression.to_dict() if names else None,
       # A regressor that was fitted anew predicts other annotations.
-      'labels': workdir.evaluation(predictor.method).get('labels'),
+      'labels': fit.digest if fit else kept,
   }
   with chunks_lib.opened(output, about) as chunks:
     _try_formats(output, fields.formats, predictor, source.video_name)

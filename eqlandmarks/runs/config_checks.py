@@ -50,6 +50,9 @@ _COUNTS = (
     and _are_distinct(v),
     f'different whole numbers from 1 to {rules.MANY}',
 )
+_FPS = rules.number(
+    lambda v: v == 0 or 1 <= v <= 1000, 'a number from 1 to 1000, or 0'
+)
 _METHOD = (
     lambda v: v in ('', *methods.METHODS),
     "'' or one of " + ', '.join(methods.METHODS),
@@ -133,7 +136,9 @@ _RULES = {
         'overlays': rules.integer(0),
         'trail': rules.integer(0),
         'uncertain': rules.integer(0),
+        'fps': _FPS,
     },
+    'label': {'frames': rules.integer(1, 200)},
     'export': {'method': _METHOD},
     'checkpoint': {
         'every_seconds': rules.not_negative(),

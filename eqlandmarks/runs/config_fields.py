@@ -11,8 +11,8 @@ from eqlandmarks.training import methods
 # is there already.
 _FREE = (
     'regression.', 'evaluation.', 'checkpoint.', 'ablation.num_seeds', 'grid.',
-    'discover.train_features', 'predict.', 'export.', 'dataset.cache',
-    'dataset.memory_gib',
+    'discover.train_features', 'predict.', 'label.', 'fit.', 'export.',
+    'dataset.cache', 'dataset.memory_gib',
     # The data that they give are compared themselves (`datasets.contents`).
     'dataset.root', 'dataset.labels', 'dataset.eyes', 'dataset.groups',
     'dataset.test', 'dataset.test_share', 'dataset.exclude', 'dataset.skip_bad',

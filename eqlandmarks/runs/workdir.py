@@ -8,7 +8,9 @@ lock           who writes to the folder just now
 results.json   every figure, as records with their protocol; results.csv, a row
                each
 report.html    all of it on one page
-METHOD/        a stage's checkpoints, metrics, records and arrays
+METHOD/        a stage's checkpoints, metrics, records and arrays; fit.npz, what
+               --mode=fit fitted named points on
+label/         pages by --mode=label
 figures/       pictures
 ablation/      a comparison: a workdir per seed, and what was compared
 data/          the prepared dataset, unless dataset.cache says otherwise

@@ -107,6 +107,34 @@ def test_a_video(run, video):
     assert row['jump'] == expected
 
 
+def test_least_sure_images_and_the_page_to_watch(run, photos):
+  output = run(photos, uncertain=2)
+  done = json.loads((output / 'predictions.json').read_text())
+  for entry in done['least_sure']:
+    plain = Image.open(output / 'least_sure/plain' / entry['id'])
+    original = Image.open(photos / entry['id'])
+    np.testing.assert_array_equal(np.asarray(plain), np.asarray(original))
+    marked = Image.open(output / 'least_sure/marked' / entry['id'])
+    assert min(marked.size) >= 384
+  assert 'watch.html' in done['written']
+  html = (output / 'watch.html').read_text()
+  assert str(photos) not in html  # it may be passed on
+  run(photos, overlays=0, uncertain=2)
+  assert not (output / 'watch.html').exists()
+  assert not (output / 'least_sure').exists()
+
+
+def test_what_was_filmed_fast_is_shown_slowly(run, tmp_path):
+  path = tmp_path / 'fast.mp4'
+  with videos.writing(path, size=(40, 40), fps=240.0) as append:
+    for n in range(4):
+      append(np.full((40, 40, 3), 50 * n, np.uint8))
+  for fps, expected in ((30.0, 30.0), (0.0, 240.0), (500.0, 240.0)):
+    output = run(path, fps=fps)
+    drawn = videos.probe(output / 'overlay.mp4')
+    assert drawn.fps == expected and drawn.count == 4
+
+
 def test_every_format_reads_back_as_the_same_points(run, video):
   forms = ('table', 'deeplabcut', 'lightning-pose', 'coco', 'pts')
   output = run(video, formats=forms, overlays=0)

@@ -98,3 +98,43 @@ def test_the_overlay_shows_each_frames_own_points(tmp_path):
         map(found.points, range(6)), size=(64, 96), fps=10.0, trail=0,
     )  # fmt: skip
   assert not list(tmp_path.glob('*p.mp4*'))
+
+
+def _film(path, size):
+  with videos.writing(path, size=size, fps=240.0) as append:
+    for _ in range(3):
+      append(np.zeros((*size, 3), np.uint8))
+  return path
+
+
+def test_large_pictures_have_numbers_and_a_legend_below(tmp_path):
+  size = (240, 320)
+  black = _film(tmp_path / 'black.mp4', size)
+  places = [(60, 60), (90, 200)]
+  found = fresh_run.make_prediction([places] * 3, [[0.9] * 2] * 3)
+  overlays.draw_video(
+      tmp_path / 'o.mp4', videos.frames(black), map(found.points, range(3)),
+      size=size, fps=30.0, trail=0, names=('nose', '<tail>'),
+  )  # fmt: skip
+  legend = overlays.draw_legend(320, 240, 2, ('nose', '<tail>'))
+  frames = list(videos.frames(tmp_path / 'o.mp4'))
+  assert videos.probe(tmp_path / 'o.mp4').fps == 30.0
+  assert frames[0].shape == (240 + legend.height, 320, 3)
+  np.testing.assert_allclose(
+      frames[0][240:].mean(), np.asarray(legend).mean(), atol=3.0
+  )
+  # Up and to the right of its marker.
+  white = (frames[0][:240] > 150).all(-1)
+  rows, columns = np.nonzero(white[:70])
+  assert len(rows) and rows.max() < 60 and columns.min() > 60
+
+
+def test_a_legend_breaks_its_lines_and_small_pictures_have_none():
+  assert overlays.draw_legend(150, 400, 3) is None
+  short = overlays.draw_legend(400, 400, 3)
+  long = overlays.draw_legend(400, 400, 60, ('a name of some length',) * 9)
+  assert short.width == long.width == 400
+  assert long.height > 3 * short.height
+  assert long.height % 2 == short.height % 2 == 0
+  # Nothing is cut at the right.
+  assert not np.asarray(long)[:, -2:].any()

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import shutil
 
 import pytest
 from report_fixtures import COMPARED
@@ -32,26 +31,6 @@ def test_what_has_collapsed_stands_first_and_escaped():
   assert '<li>a &lt; b</li>' in main
   assert main.index('<li>c</li>') < main.index('<li>d</li>')
   assert '"warning collapsed"' not in page.render(whole_page())
-
-
-@pytest.fixture(scope='module')
-def browser():
-  """The system's Chromium; its own downloads are not asked for."""
-  sync_api = pytest.importorskip('playwright.sync_api')
-  path = next(
-      filter(None, map(shutil.which, ('chromium', 'google-chrome'))), None
-  )
-  if path is None:
-    pytest.skip('no chromium or google-chrome is installed')
-  with sync_api.sync_playwright() as playwright:
-    started = playwright.chromium.launch(
-        executable_path=path,
-        args=[
-            '--no-sandbox', '--disable-gpu', '--disable-background-networking'
-        ],
-    )  # fmt: skip
-    yield started
-    started.close()
 
 
 @pytest.fixture
