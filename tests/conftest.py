@@ -17,6 +17,8 @@ _CACHE = pathlib.Path(__file__).parent.parent / '.pytest_cache' / 'jax'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 
+os.environ.pop('COLUMNS', None)  # as xdist sets it, tables would be wrapped
+
 flags.FLAGS.mark_as_parsed()  # grain reads absl flags
 
 # Where a silently added axis would be a wrong number, not an error.

@@ -67,8 +67,10 @@ def _cells(row: Sequence[Record]) -> Iterator[tuple[str, str]]:
     number = record.protocol['fit_images']
     yield f'{naming.heading(record)}, {number} labelled', naming.number(record)
   for metric, at, title in _FEATURES:
-    for record in select(row, metric=metric, point='all', layer=1, at=at)[:1]:
-      yield title.format(at=at), naming.number(record)
+    records = select(row, metric=metric, point='all', layer=1)
+    # The distance that is asked for, or the nearest that was measured.
+    for record in sorted(records, key=lambda r: abs(r.at - at))[:1]:
+      yield title.format(at=record.at), naming.number(record)
   for metric, title in _LANDMARKS.items():
     for record in select(row, metric=metric, point='all')[:1]:
       yield title, naming.number(record)

@@ -91,6 +91,8 @@ class Probe:
     names, flags, net = [], [], ['']
 
     def look(function: Any, args: Any, kwargs: Any, context: Any) -> Any:
+      if context.module.scope is None:  # asked, not applied
+        return function(*args, **kwargs)
       path = context.module.path
       if not path:
         net[0] = context.module.name

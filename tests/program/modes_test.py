@@ -409,7 +409,8 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
   read |= {
     'ablation.num_seeds',
     'ablation.share',
-  }  # see tests/runs/ablation_test.py
+    'grid.presets',
+  }  # see tests/runs/ablation_test.py and tests/program/grid_test.py
   for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
     other.dataset = common.dataset(name)

@@ -108,6 +108,7 @@ def _table(ids, digests):
   return storage.Table(
       np.array(ids), np.zeros((count, 1, 2)), np.ones((count, 2)),
       np.array(digests), np.zeros((count, 32), np.uint8),
+      np.array([''] * count), np.zeros(count),
   )
 
 
