@@ -102,7 +102,12 @@ def test_diversity(patch):
 
 
 @pytest.mark.x64
-@pytest.mark.parametrize('norm', models.NORMS)
+@pytest.mark.parametrize(
+    'norm',
+    [models.NORMS[0], *(
+        pytest.param(norm, marks=pytest.mark.slow) for norm in models.NORMS[1:]
+    )],
+)  # fmt: skip
 def test_nets(norm):
   nets = {
       3: models.Hourglass(4, widths=(4, 4), norm=norm, dtype=jnp.float64),

@@ -407,10 +407,10 @@ def test_every_field_of_every_config_is_read(tmp_path, monkeypatch):
     modes.run(recording, str(tmp_path / str(number)), 'train')
   modes.run(_Recording(configs[0], read), str(tmp_path / '0'), 'end_to_end')
   read |= {
-    'ablation.num_seeds',
-    'ablation.share',
-    'grid.presets',
-  }  # see tests/runs/ablation_test.py and tests/program/grid_test.py
+      # Of modes that have tests of their own.
+      'ablation.num_seeds', 'ablation.share', 'fit.labels', 'grid.presets',
+      'label.frames',
+  }
   for name in ('video', 'bbc_pose', 'cat_head', 'celeba'):
     other = _config()
     other.dataset = common.dataset(name)

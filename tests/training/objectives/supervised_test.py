@@ -111,6 +111,7 @@ def test_there_must_be_a_landmark_for_each_point(tmp_path):
   assert not (tmp_path / 'w').exists()
 
 
+@pytest.mark.slow
 def test_its_stages_can_be_tried_out(tmp_path):
   modes.run(_config(), tmp_path / 'w', 'prepare')
 
