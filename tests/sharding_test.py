@@ -52,7 +52,10 @@ def _random(*shape):
 
 
 @pytest.mark.x64
-@pytest.mark.parametrize('block_size', [None, 0, 3])
+@pytest.mark.parametrize(
+    'block_size',
+    [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (None, 0))],
+)
 def test_contrastive(block_size):
   features, warped = _random(2, 16, 5)
   valid = jnp.arange(16) % 3 > 0
@@ -69,6 +72,7 @@ def test_contrastive(block_size):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.x64
 def test_contrastive_on_two_axes_and_by_channels():
   mesh = _mesh((4, 2), ('data', 'model'))

@@ -76,7 +76,7 @@ def _run(step, state, num_devices, num_steps=2):
     [
         ('pretrain', 'group', 'image', 8),
         ('discover', 'group', 'image', 8),
-        ('imm', 'batch', 'image', 2),
+        pytest.param('imm', 'batch', 'image', 2, marks=pytest.mark.slow),
         pytest.param('imm', 'group', 'image', 8, marks=pytest.mark.slow),
         ('pretrain', 'batch', 'batch', 2),
         pytest.param('pretrain', 'group', 'batch', 8, marks=pytest.mark.slow),
