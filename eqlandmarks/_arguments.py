@@ -1,5 +1,7 @@
 """Checks of the losses' arguments, and their precision."""
 
+import numbers
+
 import jax
 import jax.numpy as jnp
 
@@ -24,3 +26,16 @@ def check_mask(valid: jax.Array, shape: tuple[int, ...]) -> None:
     raise ValueError(f'valid must be a boolean array, got {dtype}.')
   if valid.shape != shape:
     raise ValueError(f'valid must have shape {shape}, got {valid.shape}.')
+
+
+def check_patches(probabilities: jax.Array, patch: int) -> None:
+  """Refuses what is no `[..., H, W, K]`, and patches of no whole pixels."""
+  check_floats(probabilities=probabilities)
+  if probabilities.ndim < 3:
+    raise ValueError(
+        f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
+    )
+  if not isinstance(patch, numbers.Integral) or patch < 1:
+    raise ValueError(
+        f'patch must be a whole number of at least 1 pixel, got {patch}.'
+    )

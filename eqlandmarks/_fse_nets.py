@@ -131,7 +131,7 @@ def _to_pixels(
 ) -> jax.Array:
   """Cells as 2 x 2 pixels each, in an image of this shape.
 
-  Its rim has a value, or else that of the nearest cell.
+  Its rim has a value if one is given, otherwise that of the nearest cell.
   """
   height, width = (2 * side for side in cells.shape[-3:-1])
   pixels = _blocks.upsample(cells, (height, width))

@@ -121,15 +121,7 @@ def sliding_diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     ValueError: fewer than three axes, another dtype, or a patch below one
       pixel.
   """
-  _arguments.check_floats(probabilities=probabilities)
-  if probabilities.ndim < 3:
-    raise ValueError(
-        f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
-    )
-  if not isinstance(patch, numbers.Integral) or patch < 1:
-    raise ValueError(
-        f'patch must be a whole number of at least 1 pixel, got {patch}.'
-    )
+  _arguments.check_patches(probabilities, patch)
   pooled = _arguments.at_least_float32(probabilities)
   for axis in (pooled.ndim - 3, pooled.ndim - 2):
     window, padding = [1] * pooled.ndim, [(0, 0)] * pooled.ndim

@@ -245,15 +245,7 @@ def diversity(probabilities: jax.Array, *, patch: int = 1) -> jax.Array:
     ValueError: fewer than three axes, another dtype, or a patch below one
       pixel.
   """
-  _arguments.check_floats(probabilities=probabilities)
-  if probabilities.ndim < 3:
-    raise ValueError(
-        f'probabilities must be [..., H, W, K], got {probabilities.shape}.'
-    )
-  if not isinstance(patch, numbers.Integral) or patch < 1:
-    raise ValueError(
-        f'patch must be a whole number of at least 1 pixel, got {patch}.'
-    )
+  _arguments.check_patches(probabilities, patch)
   pooled = _sum_patches(_arguments.at_least_float32(probabilities), patch)
   shared = jnp.sum(pooled, axis=-1) - jnp.max(pooled, axis=-1)
   return jnp.sum(shared, axis=(-2, -1))

@@ -130,7 +130,7 @@ def _choose(folder: Workdir, method: str | None, config: Any) -> str:
 def _load_annotator(
     folder: Workdir, method: str, image_size: int, regression: Any, digest: str
 ) -> confidence.Annotator | None:
-  """The regressor of --mode=fit, or else of the evaluation; None without."""
+  """The regressor of --mode=fit, otherwise of the evaluation, if any."""
   fit = fitted.read(folder, method, digest)
   if fit is not None:
     fields = {'image_size': image_size, 'regression': fit.regression}

@@ -4,6 +4,7 @@ Each preset has a workdir of its own, WORKDIR/grid/PRESET; where two have the
 same stage 1, it is trained once. What is there is skipped or resumed.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,20 +89,24 @@ def _show(workdir: Workdir, names: Iterable[str]) -> None:
   """Prints the table of all presets, and writes it as a page and all as CSV."""
   runs = {name: results.read(_folder(workdir, name)) for name in names}
   table = comparison.table(runs)
+  table = dataclasses.replace(
+      table, title=f'Presets of {next(iter(runs.values()))[0].dataset}',
+      note=f'{table.note} grid/PRESET/report.html is the page of a preset.',
+  )  # fmt: skip
   images = {
       name: {r.protocol['stage_images'] for r in records} - {None}
       for name, records in runs.items()
   }
-  notes = ['Each preset has a page of its own: grid/PRESET/report.html.']
+  warnings = []
   if len({*map(str, images.values())}) > 1:
     counts = ', '.join(f'{name} {max(n)}' for name, n in images.items() if n)
-    notes.append(f'Stage 2 is trained on other numbers of images: {counts}.')
+    warnings.append(f'Stage 2 is trained on different images: {counts}.')
   print(errors.printable(table.to_text(console.width())) + '\n', flush=True)
   results.write_table(workdir.path / 'grid.csv', runs)
   page = workdir.path / 'grid.html'
   page_lib.write(page, page_lib.Page(
       title='Compared methods', tables=[table], charts=[], methods=[],
       images=np.empty((0, 1, 1, 3), np.uint8), point_names=(), num_images=0,
-      warnings=notes,
+      warnings=warnings,
   ))  # fmt: skip
   journal.say(f'the report is {page}')

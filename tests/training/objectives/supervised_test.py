@@ -13,6 +13,7 @@ from eqlandmarks import models
 from eqlandmarks import warps
 from eqlandmarks.datasets.base import loader
 from eqlandmarks.program import modes
+from eqlandmarks.runs import workdir_checks
 from eqlandmarks.runs.workdir import Workdir
 from eqlandmarks.training.objectives import supervised
 from eqlandmarks.training.pairs import base as pairs
@@ -109,6 +110,23 @@ def test_there_must_be_a_landmark_for_each_point(tmp_path):
     modes.run(config, tmp_path / 'w', 'train')
   assert 'config.num_landmarks is 5, expected 7' in str(caught.value)
   assert not (tmp_path / 'w').exists()
+
+
+def test_labels_that_trained_may_not_change(tmp_path, monkeypatch):
+  workdir = Workdir(tmp_path)
+  workdir.write('run.json', {'data': {'images': 'same', 'labels': 'before'}})
+  now = types.SimpleNamespace(images='same', labels='after')
+  check = lambda variant: workdir_checks.check_images(
+      workdir, signer.get_config(variant), now
+  )
+  monkeypatch.setattr(workdir_checks, 'begun', lambda _: ['pretrain'])
+  check('tiny,supervised')  # stage 1 knows no labels
+  monkeypatch.setattr(
+      workdir_checks, 'begun', lambda _: ['pretrain', 'two_stage']
+  )
+  check('tiny')  # is scored anew
+  with pytest.raises(errors.UserError, match='was trained on other labels'):
+    check('tiny,supervised')
 
 
 @pytest.mark.slow
